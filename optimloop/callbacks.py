@@ -218,7 +218,8 @@ def _check_cb(self:CallbackRunner, cb):
     same = [o for o in self.cbs if o.name==cb.name]
     if same: raise ValueError(f"two callbacks have the name {cb.name!r}: {_name(same[0])} and {_name(cb)}. Remove one, or rename its class")
     if hasattr(self, cb.name): raise ValueError(f"the callback {_name(cb)} would replace the learner's `{cb.name}`: rename its class")
-    own = {k for c in type(cb).__mro__ if c is not Callback and issubclass(c, Callback) for k,v in vars(c).items() if not callable(v)}
+    own = {k for c in type(cb).__mro__ if c is not Callback and issubclass(c, Callback) for k,v in vars(c).items()
+           if not (callable(v) or isinstance(v, property))}
     for k in own | set(vars(cb)):
         if k[0]!='_' and k not in _switches and k!='name' and hasattr(self, k): raise AttributeError(_shadows(cb, k))
 

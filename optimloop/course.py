@@ -68,11 +68,12 @@ def synth_dls(
 def synth_learner(
     bs:int=16, # Batch size
     lr:float=.1, # Learning rate
-    **kwargs # Passed to `Learner`
+    cls=None, # Class of the learner; default: `Learner`
+    **kwargs # Passed to the class
 ): # `Learner`
     "A Learner that fits a line to `synth_data`"
     from optimloop.learner import Learner
-    return Learner(synth_dls(bs), nn.Linear(1, 1), nn.functional.mse_loss, lr=lr, **kwargs)
+    return (cls or Learner)(synth_dls(bs), nn.Linear(1, 1), nn.functional.mse_loss, lr=lr, **kwargs)
 
 # %% ../nbs/91_course.ipynb #de412dfc
 def digits(
