@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['default_callbacks', 'DataLoaders', 'WeightedMean', 'accuracy', 'AvgMetric', 'as_metric', 'LearnerLoop',
-           'trainable_params', 'Learner', 'print_row', 'Recorder', 'ProgressCallback', 'to_device', 'BatchToDevice',
-           'GatherPreds']
+           'trainable_params', 'Learner', 'print_row', 'Recorder', 'smoothed', 'ProgressCallback', 'to_device',
+           'BatchToDevice', 'GatherPreds']
 
 # %% ../nbs/02_learner.ipynb #4a3fd1f2
 import os, sys, time
@@ -156,7 +156,8 @@ class LearnerLoop(CallbackRunner):
 def _do_batch(self:LearnerLoop):
     self._predict()
     self.stage('backward', self._backward)
-    if self.stage('step', self._step): self.opt.zero_grad()
+    self.stage('step', self._step)
+    if self.stepped: self.opt.zero_grad()
 
 @patch
 def _predict(self:LearnerLoop):
@@ -170,7 +171,9 @@ def _predict(self:LearnerLoop):
 def _backward(self:LearnerLoop): self.loss.backward()
 
 @patch
-def _step(self:LearnerLoop): self.opt.step()
+def _step(self:LearnerLoop):
+    self.opt.step()
+    self.stepped = True
 
 # %% ../nbs/02_learner.ipynb #bb8ec65b
 @patch
@@ -180,11 +183,11 @@ def _set_dl(self:LearnerLoop, dl): self.dl,self.n_iter,self.iter = dl,_n_batches
 def _set_batch(self:LearnerLoop, batch):
     batch = tuple(batch) if isinstance(batch, (tuple,list)) else (batch,)
     n_inp = len(batch)-1 or 1
-    self.xb,self.yb,self.pred,self.loss = batch[:n_inp],batch[n_inp:],None,None
+    self.xb,self.yb,self.pred,self.loss,self.stepped = batch[:n_inp],batch[n_inp:],None,None,False
 
 @patch
 def _forget_batch(self:LearnerLoop):
-    self.dl = self.n_iter = self.iter = self.pred = self.loss = None
+    self.dl = self.n_iter = self.iter = self.pred = self.loss = self.stepped = None
     self.xb = self.yb = ()
 
 def _detuplify(o): return o[0] if len(o)==1 else o
@@ -452,23 +455,30 @@ Learner.smooth_loss = property(lambda self: self.recorder.smooth_loss if hasattr
                                doc="The Recorder's debiased moving average of the training loss")
 default_callbacks.append(Recorder)
 
-# %% ../nbs/02_learner.ipynb #5ebe03c5
+# %% ../nbs/02_learner.ipynb #5612aac4
+def smoothed(
+    values:list, # Floats
+    span:float # Over about how many values to average, ≥ 2
+): # List of as many floats
+    "The debiased moving average of `values` at each of them"
+    mom,avg,res = 1 - 1/max(2, span),0.,[]
+    for i,v in enumerate(values):
+        avg = mom*avg + (1-mom)*v
+        res.append(avg/debias(mom, 1-mom, i+1))
+    return res
+
 @patch
 def plot_loss(self:Recorder,
-    skip_start:int=5, # Number of batches to leave out at the beginning
+    span:float=.05, # Fraction of the run over which the training loss is smoothed, in (0,1]
     log:bool=False, # A logarithmic axis for the loss?
     ax=None # `Axes` to draw on; default: new ones
 ): # The `Axes`
     "Plot the training loss of each batch, as it is and smoothed, and the validation loss of each epoch"
-    if not self.losses: raise ValueError("there is nothing to plot: no batch was trained yet. Call fit first")
+    losses = self.losses
+    if not losses: raise ValueError("there is nothing to plot: no batch was trained yet. Call fit first")
     ax = ax or plot_axes(size=(6,3.5), xlabel='batch', ylabel='loss')
-    smooth,avg = [],0.
-    for i,loss in enumerate(self.losses):
-        avg = self.beta*avg + (1-self.beta)*loss
-        smooth.append(avg/debias(self.beta, 1-self.beta, i+1))
-    skip = skip_start if len(self.losses)>2*skip_start else 0
-    ax.plot(range(skip, len(smooth)), self.losses[skip:], color='C0', alpha=.25, lw=1)
-    ax.plot(range(skip, len(smooth)), smooth[skip:], color='C0', label='train, smoothed')
+    ax.plot(losses, color='C0', alpha=.25, lw=1)
+    ax.plot(smoothed(losses, span*len(losses)), color='C0', label='train, smoothed')
     valid = [(n,v[1]) for n,v in zip(self.epoch_ends, self.values) if len(v)>1 and v[1] is not None]
     if valid: ax.plot(*zip(*valid), 'o-', color='C1', ms=4, label='valid')
     if log: ax.set_yscale('log')
@@ -512,7 +522,7 @@ def _find_screen():
 # %% ../nbs/02_learner.ipynb #2dfbba2a
 class ProgressCallback(Callback):
     "Show bars for training and validation, and the table of results"
-    order = 60
+    order = 40 # before the Recorder, whose first row goes to the screen already
     def __init__(self,
         desc:str='' # Written in front of the bar
     ): self.desc,self.screen,self._bar = desc,None,None
