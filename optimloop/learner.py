@@ -196,13 +196,14 @@ LearnerLoop.x = property(lambda self: _detuplify(self.xb), doc="The input of the
 LearnerLoop.y = property(lambda self: _detuplify(self.yb), doc="The target of the batch")
 LearnerLoop.loss_grad = property(lambda self: self.loss, lambda self,v: setattr(self, 'loss', v), doc="Another name for `loss`")
 
-# %% ../nbs/02_learner.ipynb #e62aab1b
+# %% ../nbs/02_learner.ipynb #1f5de739
 def trainable_params(
     model # `nn.Module`
 ): # List of parameters
     "The parameters of `model` that require a gradient, each once: one group"
     return [p for p in model.parameters() if p.requires_grad]
 
+# %% ../nbs/02_learner.ipynb #e62aab1b
 class Learner(LearnerLoop):
     "Trains a model on data, with callbacks"
     def __init__(self,
@@ -312,17 +313,13 @@ def removed_cbs(self:Learner,
         self.forget_handlers()
 
 # %% ../nbs/02_learner.ipynb #b2eb693b
-_loop_text = """
-before_fit
-for epoch in range(n_epoch):
-    before_epoch
-    before_train
-    for xb,yb in dls.train:
+_predict_text = """
         before_batch
         pred = model(*xb)
         after_pred
         loss = loss_func(pred, *yb)
-        after_loss
+        after_loss"""
+_train_text = """
         before_backward
         loss.backward()
         after_cancel_backward
@@ -335,14 +332,16 @@ for epoch in range(n_epoch):
         after_cancel_batch
         after_batch
     after_cancel_train
-    after_train
+    after_train"""
+
+# %% ../nbs/02_learner.ipynb #7bbf3869
+_loop_text = f"""before_fit
+for epoch in range(n_epoch):
+    before_epoch
+    before_train
+    for xb,yb in dls.train:{_predict_text}{_train_text}
     before_validate
-    for xb,yb in dls.valid:
-        before_batch
-        pred = model(*xb)
-        after_pred
-        loss = loss_func(pred, *yb)
-        after_loss
+    for xb,yb in dls.valid:{_predict_text}
         after_cancel_batch
         after_batch
     after_cancel_validate
@@ -351,8 +350,7 @@ for epoch in range(n_epoch):
     after_epoch
 after_cancel_fit
 after_fit
-cleanup_fit
-""".strip().splitlines()
+cleanup_fit"""
 
 # %% ../nbs/02_learner.ipynb #5305305b
 @patch
@@ -360,7 +358,7 @@ def show_training_loop(self:Learner):
     "Print the loop, and the callbacks that run at each event in their order"
     phases = {'before_train':True, 'before_validate':False}
     training = True
-    for line in _loop_text:
+    for line in _loop_text.splitlines():
         name = line.strip()
         training = phases.get(name, training)
         if not hasattr(event, name): print(line)
@@ -378,7 +376,7 @@ def _show_event(self:Learner, line, training):
 # %% ../nbs/02_learner.ipynb #e53b44eb
 class Recorder(Callback):
     "Keep the losses and metrics of a fit, and report them after each epoch"
-    order = 50
+    order,validating = 50,False
     def __init__(self,
         beta:float=0.98 # How much of the smoothed loss is kept from batch to batch, in [0,1)
     ):
@@ -386,6 +384,7 @@ class Recorder(Callback):
         self._start()
 
     def _start(self):
+        self.started,self.train_mean,self.valid_mean,self.valid_values = time.perf_counter(),WeightedMean(),WeightedMean(),None
         self.values,self.epoch_ends,self.hps = [],[],{}
         self._losses,self._waiting,self._smooth = [],[],(0.,0)
 
@@ -412,11 +411,11 @@ def before_fit(self:Recorder):
     self.logger([_cell(name, name) for name in self.names])
 
 @patch
-def before_epoch(self:Recorder): self.started,self.train_mean,self.valid_values = time.perf_counter(),WeightedMean(),None
+def before_epoch(self:Recorder): self.started,self.train_mean = time.perf_counter(),WeightedMean()
 
 @patch
 def before_validate(self:Recorder):
-    self.valid_mean = WeightedMean()
+    self.valid_mean,self.validating = WeightedMean(),True
     for metric in self.metrics: metric.reset()
 
 @patch
@@ -434,12 +433,13 @@ def after_batch(self:Recorder):
 # %% ../nbs/02_learner.ipynb #46af0e05
 @patch
 def after_validate(self:Recorder):
-    self.valid_values = [self.valid_mean.mean(), *(float(o.compute()) for o in self.metrics)]
+    if self.validating: self.valid_values = [self.valid_mean.mean(), *(float(o.compute()) for o in self.metrics)]
 
 @patch
 def after_epoch(self:Recorder):
     row = [self.train_mean.mean(), *(self.valid_values or [None]*(len(self.names)-3))]
     self.values.append(row)
+    self.train_mean,self.valid_values,self.validating = WeightedMean(),None,False
     self.epoch_ends.append(len(self.losses))
     row = [self.epoch, *row, time.perf_counter()-self.started]
     self.logger([_cell(name, o) for name,o in zip(self.names, row)])
@@ -581,7 +581,7 @@ def to_device(
     device # A `torch.device`
 ): # The same, on `device`
     "Move tensors to a device"
-    if isinstance(o, torch.Tensor): return o.to(device, non_blocking=True)
+    if isinstance(o, torch.Tensor): return o.to(device, non_blocking=torch.device(device).type!='cpu') # copies to the CPU are read at once
     if isinstance(o, (tuple,list)): return type(o)(to_device(v, device) for v in o)
     return {k:to_device(v, device) for k,v in o.items()} if isinstance(o, dict) else o
 

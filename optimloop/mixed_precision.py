@@ -28,7 +28,7 @@ class MixedPrecision(Callback):
         **kwargs # Passed to `torch.amp.GradScaler`, for instance `init_scale`; fp16 only
     ):
         if amp_mode not in _dtypes: raise ValueError(f"amp_mode={amp_mode!r}: expected one of {', '.join(map(repr, _dtypes))}")
-        self.amp_mode,self.scaler_args,self.scaler,self.autocast,self.scales = amp_mode,kwargs,None,None,[]
+        self.amp_mode,self.scaler_args,self.scaler,self.autocast,self.unscaled,self.scales = amp_mode,kwargs,None,None,None,[]
 
     def before_fit(self):
         self._find_device()
@@ -55,6 +55,11 @@ def _find_device(self:MixedPrecision):
 def _leave_autocast(self:MixedPrecision):
     if self.autocast is not None: self.autocast.__exit__(None, None, None)
     self.autocast = None
+    self._restore_loss()
+
+@patch
+def _restore_loss(self:MixedPrecision):
+    if self.unscaled is not None: self.learn.loss,self.unscaled = self.unscaled,None
 
 _leave_at = 'after_loss after_batch after_cancel_batch after_cancel_train after_cancel_validate after_cancel_epoch after_cancel_fit cleanup_fit'
 for _name in _leave_at.split(): setattr(MixedPrecision, _name, MixedPrecision._leave_autocast)
@@ -71,17 +76,17 @@ def before_backward(self:MixedPrecision):
 
 @patch
 def after_backward(self:MixedPrecision):
-    self.learn.loss,self.unscaled = self.unscaled,None
+    self._restore_loss()
 
 @patch
 def before_step(self:MixedPrecision):
     if not self.scaler.is_enabled(): return
     if all(p.grad is None for g in self.opt.param_groups for p in g['params']):
         raise ValueError("no parameter of the optimizer has a gradient: is the loss computed from this model, are all groups frozen?")
+    self.scales.append(self.scaler.get_scale())
     stand_in = _StandIn(self.opt)
     self.scaler.step(stand_in)
     self.scaler.update()
-    self.scales.append(self.scaler.get_scale())
     if stand_in.finite: return
     self.opt.zero_grad() # or the next batch would add to them
     raise CancelStepException

@@ -88,6 +88,7 @@ def check_hyper(
 ): # The value
     "Raise a `ValueError` if a number is outside the range of its hyper-parameter: 0 ≤ value < top"
     low,top = hyper_ranges.get(name, (-math.inf,math.inf))
+    if isinstance(value, np.generic): value = value.item() # or `torch.load(weights_only=True)` would refuse it
     if isinstance(value, (int,float)) and not (low <= value < top or (low,top)==(-math.inf,math.inf)):
         raise ValueError(f"{name}={value} is out of range: expected {low} ≤ {name} < {top}")
     return value
@@ -137,7 +138,10 @@ def _step_param(self:Optimizer, p, hypers):
     state = self.state[p]
     for cb in self.cbs:
         try: new = cb(p, **{**state, **hypers})
-        except TypeError as e: raise self._missing_arg(cb, {**state, **hypers}) or e
+        except TypeError as e:
+            missing = self._missing_arg(cb, {**state, **hypers})
+            if missing: raise missing from None
+            raise
         if isinstance(new, dict): state.update(self._check_writer(cb, new, hypers))
 
 # %% ../nbs/00_optimizer.ipynb #771d0f86
@@ -159,7 +163,7 @@ def _check_writer(self:Optimizer, cb, new, hypers):
     return new
 
 # %% ../nbs/00_optimizer.ipynb #a3b4c3fb
-_torch_keys = {'params','name','param_names','initial_lr'}
+_torch_keys = {'params','name','param_names','initial_lr','max_lr','min_lr','base_momentum','max_momentum','swa_lr'}
 
 @patch
 def add_param_group(self:Optimizer,
@@ -235,9 +239,10 @@ def RMSProp(
     decouple_wd:bool=True # `weight_decay`, or else `l2_reg`?
 ): # `Optimizer`
     "Divide each gradient by the root of the average of its squares"
-    cbs = [weight_decay if decouple_wd else l2_reg, average_sqr_grad, rms_prop_step]
-    if mom==0: return Optimizer(params, cbs, lr=lr, sqr_mom=sqr_mom, eps=eps, wd=wd)
-    return Optimizer(params, [average_grad, *cbs], lr=lr, mom=mom, sqr_mom=sqr_mom, eps=eps, wd=wd)
+    decay = weight_decay if decouple_wd else l2_reg
+    hypers = dict(lr=lr, sqr_mom=sqr_mom, eps=eps, wd=wd)
+    if mom==0: return Optimizer(params, [decay, average_sqr_grad, rms_prop_step], **hypers)
+    return Optimizer(params, [decay, average_grad, average_sqr_grad, rms_prop_step], mom=mom, **hypers)
 
 # %% ../nbs/00_optimizer.ipynb #7095c418
 def debias(
@@ -306,6 +311,8 @@ def set_hypers(self:Optimizer,
     **kwargs # Hyper-parameters and their values, as for `set_hyper`
 ):
     "Set several hyper-parameters"
+    for k,v in kwargs.items(): # all are looked at before any is set
+        for o in spread(v, len(self.param_groups)): check_hyper(self._hyper_name(k), o)
     for k,v in kwargs.items(): self.set_hyper(k, v)
 
 # %% ../nbs/00_optimizer.ipynb #6332f689

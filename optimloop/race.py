@@ -191,7 +191,7 @@ def check_options(
     if o['lr'] is not None and not 0<o['lr']<float('inf'): raise RaceError(f"--lr {o['lr']}: expected a number above 0")
     if o['lr'] is not None and o['find_lr']: raise RaceError("--lr and --find-lr: give one of them, not both")
     if not 0<=o['seed']<2**63: raise RaceError(f"--seed {o['seed']}: expected a number from 0 to 2**63-1")
-    choose(o['precision'], precisions, 'precision')
+    if o['precision'] not in precisions: raise RaceError(f"unknown precision {o['precision']!r}: choose one of {', '.join(precisions)}")
     out = Path(o['out'])
     if not out.parent.is_dir(): raise RaceError(f"--out {out}: the folder {out.parent} does not exist")
     if out.suffix not in ('.png','.pdf','.svg') or out.is_dir(): raise RaceError(f"--out {out}: expected a file name that ends in .png, .pdf or .svg")
@@ -232,12 +232,13 @@ def main(
         o = check_options({k:v for k,v in args.items() if k not in ('pdb','xtra')})
         names,scheds,out = o.pop('optimizers'),o.pop('schedule'),o.pop('out')
         file = o.pop('data')
-        race(load_arrays(file) if file else digits(), names, scheds, runs, **o)
+        race(load_arrays(file) if file is not None else digits(), names, scheds, runs, **o)
         print(table(runs))
-        plot_race(runs).savefig(out, dpi=150)
+        shown,runs = runs,{}
+        plot_race(shown).savefig(out, dpi=150)
         print(f'\nThe curves are in {out}.')
         return 0
-    except (RaceError,ImportError) as e:
+    except (RaceError,ImportError,OSError) as e:
         print(f'optimloop: {e}', file=sys.stderr)
         return 2
     except KeyboardInterrupt:
