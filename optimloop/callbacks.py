@@ -178,7 +178,8 @@ def stage(self:CallbackRunner,
         f()
     except cancel:
         done = False
-        self(f'after_cancel_{name}')
+        try: self(f'after_cancel_{name}')
+        except cancel: pass
     try: self(f'after_{name}')
     except cancel: pass # the stage is over: all there was left to skip were the other callbacks at this event
     return done

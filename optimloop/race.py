@@ -56,6 +56,8 @@ def load_arrays(
     except Exception as e: raise RaceError(f"{file} cannot be read as an .npz file of arrays: {e}") from None
     missing = [k for k in _arrays if k not in data]
     if missing: raise RaceError(f"{file} lacks {', '.join(missing)}: expected the arrays {', '.join(_arrays)}")
+    for k,o in data.items():
+        if not isinstance(o, np.ndarray): raise RaceError(f"{k} in {file} is no array")
     for part in ('train','valid'): _check_images(data, f'x_{part}', f'y_{part}')
     _check_alike(data)
     x = {k:torch.from_numpy(data[k].astype(np.float32)) for k in ('x_train','x_valid')}
@@ -69,7 +71,7 @@ def _check_images(data, kx, ky):
     if x.ndim not in (3,4): raise RaceError(f"{kx} has shape {x.shape}: expected images, (n, height, width) or (n, channels, height, width)")
     if y.ndim!=1: raise RaceError(f"{ky} has shape {y.shape}: expected one label for each image, (n,)")
     if len(x)!=len(y) or not len(x): raise RaceError(f"{kx} has shape {x.shape} and {ky} has shape {y.shape}: expected as many labels as images, at least one")
-    if min(x.shape[-2:])<5: raise RaceError(f"{kx} has shape {x.shape}: images must be at least 5 by 5 pixels")
+    if 0 in x.shape or min(x.shape[-2:])<5: raise RaceError(f"{kx} has shape {x.shape}: images must be at least 5 by 5 pixels")
     if x.dtype.kind not in 'buif': raise RaceError(f"{kx} holds {x.dtype}: expected numbers")
     if y.dtype.kind not in 'ui': raise RaceError(f"{ky} holds {y.dtype}: expected integers, the numbers of the classes from 0")
     if not np.isfinite(x).all(): raise RaceError(f"{kx} holds {(~np.isfinite(x)).sum()} values that are NaN or infinite")
