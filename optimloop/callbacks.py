@@ -9,6 +9,8 @@ __all__ = ['event', 'run_cbs', 'sort_cbs', 'Callback', 'CancelBatchException', '
 
 # %% ../nbs/01_callbacks.ipynb #89d72653
 import difflib, weakref
+from copy import copy
+from functools import partial
 from types import SimpleNamespace
 
 import torch
@@ -26,7 +28,11 @@ def run_cbs(
         if method is not None: method()
 
 # %% ../nbs/01_callbacks.ipynb #d6346186
-def _as_tuple(o): return tuple(o) if isinstance(o, (list,tuple)) else () if o is None else (o,)
+def _as_tuple(o):
+    "One thing, nothing or any collection of things, as a tuple"
+    if o is None: return ()
+    return tuple(o) if hasattr(o, '__iter__') and not callable(o) and not isinstance(o, str) else (o,)
+
 def _name(cb): return type(cb).__name__
 
 def _is_meant(spec, cb):
@@ -90,6 +96,7 @@ _switches = 'run','run_train','run_valid','order','run_before','run_after'
 
 @patch
 def _read_learner(self:Callback, name):
+    if hasattr(type(self), name): return object.__getattribute__(self, name) # a property that failed: let it say why
     if name[0]!='_' and self.learn is not None and hasattr(self.learn, name): return getattr(self.learn, name)
     where = 'attached to no learner' if self.learn is None else 'neither has its learner'
     raise AttributeError(f"{_name(self)} has no attribute {name!r}, {where}")
@@ -98,7 +105,7 @@ Callback.__getattr__ = Callback._read_learner # a function named __getattr__ in 
 
 @patch
 def __setattr__(self:Callback, name, value):
-    if name in _switches and self.learn is not None: self.learn.forget_handlers()
+    if name in (*_switches, *_events) and self.learn is not None: self.learn.forget_handlers()
     elif name[0]!='_' and self.learn is not None and hasattr(self.learn, name): raise AttributeError(_shadows(self, name))
     object.__setattr__(self, name, value)
 
@@ -141,29 +148,24 @@ class CallbackRunner:
         "Run what the callbacks have to do at an event"
         handlers = self._handlers.get((event_name,self.training))
         if handlers is None: handlers = self._find_handlers(event_name)
-        for handler in handlers:
+        for cb,handler in handlers:
             try: handler()
             except Exception as e:
-                e.__notes__ = getattr(e, '__notes__', []) + [f"raised by {_name(handler.__self__)}.{event_name}"]
+                _add_note(e, f"raised by {_name(cb)}.{event_name}")
                 raise
+
+def _add_note(e, note): e.__notes__ = [*getattr(e, '__notes__', ()), note]
 
 # %% ../nbs/01_callbacks.ipynb #5ab7b3c8
 @patch
 def _find_handlers(self:CallbackRunner, event_name):
     if event_name not in _events: raise ValueError(f"{event_name!r} is no event: {_right_event(event_name)}")
-    cbs = [cb for cb in sort_cbs(self.cbs) if cb.run and hasattr(type(cb), event_name)]
+    cbs = [cb for cb in sort_cbs(self.cbs) if cb.run and _own(cb, event_name) is not None]
     if event_name in _batch_events: cbs = [cb for cb in cbs if (cb.run_train if self.training else cb.run_valid)]
-    res = self._handlers[event_name,self.training] = [getattr(cb, event_name) for cb in cbs]
+    res = self._handlers[event_name,self.training] = [(cb,getattr(cb, event_name)) for cb in cbs]
     return res
 
-def _right_event(name):
-    "What was probably meant by `name`, in words; an old name of fastai's or Keras's is understood"
-    old = name.removeprefix('on_').replace('train_batch', 'batch').replace('train_end', 'fit_end').replace('train_begin', 'fit_begin')
-    for end,start in ('_begin','before_'),('_start','before_'),('_end','after_'):
-        if old.endswith(end): old = start + old.removesuffix(end)
-    old = old.replace('begin_', 'before_')
-    near = difflib.get_close_matches(old, _events, n=1)
-    return f"did you mean {near[0]!r}?" if near else "`vars(event)` lists them all"
+def _own(cb, name): return vars(cb).get(name, getattr(type(cb), name, None)) # and not the learner's
 
 # %% ../nbs/01_callbacks.ipynb #9c57cdcd
 @patch
@@ -184,19 +186,29 @@ def stage(self:CallbackRunner,
     except cancel: pass # the stage is over: all there was left to skip were the other callbacks at this event
     return done
 
-# %% ../nbs/01_callbacks.ipynb #2e7f6789
+# %% ../nbs/01_callbacks.ipynb #7aca6c90
 @patch
-def cleanup(self:CallbackRunner):
-    "Run `cleanup_fit` of all callbacks, in reverse order, even if some of them fail"
-    handlers,errors = self._find_handlers('cleanup_fit'),[]
-    for handler in reversed(handlers):
-        try: handler()
-        except Exception as e:
-            e.__notes__ = getattr(e, '__notes__', []) + [f"raised by {_name(handler.__self__)}.cleanup_fit"]
-            errors.append(e)
-    if errors: raise errors[0]
+def with_cleanup(self:CallbackRunner,
+    f # Function without arguments
+):
+    "Run `f`, then `cleanup_fit` of all callbacks in reverse order, whatever happens; raise the first error if there was any"
+    errors = []
+    _attempt(f, errors)
+    if errors and isinstance(errors[0], tuple(_cancels.values())):
+        _add_note(errors[0], "it was raised outside the stage that it cancels, where there is nothing of that kind to skip")
+    for cb,handler in reversed(self._find_handlers('cleanup_fit')): _attempt(handler, errors, f"raised by {_name(cb)}.cleanup_fit")
+    try:
+        for e in errors[1:]: _add_note(errors[0], f"after it, in the cleanup: {e!r}, {e.__notes__[-1]}")
+        if errors: raise errors[0]
+    finally: errors.clear() # an error holds on to this frame, so the frame must not hold on to the error
 
-# %% ../nbs/01_callbacks.ipynb #23baae16
+def _attempt(f, errors, note=None):
+    try: f()
+    except BaseException as e:
+        if note: _add_note(e, note)
+        errors.append(e)
+
+# %% ../nbs/01_callbacks.ipynb #c6ade009
 @patch
 def add_cb(self:CallbackRunner,
     cb # A callback, or a class of one
@@ -207,11 +219,16 @@ def add_cb(self:CallbackRunner,
     self._check_cb(cb)
     if cb.learn is not None: cb.learn.remove_cb(cb)
     self.cbs.append(cb)
-    setattr(self, cb.name, cb)
-    object.__setattr__(cb, '_learn', weakref.ref(self))
-    self.forget_handlers()
+    self._attach(cb)
     return self
 
+@patch
+def _attach(self:CallbackRunner, cb):
+    vars(self)[cb.name] = cb
+    object.__setattr__(cb, '_learn', weakref.ref(self))
+    self.forget_handlers()
+
+# %% ../nbs/01_callbacks.ipynb #23baae16
 @patch
 def _check_cb(self:CallbackRunner, cb):
     _check_events(cb)
@@ -219,16 +236,31 @@ def _check_cb(self:CallbackRunner, cb):
     same = [o for o in self.cbs if o.name==cb.name]
     if same: raise ValueError(f"two callbacks have the name {cb.name!r}: {_name(same[0])} and {_name(cb)}. Remove one, or rename its class")
     if hasattr(self, cb.name): raise ValueError(f"the callback {_name(cb)} would replace the learner's `{cb.name}`: rename its class")
-    own = {k for c in type(cb).__mro__ if c is not Callback and issubclass(c, Callback) for k,v in vars(c).items()
-           if not (callable(v) or isinstance(v, property))}
-    for k in own | set(vars(cb)):
-        if k[0]!='_' and k not in _switches and k!='name' and hasattr(self, k): raise AttributeError(_shadows(cb, k))
+    for k in _kept(cb):
+        if hasattr(self, k): raise AttributeError(_shadows(cb, k))
+    sort_cbs([*self.cbs, cb])
 
+def _kept(cb):
+    "Names of the public values that `cb` and its class keep; methods and properties are not values"
+    own = {k for c in type(cb).__mro__ if c is not Callback and issubclass(c, Callback) for k,v in vars(c).items() if not hasattr(v, '__get__')}
+    return [k for k in own | set(vars(cb)) if k[0]!='_' and k not in (*_switches, *_events, 'name')]
+
+# %% ../nbs/01_callbacks.ipynb #101893b6
 def _check_events(cb):
-    for name in dir(type(cb)):
+    for name in {*dir(type(cb)), *vars(cb)}:
+        if not callable(_own(cb, name)): continue
         looks = name.startswith(('before_','after_','begin_','on_','end_','cleanup_')) or difflib.get_close_matches(name, _events, cutoff=.85)
         if looks and name not in _events:
             raise ValueError(f"{_name(cb)}.{name} looks like an event and is none: {_right_event(name)} (a method of your own may begin with _)")
+
+def _right_event(name):
+    "What was probably meant by `name`, in words; an old name of fastai's or Keras's is understood"
+    old = name.removeprefix('on_').replace('train_batch', 'batch').replace('train_end', 'fit_end').replace('train_begin', 'fit_begin')
+    for end,start in ('_begin','before_'),('_start','before_'),('_end','after_'):
+        if old.endswith(end): old = start + old.removesuffix(end)
+    old = old.replace('begin_', 'before_')
+    near = difflib.get_close_matches(old, _events, n=1)
+    return f"did you mean {near[0]!r}?" if near else "`vars(event)` lists them all"
 
 # %% ../nbs/01_callbacks.ipynb #622cf32b
 @patch
@@ -265,6 +297,16 @@ def remove_cbs(self:CallbackRunner,
 ): # List of the callbacks that were removed
     "Remove callbacks"
     return [o for o in [self.remove_cb(cb) for cb in _as_tuple(cbs)] if o is not None]
+
+# %% ../nbs/01_callbacks.ipynb #9d0cf956
+@patch
+def __getstate__(self:CallbackRunner): return {k:v for k,v in vars(self).items() if k!='_handlers'}
+
+@patch
+def __setstate__(self:CallbackRunner, state):
+    vars(self).update(state, _handlers={})
+    self.cbs = [cb if cb.learn is None else copy(cb) for cb in self.cbs] # a shallow copy: these belong to the original
+    for cb in self.cbs: self._attach(cb)
 
 # %% ../nbs/01_callbacks.ipynb #29b5a875
 class TrainEvalCallback(Callback):
@@ -322,6 +364,7 @@ class TerminateOnNaN(Callback):
     run_after = 'MixedPrecision' # whose loss scaling overflows on purpose, and skips the step by itself
     def before_step(self):
         grads = [p.grad for g in self.opt.param_groups for p in g['params'] if p.grad is not None]
+        grads = [o._values() if o.is_sparse else o for o in grads]
         finite = torch.stack([o.isfinite().all() for o in (self.loss, *grads)])
         if finite.all(): return
         what = 'a gradient' if finite[0] else f'the loss, {self.loss.item()},'
