@@ -10,7 +10,6 @@ __all__ = ['event', 'run_cbs', 'sort_cbs', 'Callback', 'CancelBatchException', '
 # %% ../nbs/01_callbacks.ipynb #89d72653
 import difflib, weakref
 from copy import copy
-from functools import partial
 from types import SimpleNamespace
 
 import torch
@@ -43,6 +42,7 @@ def _goes_before(a, b):
     before,after = _as_tuple(getattr(a, 'run_before', ())),_as_tuple(getattr(b, 'run_after', ()))
     return a is not b and (any(_is_meant(o, b) for o in before) or any(_is_meant(o, a) for o in after))
 
+# %% ../nbs/01_callbacks.ipynb #8b68c323
 def sort_cbs(
     cbs # Callbacks
 ): # List of them, sorted
@@ -55,6 +55,7 @@ def sort_cbs(
         res.append(free[0])
     return res
 
+# %% ../nbs/01_callbacks.ipynb #9ec669d7
 def _circle(cbs):
     path = [cbs[0]]
     while path.count(path[-1])<2: path.append(next(o for o in cbs if _goes_before(o, path[-1])))
@@ -103,6 +104,7 @@ def _read_learner(self:Callback, name):
 
 Callback.__getattr__ = Callback._read_learner # a function named __getattr__ in a module would answer for the module
 
+# %% ../nbs/01_callbacks.ipynb #004cd274
 @patch
 def __setattr__(self:Callback, name, value):
     if name in (*_switches, *_events) and self.learn is not None: self.learn.forget_handlers()
@@ -132,6 +134,7 @@ _cancels = dict(fit=CancelFitException, epoch=CancelEpochException, train=Cancel
 class CallbackRunner:
     "Runs callbacks at events, and stages between events"
     training = True # is this a training batch? `TrainEvalCallback` keeps it up to date
+    running = False # is `with_cleanup` at work?
     def __init__(self,
         cbs=None # Callbacks: instances or classes, one or a list of them
     ):
@@ -142,17 +145,19 @@ class CallbackRunner:
         "Work out afresh what runs at each event"
         self._handlers = {}
 
-    def __call__(self,
-        event_name:str # Name of the event
-    ):
-        "Run what the callbacks have to do at an event"
-        handlers = self._handlers.get((event_name,self.training))
-        if handlers is None: handlers = self._find_handlers(event_name)
-        for cb,handler in handlers:
-            try: handler()
-            except Exception as e:
-                _add_note(e, f"raised by {_name(cb)}.{event_name}")
-                raise
+# %% ../nbs/01_callbacks.ipynb #cd986137
+@patch
+def __call__(self:CallbackRunner,
+    event_name:str # Name of the event
+):
+    "Run what the callbacks have to do at an event"
+    handlers = self._handlers.get((event_name,self.training))
+    if handlers is None: handlers = self._find_handlers(event_name)
+    for cb,handler in handlers:
+        try: handler()
+        except Exception as e:
+            _add_note(e, f"raised by {_name(cb)}.{event_name}")
+            raise
 
 def _add_note(e, note): e.__notes__ = [*getattr(e, '__notes__', ()), note]
 
@@ -192,7 +197,8 @@ def with_cleanup(self:CallbackRunner,
     f # Function without arguments
 ):
     "Run `f`, then `cleanup_fit` of all callbacks in reverse order, whatever happens; raise the first error if there was any"
-    errors = []
+    if self.running: return f() # the outer one cleans up
+    self.running,errors = True,[]
     _attempt(f, errors)
     if errors and isinstance(errors[0], tuple(_cancels.values())):
         _add_note(errors[0], "it was raised outside the stage that it cancels, where there is nothing of that kind to skip")
@@ -200,7 +206,9 @@ def with_cleanup(self:CallbackRunner,
     try:
         for e in errors[1:]: _add_note(errors[0], f"after it, in the cleanup: {e!r}, {e.__notes__[-1]}")
         if errors: raise errors[0]
-    finally: errors.clear() # an error holds on to this frame, so the frame must not hold on to the error
+    finally:
+        errors.clear() # an error holds on to this frame, so the frame must not hold on to the error
+        self.running = False
 
 def _attempt(f, errors, note=None):
     try: f()
@@ -240,6 +248,7 @@ def _check_cb(self:CallbackRunner, cb):
         if hasattr(self, k): raise AttributeError(_shadows(cb, k))
     sort_cbs([*self.cbs, cb])
 
+# %% ../nbs/01_callbacks.ipynb #f636cef9
 def _kept(cb):
     "Names of the public values that `cb` and its class keep; methods and properties are not values"
     own = {k for c in type(cb).__mro__ if c is not Callback and issubclass(c, Callback) for k,v in vars(c).items() if not hasattr(v, '__get__')}
@@ -278,6 +287,7 @@ def add_cbs(self:CallbackRunner,
         raise
     return self
 
+# %% ../nbs/01_callbacks.ipynb #59913498
 @patch
 def remove_cb(self:CallbackRunner,
     cb # The callback, its class or its name
@@ -300,7 +310,7 @@ def remove_cbs(self:CallbackRunner,
 
 # %% ../nbs/01_callbacks.ipynb #9d0cf956
 @patch
-def __getstate__(self:CallbackRunner): return {k:v for k,v in vars(self).items() if k!='_handlers'}
+def __getstate__(self:CallbackRunner): return {k:v for k,v in vars(self).items() if k not in ('_handlers','running')}
 
 @patch
 def __setstate__(self:CallbackRunner, state):

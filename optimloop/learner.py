@@ -8,8 +8,8 @@ __all__ = ['default_callbacks', 'DataLoaders', 'WeightedMean', 'accuracy', 'AvgM
            'BatchToDevice', 'GatherPreds']
 
 # %% ../nbs/02_learner.ipynb #4a3fd1f2
-import os, sys, time
-from contextlib import contextmanager
+import inspect, os, shutil, sys, time
+from contextlib import contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
 
@@ -45,8 +45,10 @@ def _array_loader(x, y, bs, shuffle):
     if bs<1: raise ValueError(f"bs={bs}: a batch must hold at least one sample")
     ds = TensorDataset(x, y)
     sampler = RandomSampler(ds) if shuffle else SequentialSampler(ds)
-    return DataLoader(ds, sampler=BatchSampler(sampler, bs, drop_last=False), batch_size=None) # one index list a batch
+    generator = None if shuffle else torch.Generator()
+    return DataLoader(ds, sampler=BatchSampler(sampler, bs, drop_last=False), batch_size=None, generator=generator) # one index list a batch
 
+# %% ../nbs/02_learner.ipynb #106139ad
 @patch(cls_method=True)
 def from_arrays(cls:DataLoaders,
     x_train, # Training inputs: tensor or numpy array (n, …)
@@ -56,9 +58,11 @@ def from_arrays(cls:DataLoaders,
     bs:int=64 # Samples in a batch; the last batch may be smaller
 ): # `DataLoaders`
     "Loaders of batches of arrays; the training part is shuffled in each epoch"
+    if (x_valid is None)!=(y_valid is None): raise ValueError("x_valid and y_valid go together: pass both or neither")
     valid = None if x_valid is None else _array_loader(x_valid, y_valid, 2*bs, shuffle=False)
     return cls(_array_loader(x_train, y_train, bs, shuffle=True), valid)
 
+# %% ../nbs/02_learner.ipynb #f7654c68
 @patch(cls_method=True)
 def from_datasets(cls:DataLoaders,
     train_ds, # `torch.utils.data.Dataset` to train on
@@ -68,23 +72,22 @@ def from_datasets(cls:DataLoaders,
 ): # `DataLoaders`
     "Loaders of datasets; the training part is shuffled in each epoch"
     from torch.utils.data import DataLoader
-    valid = None if valid_ds is None else DataLoader(valid_ds, 2*bs, **kwargs)
+    valid = None if valid_ds is None else DataLoader(valid_ds, 2*bs, **{'generator': torch.Generator(), **kwargs})
     return cls(DataLoader(train_ds, bs, shuffle=True, **kwargs), valid)
 
 # %% ../nbs/02_learner.ipynb #794807a4
 class WeightedMean:
     "The mean of values that stand for different numbers of samples"
-    def __init__(self): self.reset()
-    def reset(self):
-        "Start again"
-        self.values,self.sizes = [],[]
+    def __init__(self): self.values,self.sizes = [],[]
 
     def add(self,
-        value, # A number or a 0-d tensor, the mean over a batch
+        value, # A number or a tensor with one entry, the mean over a batch
         n:int # Number of samples in the batch
     ):
         "Take in a batch; does not wait for the device"
-        self.values.append(value.detach() if isinstance(value, torch.Tensor) else torch.tensor(value))
+        value = value.detach() if isinstance(value, torch.Tensor) else torch.tensor(value, dtype=torch.float64)
+        if value.numel()!=1: raise ValueError(f"expected the mean over the batch, a single number; got a tensor of shape {tuple(value.shape)}")
+        self.values.append(value.reshape(()))
         self.sizes.append(n)
 
     def mean(self): # Float; NaN if nothing was added
@@ -93,7 +96,14 @@ class WeightedMean:
         values,sizes = torch.stack(self.values).cpu().double(),torch.tensor(self.sizes).double()
         return ((values*sizes).sum() / sizes.sum()).item()
 
-# %% ../nbs/02_learner.ipynb #f5d4c6b1
+# %% ../nbs/02_learner.ipynb #bf6d5291
+def _batch_size(o):
+    "The length of the first tensor in `o`, a tensor or a nest of them; `None` if there is none"
+    if isinstance(o, torch.Tensor): return len(o) if o.ndim else None
+    parts = o.values() if isinstance(o, dict) else o if isinstance(o, (tuple,list)) else ()
+    return next((n for n in map(_batch_size, parts) if n is not None), None)
+
+# %% ../nbs/02_learner.ipynb #714aa84f
 def accuracy(
     pred, # Logits or probabilities, (n, …, classes)
     targ # Integers, (n, …)
@@ -101,22 +111,24 @@ def accuracy(
     "Fraction of predictions whose largest entry is the target"
     return (pred.argmax(-1)==targ).float().mean()
 
+# %% ../nbs/02_learner.ipynb #f5d4c6b1
 class AvgMetric:
     "Averages `func(pred, targ)` over an epoch, each batch weighed by its size"
     def __init__(self,
         func, # Function of predictions and targets that returns a mean over the batch
         name:str=None # Name in the table; default: that of `func`
     ):
-        self.func,self._mean = func,WeightedMean()
-        self.name = name or _func_name(func)
-    def reset(self): self._mean.reset()
-    def update(self, pred, *targs): self._mean.add(self.func(pred, *targs), len(pred))
+        self.func,self.name = func,name or _func_name(func)
+        self.reset()
+    def reset(self): self._mean = WeightedMean()
+    def update(self, pred, *targs): self._mean.add(self.func(pred, *targs), _batch_size((targs,pred)) or 1)
     def compute(self): return self._mean.mean()
 
 def _func_name(f):
     while isinstance(f, partial): f = f.func
     return getattr(f, '__name__', None) or camel2snake(type(f).__name__)
 
+# %% ../nbs/02_learner.ipynb #2b554459
 def as_metric(
     o # A function, or an object with `reset`, `update` and `compute`
 ): # An object with `reset`, `update` and `compute`
@@ -143,13 +155,14 @@ class LearnerLoop(CallbackRunner):
         for self.iter,batch in enumerate(self.dl):
             self._set_batch(batch)
             if not self.stage('batch', self._do_batch): self.opt.zero_grad()
-        if self.iter is None: raise ValueError("the training loader gave no batches: is it empty, or a generator that was used up?")
+        self._check_any()
 
     @torch.no_grad()
     def _do_validate(self):
         for self.iter,batch in enumerate(self.dl):
             self._set_batch(batch)
             self.stage('batch', self._predict)
+        self._check_any()
 
 # %% ../nbs/02_learner.ipynb #2b67cada
 @patch
@@ -168,7 +181,9 @@ def _predict(self:LearnerLoop):
     self('after_loss')
 
 @patch
-def _backward(self:LearnerLoop): self.loss.backward()
+def _backward(self:LearnerLoop):
+    if self.loss is None: raise ValueError("a training batch needs a target: there was only one part in the batch, or a callback took `yb` away")
+    self.loss.backward()
 
 @patch
 def _step(self:LearnerLoop):
@@ -178,6 +193,10 @@ def _step(self:LearnerLoop):
 # %% ../nbs/02_learner.ipynb #bb8ec65b
 @patch
 def _set_dl(self:LearnerLoop, dl): self.dl,self.n_iter,self.iter = dl,_n_batches(dl),None
+
+@patch
+def _check_any(self:LearnerLoop):
+    if self.iter is None: raise ValueError("a loader gave no batches: is it empty, or a generator that was used up?")
 
 @patch
 def _set_batch(self:LearnerLoop, batch):
@@ -190,6 +209,7 @@ def _forget_batch(self:LearnerLoop):
     self.dl = self.n_iter = self.iter = self.pred = self.loss = self.stepped = None
     self.xb = self.yb = ()
 
+# %% ../nbs/02_learner.ipynb #f84393bc
 def _detuplify(o): return o[0] if len(o)==1 else o
 
 LearnerLoop.x = property(lambda self: _detuplify(self.xb), doc="The input of the batch; a tuple if there are several")
@@ -225,7 +245,8 @@ class Learner(LearnerLoop):
     ):
         store_attr('model,opt_func,lr,splitter,model_dir,wd,wd_bn_bias,train_bn,moms')
         self._set_data(dls, loss_func)
-        self.path,self.metrics = Path(path or '.'),[as_metric(o) for o in _as_tuple(metrics)]
+        self.path,self.metrics = Path(path or '.'),list(_as_tuple(metrics))
+        for o in self.metrics: as_metric(o) # to complain at once
         self.opt,self.logger = None,print_row
         self.n_epoch = self.start_epoch = self.epoch = self.train_iter = self.pct_train = None
         self._forget_batch()
@@ -239,7 +260,8 @@ default_callbacks = [TrainEvalCallback]
 def _set_data(self:Learner, dls, loss_func):
     if isinstance(dls, (tuple,list)) and len(dls)==2: dls = DataLoaders(*dls)
     if not hasattr(dls, 'train'): raise TypeError(f"dls must have `train` and `valid`, or be a pair of loaders; got a {type(dls).__name__}")
-    self.dls,self.loss_func = dls,loss_func or getattr(dls, 'loss_func', None)
+    self.loss_func = loss_func or getattr(dls, 'loss_func', None)
+    self.dls = dls if hasattr(dls, 'valid') else DataLoaders(dls.train)
     if self.loss_func is None: raise ValueError("no loss function: pass loss_func=…, for instance nn.functional.cross_entropy")
 
 def print_row(
@@ -249,7 +271,7 @@ def print_row(
     print('  '.join(cells), flush=True)
 
 # %% ../nbs/02_learner.ipynb #47e363db
-_norms = nn.modules.batchnorm._NormBase, nn.LayerNorm, nn.GroupNorm, *([nn.RMSNorm] if hasattr(nn, 'RMSNorm') else [])
+_norms = nn.modules.batchnorm._NormBase, nn.LayerNorm, nn.GroupNorm, nn.RMSNorm
 
 @patch
 def create_opt(self:Learner):
@@ -259,7 +281,7 @@ def create_opt(self:Learner):
         raise TypeError(f"opt_func must return an optimloop Optimizer, whose hyper-parameters can be set by name; got {type(self.opt).__name__}")
     mine = {p for g in self.opt.param_groups for p in g['params']}
     norm = {p for m in self.model.modules() if isinstance(m, _norms) for p in m.parameters(recurse=False)}
-    bias = {p for n,p in self.model.named_parameters() if n.split('.')[-1]=='bias'}
+    bias = {p for n,p in self.model.named_parameters() if 'bias' in n.split('.')[-1]} # also bias_hh_l0, in_proj_bias
     for p in mine & (norm|bias) if not self.wd_bn_bias else (): self.opt.state[p]['do_wd'] = False
     for p in mine & norm if self.train_bn else (): self.opt.state[p]['force_train'] = True
 
@@ -274,17 +296,31 @@ def fit(self:Learner,
     start_epoch:int=0 # Number of the first epoch: earlier ones are taken to be done
 ):
     "Train for epochs `start_epoch` to `n_epoch`"
-    if n_epoch<1 or not 0<=start_epoch<n_epoch:
-        raise ValueError(f"n_epoch={n_epoch}, start_epoch={start_epoch}: expected n_epoch ≥ 1 and 0 ≤ start_epoch < n_epoch")
+    self._check_epochs(n_epoch, start_epoch)
     with self.added_cbs(cbs):
         if reset_opt or self.opt is None: self.create_opt()
-        wd = self.wd if wd is None else wd
-        self.opt.set_hypers(lr=self.lr if lr is None else lr, **({} if wd is None else dict(wd=wd)))
-        self.n_epoch,self.start_epoch = n_epoch,start_epoch
-        try: self.stage('fit', self._do_fit)
-        finally:
-            try: self.cleanup()
-            finally: self._forget_batch()
+        with self._hypers_of_fit(lr, self.wd if wd is None else wd):
+            self.n_epoch,self.start_epoch = n_epoch,start_epoch
+            try: self.with_cleanup(lambda: self.stage('fit', self._do_fit))
+            finally:
+                self.opt.zero_grad()
+                self._forget_batch()
+
+# %% ../nbs/02_learner.ipynb #09e89930
+@patch
+def _check_epochs(self:Learner, n_epoch, start_epoch):
+    if self.running: raise RuntimeError("fit was called while this Learner is at work: end the fit that is going on first (raise CancelFitException)")
+    if n_epoch<1 or not 0<=start_epoch<n_epoch:
+        raise ValueError(f"n_epoch={n_epoch}, start_epoch={start_epoch}: expected n_epoch ≥ 1 and 0 ≤ start_epoch < n_epoch")
+
+@patch
+@contextmanager
+def _hypers_of_fit(self:Learner, lr, wd):
+    "Set the learning rate, which stays, and the weight decay, which is for this fit"
+    old = {} if wd is None else dict(wd=self.opt.wd)
+    self.opt.set_hypers(lr=self.lr if lr is None else lr, **({} if wd is None else dict(wd=wd)))
+    try: yield
+    finally: self.opt.set_hypers(**old)
 
 # %% ../nbs/02_learner.ipynb #22a917f7
 @patch
@@ -298,6 +334,7 @@ def added_cbs(self:Learner,
     try: yield self
     finally: self.remove_cbs([cb for cb in self.cbs if cb not in before])
 
+# %% ../nbs/02_learner.ipynb #5e2b92bf
 @patch
 @contextmanager
 def removed_cbs(self:Learner,
@@ -328,7 +365,7 @@ _train_text = """
         opt.step()
         after_cancel_step
         after_step
-        opt.zero_grad()
+        if stepped: opt.zero_grad()
         after_cancel_batch
         after_batch
     after_cancel_train
@@ -336,7 +373,7 @@ _train_text = """
 
 # %% ../nbs/02_learner.ipynb #7bbf3869
 _loop_text = f"""before_fit
-for epoch in range(n_epoch):
+for epoch in range(start_epoch, n_epoch):
     before_epoch
     before_train
     for xb,yb in dls.train:{_predict_text}{_train_text}
@@ -364,11 +401,12 @@ def show_training_loop(self:Learner):
         if not hasattr(event, name): print(line)
         else: self._show_event(line, training)
 
+# %% ../nbs/02_learner.ipynb #c8bd24bc
 @patch
 def _show_event(self:Learner, line, training):
     name,was = line.strip(),self.training
     self.training = training
-    try: cbs = [repr(o.__self__) for o in self._find_handlers(name)]
+    try: cbs = [repr(cb) for cb,handler in self._find_handlers(name)]
     finally: self.training = was
     if name=='cleanup_fit': cbs.reverse()
     if cbs: print(f"{line:<28} {', '.join(cbs)}")
@@ -376,7 +414,7 @@ def _show_event(self:Learner, line, training):
 # %% ../nbs/02_learner.ipynb #e53b44eb
 class Recorder(Callback):
     "Keep the losses and metrics of a fit, and report them after each epoch"
-    order,validating = 50,False
+    order = 50
     def __init__(self,
         beta:float=0.98 # How much of the smoothed loss is kept from batch to batch, in [0,1)
     ):
@@ -384,66 +422,70 @@ class Recorder(Callback):
         self._start()
 
     def _start(self):
-        self.started,self.train_mean,self.valid_mean,self.valid_values = time.perf_counter(),WeightedMean(),WeightedMean(),None
+        self.started,self.train_mean,self.valid_mean,self.valid_values = time.perf_counter(),WeightedMean(),None,None
         self.values,self.epoch_ends,self.hps = [],[],{}
         self._losses,self._waiting,self._smooth = [],[],(0.,0)
 
-    @property
-    def losses(self):
-        "The training loss of every batch: a list of floats"
-        if self._waiting: self._losses += torch.stack(self._waiting).cpu().tolist()
-        self._waiting = []
-        return self._losses
+# %% ../nbs/02_learner.ipynb #9b9f7b2b
+@patch(as_prop=True)
+def losses(self:Recorder):
+    "The training loss of every batch: a list of floats"
+    if self._waiting: self._losses += torch.stack(self._waiting).cpu().tolist()
+    self._waiting = []
+    return self._losses
 
-    @property
-    def smooth_loss(self):
-        "The debiased moving average of the training loss; `None` before the first batch"
-        avg,n = self._smooth
-        for loss in self.losses[n:]: avg = self.beta*avg + (1-self.beta)*loss
-        self._smooth = avg,len(self.losses)
-        return avg/debias(self.beta, 1-self.beta, len(self.losses)) if self.losses else None
+@patch(as_prop=True)
+def smooth_loss(self:Recorder):
+    "The debiased moving average of the training loss; `None` before the first batch"
+    avg,n = self._smooth
+    for loss in self.losses[n:]: avg = self.beta*avg + (1-self.beta)*loss
+    self._smooth = avg,len(self.losses)
+    return avg/debias(self.beta, 1-self.beta, len(self.losses)) if self.losses else None
 
-# %% ../nbs/02_learner.ipynb #de12c547
+# %% ../nbs/02_learner.ipynb #1909c1a7
 @patch
 def before_fit(self:Recorder):
     self._start()
-    self.names = ['epoch','train_loss', *(['valid_loss', *map(_metric_name, self.metrics)] if self.dls.valid is not None else []), 'time']
+    metrics = ['valid_loss', *(_metric_name(as_metric(o)) for o in self.metrics)]
+    self.names = ['epoch','train_loss', *(metrics if self.dls.valid is not None else ()), 'time']
     self.logger([_cell(name, name) for name in self.names])
 
+# %% ../nbs/02_learner.ipynb #79beed91
 @patch
-def before_epoch(self:Recorder): self.started,self.train_mean = time.perf_counter(),WeightedMean()
+def before_epoch(self:Recorder): self.started,self.train_mean,self.valid_values = time.perf_counter(),WeightedMean(),None
 
 @patch
 def before_validate(self:Recorder):
-    self.valid_mean,self.validating = WeightedMean(),True
-    for metric in self.metrics: metric.reset()
+    self.valid_mean,self._measures = WeightedMean(),[as_metric(o) for o in self.metrics]
+    for o in self._measures: o.reset()
 
+# %% ../nbs/02_learner.ipynb #bae6417c
 @patch
-def after_batch(self:Recorder):
+def after_loss(self:Recorder):
     learn = self.learn
-    if learn.loss is None: return # a batch that was cancelled before it had one
-    loss,n = learn.loss.detach(),len(learn.xb[0])
+    loss,n = learn.loss.detach(),_batch_size((learn.yb,learn.xb)) or 1
     if learn.training:
-        self._waiting.append(loss)
         self.train_mean.add(loss, n)
-    else:
+        self._waiting.append(self.train_mean.values[-1])
+    elif self.valid_mean is not None:
         self.valid_mean.add(loss, n)
-        for metric in learn.metrics: metric.update(learn.pred, *learn.yb)
+        for o in self._measures: o.update(learn.pred, *learn.yb)
 
-# %% ../nbs/02_learner.ipynb #46af0e05
 @patch
 def after_validate(self:Recorder):
-    if self.validating: self.valid_values = [self.valid_mean.mean(), *(float(o.compute()) for o in self.metrics)]
+    if self.valid_mean is None: return # cancelled before it began
+    self.valid_values,self.valid_mean = [self.valid_mean.mean(), *(float(o.compute()) for o in self._measures)],None
 
+# %% ../nbs/02_learner.ipynb #6dbaedf4
 @patch
 def after_epoch(self:Recorder):
     row = [self.train_mean.mean(), *(self.valid_values or [None]*(len(self.names)-3))]
     self.values.append(row)
-    self.train_mean,self.valid_values,self.validating = WeightedMean(),None,False
     self.epoch_ends.append(len(self.losses))
     row = [self.epoch, *row, time.perf_counter()-self.started]
     self.logger([_cell(name, o) for name,o in zip(self.names, row)])
 
+# %% ../nbs/02_learner.ipynb #46af0e05
 def _metric_name(m): return getattr(m, 'name', None) or camel2snake(type(m).__name__)
 
 def _cell(name, value):
@@ -455,7 +497,7 @@ Learner.smooth_loss = property(lambda self: self.recorder.smooth_loss if hasattr
                                doc="The Recorder's debiased moving average of the training loss")
 default_callbacks.append(Recorder)
 
-# %% ../nbs/02_learner.ipynb #5612aac4
+# %% ../nbs/02_learner.ipynb #9eda4d76
 def smoothed(
     values:list, # Floats
     span:float # Over about how many values to average, ≥ 2
@@ -467,6 +509,7 @@ def smoothed(
         res.append(avg/debias(mom, 1-mom, i+1))
     return res
 
+# %% ../nbs/02_learner.ipynb #5612aac4
 @patch
 def plot_loss(self:Recorder,
     span:float=.05, # Fraction of the run over which the training loss is smoothed, in (0,1]
@@ -485,7 +528,7 @@ def plot_loss(self:Recorder,
     ax.legend()
     return ax
 
-# %% ../nbs/02_learner.ipynb #41c0a0b9
+# %% ../nbs/02_learner.ipynb #70c281a9
 class _PlainScreen:
     "Rows are lines; there are no bars"
     bar = None
@@ -499,6 +542,7 @@ class _TerminalScreen(_PlainScreen):
         from tqdm import tqdm
         tqdm.write('  '.join(cells))
 
+# %% ../nbs/02_learner.ipynb #41c0a0b9
 class _NotebookScreen:
     "Rows and bar are one output, redrawn in place"
     def __init__(self):
@@ -515,6 +559,7 @@ class _NotebookScreen:
         if rows: rows.insert(1, '|' + '---:|'*len(self.rows[0]))
         return '\n'.join(rows) + (f'\n\n`{self.text}`' if self.text else '')
 
+# %% ../nbs/02_learner.ipynb #d9746d8a
 def _find_screen():
     if 'IPython' in sys.modules and hasattr(sys.modules['IPython'].get_ipython(), 'kernel'): return _NotebookScreen()
     return _TerminalScreen() if sys.stderr.isatty() else _PlainScreen()
@@ -525,20 +570,22 @@ class ProgressCallback(Callback):
     order = 40 # before the Recorder, whose first row goes to the screen already
     def __init__(self,
         desc:str='' # Written in front of the bar
-    ): self.desc,self.screen,self._bar = desc,None,None
+    ): self.desc,self.screen,self._bars = desc,None,[]
 
     def before_fit(self):
         self.screen,self.old_logger = _find_screen(),self.logger
         if self.logger is print_row: self.learn.logger = self.screen.row
 
-    def before_train(self): self._start_bar('train')
+    def before_train(self):
+        self._close_bars() # of an epoch that was cancelled
+        self._start_bar('train')
     def before_validate(self): self._start_bar('valid')
-    def after_batch(self): self._bar.update()
-    def after_train(self): self._close_bar()
-    def after_validate(self): self._close_bar()
+    def after_batch(self): self._bars[-1].update()
+    def after_train(self): self._bars.pop().close()
+    def after_validate(self): self._bars.pop().close()
 
     def cleanup_fit(self):
-        self._close_bar()
+        self._close_bars()
         if self.screen is None: return # only validated
         self.screen.close()
         self.screen,self.learn.logger = None,self.old_logger
@@ -547,16 +594,14 @@ class ProgressCallback(Callback):
 @patch
 def _start_bar(self:ProgressCallback, phase):
     from tqdm import tqdm
-    self._close_bar()
     file = self.screen and self.screen.bar
-    where = f'epoch {self.epoch+1}/{self.n_epoch} ' if self.screen else ''
-    self._bar = tqdm(total=self.n_iter, desc=f'{self.desc} {where}{phase}'.strip(), file=file, disable=file is None, leave=False,
-                     ncols=80 if isinstance(file, _NotebookScreen) else None, dynamic_ncols=not isinstance(file, _NotebookScreen))
+    where = f'epoch {self.epoch+1}/{self.n_epoch} ' if self.screen and self.epoch is not None else ''
+    ncols = 80 if isinstance(file, _NotebookScreen) else shutil.get_terminal_size().columns # 80 too where a terminal does not know
+    self._bars.append(tqdm(total=self.n_iter, desc=f'{self.desc} {where}{phase}'.strip(), file=file, disable=file is None, leave=False, ncols=ncols))
 
 @patch
-def _close_bar(self:ProgressCallback):
-    if self._bar is not None: self._bar.close()
-    self._bar = None
+def _close_bars(self:ProgressCallback):
+    while self._bars: self._bars.pop().close()
 
 default_callbacks.append(ProgressCallback)
 
@@ -582,9 +627,12 @@ def to_device(
 ): # The same, on `device`
     "Move tensors to a device"
     if isinstance(o, torch.Tensor): return o.to(device, non_blocking=torch.device(device).type!='cpu') # copies to the CPU are read at once
-    if isinstance(o, (tuple,list)): return type(o)(to_device(v, device) for v in o)
+    if isinstance(o, (tuple,list)): return _like(o, (to_device(v, device) for v in o))
     return {k:to_device(v, device) for k,v in o.items()} if isinstance(o, dict) else o
 
+def _like(o, parts): return type(o)(*parts) if hasattr(o, '_fields') else type(o)(parts) # a named tuple takes its parts one by one
+
+# %% ../nbs/02_learner.ipynb #a050ed49
 class BatchToDevice(Callback):
     "Move each batch to the device of the model"
     order = -5
@@ -598,26 +646,44 @@ class BatchToDevice(Callback):
 
 default_callbacks.insert(1, BatchToDevice)
 
-# %% ../nbs/02_learner.ipynb #2699ddc7
+# %% ../nbs/02_learner.ipynb #9ab8ee96
+_loop_state = 'dl n_iter iter xb yb pred loss stepped training'.split()
+
+@patch
+def _run_validation(self:Learner, dl):
+    dl = self.dls.valid if dl is None else dl
+    if dl is None: raise ValueError("there is no validation loader: pass one, for instance validate(dl)")
+    state,modes = {k:getattr(self, k) for k in _loop_state},[(m,m.training) for m in self.model.modules()]
+    self._set_dl(dl)
+    try: self.with_cleanup(lambda: self.stage('validate', self._do_validate))
+    finally:
+        vars(self).update(state)
+        for m,mode in modes: m.training = mode
+
+# %% ../nbs/02_learner.ipynb #57162096
+@patch
+@contextmanager
+def _switched_off(self:Learner, cls):
+    "In this context callbacks of class `cls` do not run"
+    cbs = [cb for cb in self.cbs if isinstance(cb, cls) and cb.run]
+    for cb in cbs: cb.run = False
+    try: yield
+    finally:
+        for cb in cbs: cb.run = True
+
+# %% ../nbs/02_learner.ipynb #a310d235
+class _Measure(Recorder): before_fit = before_epoch = after_epoch = None
+
 @patch
 def validate(self:Learner,
     dl=None, # Iterable of batches; default: the validation loader
     cbs=None # Callbacks for this validation only
 ): # List of floats: the loss, then the metrics
     "The loss and the metrics on a loader"
-    dl = self.dls.valid if dl is None else dl
-    if dl is None: raise ValueError("there is no validation loader: pass one, validate(dl)")
-    with self.added_cbs([*([] if hasattr(self, 'recorder') else [Recorder]), *_as_tuple(cbs)]):
+    measure = _Measure()
+    with self._switched_off(Recorder), self.added_cbs([measure, *_as_tuple(cbs)]):
         self._run_validation(dl)
-        return self.recorder.valid_values
-
-@patch
-def _run_validation(self:Learner, dl):
-    self._set_dl(dl)
-    try: self.stage('validate', self._do_validate)
-    finally:
-        try: self.cleanup()
-        finally: self._forget_batch()
+        return measure.valid_values
 
 # %% ../nbs/02_learner.ipynb #475bb24d
 class GatherPreds(Callback):
@@ -626,27 +692,35 @@ class GatherPreds(Callback):
     def __init__(self, with_input=False, with_loss=False): self.with_input,self.with_loss = with_input,with_loss
     def before_validate(self): self.inputs,self.preds,self.targs,self.sample_losses = [],[],[],[]
     def after_batch(self):
-        cpu = torch.device('cpu')
-        self.preds.append(to_device(self.pred, cpu))
-        self.targs.append(to_device(self.y, cpu))
-        if self.with_input: self.inputs.append(to_device(self.x, cpu))
-        if self.with_loss: self.sample_losses.append(to_device(self.loss, cpu))
+        if self.pred is None: return # cancelled before there was one
+        keep = [(self.preds,self.pred), (self.targs,self.y)]
+        if self.with_input: keep.append((self.inputs,self.x))
+        if self.with_loss: keep.append((self.sample_losses,self.loss))
+        for kept,o in keep: kept.append(to_device(o, torch.device('cpu')))
 
-def _cat(parts): return torch.cat(parts) if isinstance(parts[0], torch.Tensor) else tuple(_cat(o) for o in zip(*parts))
+# %% ../nbs/02_learner.ipynb #4d088339
+def _cat(parts):
+    "Join what is alike from all batches: tensors along the first dimension, in tuples, lists and dicts too"
+    first = parts[0] if parts else ()
+    if isinstance(first, torch.Tensor): return torch.cat([o if o.ndim else o[None] for o in parts])
+    if isinstance(first, dict): return {k:_cat([o[k] for o in parts]) for k in first}
+    return _like(first, map(_cat, zip(*parts))) if isinstance(first, (tuple,list)) else parts
 
-# %% ../nbs/02_learner.ipynb #00ed7c78
+# %% ../nbs/02_learner.ipynb #8ed2355a
 @patch
 @contextmanager
 def loss_not_reduced(self:Learner):
-    "In this context the loss function returns one loss for each sample"
+    "In this context the loss function returns one loss for each sample; it must have an attribute or an argument `reduction`"
     loss_func,old = self.loss_func,getattr(self.loss_func, 'reduction', None)
-    if old is None: self.loss_func = partial(loss_func, reduction='none')
-    else: loss_func.reduction = 'none'
+    if old is not None: loss_func.reduction = 'none'
+    elif 'reduction' in inspect.signature(loss_func).parameters: self.loss_func = partial(loss_func, reduction='none')
+    else: raise TypeError(f"the loss of each sample needs a loss function with an attribute or an argument `reduction`: {_func_name(loss_func)} has neither")
     try: yield self
     finally:
         self.loss_func = loss_func
         if old is not None: loss_func.reduction = old
 
+# %% ../nbs/02_learner.ipynb #a231548c
 @patch
 def get_preds(self:Learner,
     dl=None, # Iterable of batches; default: the validation loader
@@ -655,14 +729,11 @@ def get_preds(self:Learner,
     act=None # Function to apply to the predictions, for instance `partial(torch.softmax, dim=-1)`
 ): # Tuple of tensors on the CPU: [inputs,] predictions, targets [, losses], in the order of the loader
     "The predictions for a loader"
-    from contextlib import nullcontext
     gather = GatherPreds(with_input, with_loss)
-    with self.removed_cbs(Recorder), self.added_cbs(gather), self.loss_not_reduced() if with_loss else nullcontext():
-        self._run_validation(self.dls.valid if dl is None else dl)
-        res = [gather.inputs]*with_input + [gather.preds, gather.targs] + [gather.sample_losses]*with_loss
-    inputs,preds,targs,losses = [*[None]*(not with_input), *[_cat(o) if len(o) and len(o[0]) else () for o in res], *[None]*(not with_loss)]
-    preds = preds if act is None else act(preds)
-    return tuple(o for o,wanted in ((inputs,with_input), (preds,True), (targs,True), (losses,with_loss)) if wanted)
+    with self._switched_off(Recorder), self.added_cbs(gather), self.loss_not_reduced() if with_loss else nullcontext():
+        self._run_validation(dl)
+    preds = _cat(gather.preds) if act is None else act(_cat(gather.preds))
+    return (*[_cat(gather.inputs)]*with_input, preds, _cat(gather.targs), *[_cat(gather.sample_losses)]*with_loss)
 
 # %% ../nbs/02_learner.ipynb #6b996545
 @patch
@@ -686,10 +757,21 @@ def load(self:Learner,
     name:str, # Name of the file, without folder and ending
     with_opt:bool=True # Load the optimizer's state too, if it was saved?
 ): # The Learner
-    "Load what `save` wrote; a mismatch is an error that names the parameters"
+    "Load what `save` wrote; a mismatch is an error that names the parameters, and changes nothing"
     state = torch.load(self._model_file(name), map_location='cpu', weights_only=True)
-    self.model.load_state_dict(state['model'])
+    if not isinstance(state, dict) or set(state)!={'model','opt'}:
+        raise ValueError(f"{self._model_file(name)} was not written by Learner.save: load it with torch.load, and its weights with model.load_state_dict")
+    self._check_weights(state['model'])
     if with_opt and state['opt'] is not None:
         if self.opt is None: self.create_opt()
         self.opt.load_state_dict(state['opt'])
+    self.model.load_state_dict(state['model'])
     return self
+
+# %% ../nbs/02_learner.ipynb #9c53cad6
+@patch
+def _check_weights(self:Learner, saved):
+    "PyTorch would load what fits and then complain about the rest"
+    mine,saved = ({k:tuple(getattr(v, 'shape', ())) for k,v in o.items()} for o in (self.model.state_dict(),saved))
+    wrong = [f"{k}: {saved.get(k, 'missing')} in the file, {mine.get(k, 'missing')} in the model" for k in {**mine,**saved} if saved.get(k)!=mine.get(k)]
+    if wrong: raise ValueError(f"the file is of another model. Shapes that differ: {'; '.join(wrong)}")
