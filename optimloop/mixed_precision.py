@@ -20,6 +20,7 @@ _scaler_args = dict(
     init_scale=('a number in (0, 2**128)', lambda v: 0<v<2.**128), growth_factor=('a number > 1', lambda v: v>1),
     backoff_factor=('a number in (0,1)', lambda v: 0<v<1), growth_interval=('an integer ≥ 1', lambda v: isinstance(v, int) and v>=1))
 
+# %% ../nbs/04_mixed_precision.ipynb #307a0aa5
 def _check_args(amp_mode, kwargs):
     if amp_mode not in _dtypes: raise ValueError(f"amp_mode={amp_mode!r}: expected one of {', '.join(map(repr, _dtypes))}")
     for k,v in kwargs.items():
@@ -35,29 +36,31 @@ class MixedPrecision(Callback):
     order = 20
     def __init__(self,
         amp_mode:str='fp16', # 'fp16' or 'bf16'
-        **kwargs # `init_scale`, `growth_factor` (> 1), `backoff_factor` (in (0,1)), `growth_interval` (steps) of `torch.amp.GradScaler`; fp16 only
+        **kwargs # For `GradScaler`, fp16 only: `init_scale` (> 0), `growth_factor` (> 1), `backoff_factor` (in (0,1)), `growth_interval` (steps)
     ):
         _check_args(amp_mode, kwargs)
         self.amp_mode,self.scaler_args = amp_mode,kwargs
         self.scaler = self.autocast = self.unscaled = None # GradScaler; open context; loss before it was scaled
         self.scales,self.grads_scaled = [],False # scale at each check of the gradients; are those of now scaled?
 
-# %% ../nbs/04_mixed_precision.ipynb #aea01e30
+# %% ../nbs/04_mixed_precision.ipynb #13fe4de3
 @patch
 def before_fit(self:MixedPrecision):
-    self._check_model()
+    self._start_phase()
     self.scaler = torch.amp.GradScaler(self.device_type, enabled=self.amp_mode=='fp16', **self.scaler_args)
-    self.scales,self.grads_scaled = [],False
+    self.scales = []
 
 @patch
-def before_train(self:MixedPrecision): self._check_model()
+def before_train(self:MixedPrecision): self._start_phase()
 
 @patch
-def before_validate(self:MixedPrecision): self._check_model()
+def before_validate(self:MixedPrecision): self._start_phase()
 
+# %% ../nbs/04_mixed_precision.ipynb #aea01e30
 @patch
-def _check_model(self:MixedPrecision):
+def _start_phase(self:MixedPrecision):
     self._leave_autocast()
+    self.grads_scaled = False # the loop drops what the last phase left
     params = list(self.model.parameters())
     self.device_type = params[0].device.type if params else 'cpu'
     if not torch.amp.is_autocast_available(self.device_type): raise ValueError(f"there is no mixed precision on {self.device_type!r}")
