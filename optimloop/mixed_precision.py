@@ -6,50 +6,78 @@
 __all__ = ['MixedPrecision']
 
 # %% ../nbs/04_mixed_precision.ipynb #e82abece
+from copy import copy
+
 import torch
 
 from fastcore.basics import patch
 from .callbacks import *
 from .learner import *
 
-# %% ../nbs/04_mixed_precision.ipynb #8e6a781f
-class _StandIn:
-    "Has the optimizer's gradients; notes whether the scaler found them finite and would step"
-    def __init__(self, opt): self.param_groups,self.finite = opt.param_groups,False
-    def step(self): self.finite = True
-
+# %% ../nbs/04_mixed_precision.ipynb #9ca41c1d
 _dtypes = dict(fp16=torch.float16, bf16=torch.bfloat16)
+_scaler_args = dict(
+    init_scale=('a number in (0, 2**128)', lambda v: 0<v<2.**128), growth_factor=('a number > 1', lambda v: v>1),
+    backoff_factor=('a number in (0,1)', lambda v: 0<v<1), growth_interval=('an integer ≥ 1', lambda v: isinstance(v, int) and v>=1))
 
+# %% ../nbs/04_mixed_precision.ipynb #307a0aa5
+def _check_args(amp_mode, kwargs):
+    if amp_mode not in _dtypes: raise ValueError(f"amp_mode={amp_mode!r}: expected one of {', '.join(map(repr, _dtypes))}")
+    for k,v in kwargs.items():
+        if k not in _scaler_args:
+            raise TypeError(f"{k!r} is no setting of the loss scale: expected {', '.join(_scaler_args)}. For fp32 call learn.to_fp32()")
+        if amp_mode=='bf16': raise TypeError(f"{k}={v!r}: bf16 has no loss scale to set. Leave it out, or use amp_mode='fp16'")
+        expected,is_good = _scaler_args[k]
+        if not is_good(v): raise ValueError(f"{k}={v!r}: expected {expected}")
+
+# %% ../nbs/04_mixed_precision.ipynb #4108ac1a
 class MixedPrecision(Callback):
     "Compute predictions and loss in half precision with fp32 weights; in fp16, with a loss scale that adapts"
     order = 20
     def __init__(self,
         amp_mode:str='fp16', # 'fp16' or 'bf16'
-        **kwargs # Passed to `torch.amp.GradScaler`, for instance `init_scale`; fp16 only
+        **kwargs # For `GradScaler`, fp16 only: `init_scale` (> 0), `growth_factor` (> 1), `backoff_factor` (in (0,1)), `growth_interval` (steps)
     ):
-        if amp_mode not in _dtypes: raise ValueError(f"amp_mode={amp_mode!r}: expected one of {', '.join(map(repr, _dtypes))}")
-        self.amp_mode,self.scaler_args,self.scaler,self.autocast,self.unscaled,self.scales = amp_mode,kwargs,None,None,None,[]
+        _check_args(amp_mode, kwargs)
+        self.amp_mode,self.scaler_args = amp_mode,kwargs
+        self.scaler = self.autocast = self.unscaled = None # GradScaler; open context; loss before it was scaled
+        self.scales,self.grads_scaled = [],False # scale at each check of the gradients; are those of now scaled?
 
-    def before_fit(self):
-        self._find_device()
-        self.scaler = torch.amp.GradScaler(self.device_type, enabled=self.amp_mode=='fp16', **self.scaler_args)
-        self.scales = []
-
-    def before_train(self): self._find_device()
-    def before_validate(self): self._find_device()
-    def before_batch(self):
-        self.autocast = torch.autocast(self.device_type, dtype=_dtypes[self.amp_mode])
-        self.autocast.__enter__()
-    def after_pred(self): self.learn.pred = _to_float(self.pred)
-
-# %% ../nbs/04_mixed_precision.ipynb #bd113488
+# %% ../nbs/04_mixed_precision.ipynb #13fe4de3
 @patch
-def _find_device(self:MixedPrecision):
+def before_fit(self:MixedPrecision):
+    self._start_phase()
+    self.scaler = torch.amp.GradScaler(self.device_type, enabled=self.amp_mode=='fp16', **self.scaler_args)
+    self.scales = []
+
+@patch
+def before_train(self:MixedPrecision): self._start_phase()
+
+@patch
+def before_validate(self:MixedPrecision): self._start_phase()
+
+# %% ../nbs/04_mixed_precision.ipynb #aea01e30
+@patch
+def _start_phase(self:MixedPrecision):
+    self._leave_autocast()
+    self.grads_scaled = False # the loop drops what the last phase left
     params = list(self.model.parameters())
     self.device_type = params[0].device.type if params else 'cpu'
     if not torch.amp.is_autocast_available(self.device_type): raise ValueError(f"there is no mixed precision on {self.device_type!r}")
-    if self.amp_mode=='fp16' and any(p.dtype is torch.float16 for p in params):
-        raise ValueError("the model's weights are fp16 already, too coarse to sum up small steps: give it fp32 weights (model.float())")
+    halved = {str(p.dtype) for p in params if p.requires_grad and p.dtype in _dtypes.values()}
+    if halved: raise ValueError(f"the model's weights are {halved.pop()} already, too coarse to sum up small steps: "
+                                "give it fp32 weights (model.float())")
+
+# %% ../nbs/04_mixed_precision.ipynb #54b480e5
+@patch
+def before_batch(self:MixedPrecision):
+    self._leave_autocast()
+    self.grads_scaled = self.grads_scaled and len(self._grads())>0 # a cancelled batch left none
+    self.autocast = torch.autocast(self.device_type, dtype=_dtypes[self.amp_mode])
+    self.autocast.__enter__()
+
+@patch
+def after_pred(self:MixedPrecision): self.learn.pred = _to_float(self.pred)
 
 @patch
 def _leave_autocast(self:MixedPrecision):
@@ -57,54 +85,71 @@ def _leave_autocast(self:MixedPrecision):
     self.autocast = None
     self._restore_loss()
 
+_ends = [f'after_{o}{stage}' for stage in 'batch train validate epoch fit'.split() for o in ('cancel_','')]
+for _name in ('after_loss', *_ends, 'cleanup_fit'): setattr(MixedPrecision, _name, MixedPrecision._leave_autocast)
+
+# %% ../nbs/04_mixed_precision.ipynb #f5bcaf85
+def _to_float(o):
+    if isinstance(o, torch.Tensor): return o.float() if o.dtype in _dtypes.values() else o
+    if isinstance(o, (tuple,list)): return getattr(o, '_make', type(o))(map(_to_float, o)) # a named tuple is made by `_make`
+    if not isinstance(o, dict): return o
+    res = copy(o) # of the same class
+    for k,v in o.items(): res[k] = _to_float(v)
+    return res
+
+# %% ../nbs/04_mixed_precision.ipynb #0e86f220
+class _StandIn:
+    "Has the optimizer's gradients; notes whether the scaler found them finite and would step"
+    def __init__(self, opt): self.param_groups,self.finite = opt.param_groups,False
+    def step(self): self.finite = True
+
+@patch
+def _grads(self:MixedPrecision): return [p.grad for g in self.opt.param_groups for p in g['params'] if p.grad is not None]
+
+@patch
+def before_backward(self:MixedPrecision):
+    if not self.scaler.is_enabled(): return # bf16
+    self.unscaled,self.learn.loss = self.loss,self.scaler.scale(self.loss)
+    for g in () if self.grads_scaled else self._grads(): g.mul_(self.scaler.get_scale())
+    self.grads_scaled = True
+
+# %% ../nbs/04_mixed_precision.ipynb #97d54266
+@patch
+def after_backward(self:MixedPrecision): self._restore_loss()
+
 @patch
 def _restore_loss(self:MixedPrecision):
     if self.unscaled is not None: self.learn.loss,self.unscaled = self.unscaled,None
 
-_leave_at = 'after_loss after_batch after_cancel_batch after_cancel_train after_cancel_validate after_cancel_epoch after_cancel_fit cleanup_fit'
-for _name in _leave_at.split(): setattr(MixedPrecision, _name, MixedPrecision._leave_autocast)
-
-def _to_float(o):
-    if isinstance(o, torch.Tensor): return o.float() if o.dtype in _dtypes.values() else o
-    return type(o)(map(_to_float, o)) if isinstance(o, (tuple,list)) else o
-
-# %% ../nbs/04_mixed_precision.ipynb #6ae320e8
-@patch
-def before_backward(self:MixedPrecision):
-    self.unscaled = self.loss
-    self.learn.loss = self.scaler.scale(self.loss)
-
-@patch
-def after_backward(self:MixedPrecision):
-    self._restore_loss()
-
 @patch
 def before_step(self:MixedPrecision):
-    if not self.scaler.is_enabled(): return
-    if all(p.grad is None for g in self.opt.param_groups for p in g['params']):
-        raise ValueError("no parameter of the optimizer has a gradient: is the loss computed from this model, are all groups frozen?")
-    self.scales.append(self.scaler.get_scale())
+    self._restore_loss() # if `after_backward` was cancelled
+    if not (self.grads_scaled and self._grads()): return
     stand_in = _StandIn(self.opt)
+    self.scales.append(self.scaler.get_scale())
     self.scaler.step(stand_in)
     self.scaler.update()
+    self.grads_scaled = False
     if stand_in.finite: return
-    self.opt.zero_grad() # or the next batch would add to them
+    self.opt.zero_grad()
     raise CancelStepException
 
 # %% ../nbs/04_mixed_precision.ipynb #75ecae2c
+def _replace(learn, cb):
+    learn.remove_cb(MixedPrecision)
+    return learn.add_cb(cb)
+
 @patch
 def to_fp16(self:Learner,
-    **kwargs # Passed to `torch.amp.GradScaler`
+    **kwargs # Settings of the loss scale, as for `MixedPrecision`
 ): # The Learner
     "Train in fp16, with loss scaling"
-    self.remove_cb(MixedPrecision)
-    return self.add_cb(MixedPrecision('fp16', **kwargs))
+    return _replace(self, MixedPrecision('fp16', **kwargs))
 
 @patch
 def to_bf16(self:Learner): # The Learner
     "Train in bf16"
-    self.remove_cb(MixedPrecision)
-    return self.add_cb(MixedPrecision('bf16'))
+    return _replace(self, MixedPrecision('bf16'))
 
 @patch
 def to_fp32(self:Learner): # The Learner
