@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['hyper_ranges', 'sgd_step', 'step_stat', 'weight_decay', 'l2_reg', 'hyper_defaults', 'stepper_args', 'stepper_returns',
-           'split_params', 'check_hyper', 'spread', 'Optimizer', 'average_grad', 'momentum_step', 'SGD',
+           'Optimizer', 'split_params', 'check_hyper', 'spread', 'average_grad', 'momentum_step', 'SGD',
            'average_sqr_grad', 'rms_prop_step', 'RMSProp', 'debias', 'adam_step', 'Adam', 'HyperView']
 
 # %% ../nbs/00_optimizer.ipynb #e34a153c
@@ -39,7 +39,7 @@ def l2_reg(p, lr, wd, do_wd=True, **kwargs):
     if do_wd and wd!=0: p.grad.data.add_(p.data, alpha=wd)
 l2_reg.defaults = dict(wd=0.)
 
-# %% ../nbs/00_optimizer.ipynb #2bf04546
+# %% ../nbs/00_optimizer.ipynb #07c1d289
 def _func(cb):
     while isinstance(cb, partial): cb = cb.func
     return cb
@@ -53,7 +53,6 @@ def hyper_defaults(
     if not isinstance(cb, partial): return dict(getattr(cb, 'defaults', {}))
     return {k:cb.keywords.get(k, v) for k,v in hyper_defaults(cb.func).items()}
 
-# %% ../nbs/00_optimizer.ipynb #07c1d289
 def _args(cb): return [o for o in list(inspect.signature(cb).parameters.values())[1:] if o.kind is not o.VAR_KEYWORD]
 def _required(cb): return [o.name for o in _args(cb) if o.default is o.empty]
 
@@ -75,11 +74,11 @@ def _dict_keys(o): # of `{'a': …}` or `dict(a=…)`; `None` for any other expr
     return None if None in keys else keys
 
 @cache
-def _returns(func):
-    if hasattr(func, '__wrapped__'): return None # the source would be that of another function
-    try: tree = ast.parse(textwrap.dedent(inspect.getsource(func))).body[0]
+def _returns(code):
+    try: tree = ast.parse(textwrap.dedent(inspect.getsource(code))).body[0]
     except (OSError, TypeError, SyntaxError, IndexError): return None
-    if getattr(tree, 'name', None)!=func.__name__ or func.__name__=='<lambda>': return None
+    defs = [o for o in ast.walk(tree) if isinstance(o, (ast.FunctionDef,ast.AsyncFunctionDef))]
+    if [o.name for o in defs]!=[code.co_name]: return None # a lambda, a function with another inside it, or a file that has changed
     keys = [_dict_keys(o.value) for o in ast.walk(tree) if isinstance(o, ast.Return) and o.value is not None]
     return None if None in keys else {k for o in keys for k in o}
 
@@ -87,7 +86,57 @@ def stepper_returns(
     cb # A stepper
 ): # Set of names, or `None` where they cannot be told
     "The names of the state that a stepper returns, as far as its source shows them"
-    return _returns(_func(cb))
+    func = _func(cb)
+    return _returns(func.__code__) if hasattr(func, '__code__') and not hasattr(func, '__wrapped__') else None
+
+# %% ../nbs/00_optimizer.ipynb #308ec0f2
+class Optimizer(torch.optim.Optimizer):
+    "Runs each parameter through a list of steppers"
+    def __init__(self,
+        params, # Iterable of tensors, of (name, tensor) pairs, of lists of either, or of dicts with an entry `params`
+        cbs, # Steppers, called in this order; or a single one
+        **hypers # Hyper-parameters, over the defaults that the steppers declare; a list or a slice is spread over the groups
+    ):
+        self.cbs = [cbs] if callable(cbs) else list(cbs)
+        self.arg_names = {o for cb in self.cbs for o in stepper_args(cb)}
+        self._writers = {} # which stepper keeps which state
+        groups = [{_own_name(k, self.arg_names):v for k,v in g.items()} for g in split_params(params)]
+        defaults = self._defaults({_own_name(k, self.arg_names):v for k,v in hypers.items()}, groups)
+        self._check_steppers(defaults)
+        super().__init__(groups, defaults)
+
+    def __repr__(self):
+        lines = [f"Optimizer: {' → '.join(map(_cb_name, self.cbs))}"]
+        for i,g in enumerate(self.param_groups):
+            hypers = ', '.join(f'{k} {g[k]:g}' if isinstance(g[k], float) else f'{k} {g[k]}' for k in self.defaults)
+            lines.append(f"  group {i}: {len(g['params'])} parameters; {hypers}")
+        return '\n'.join(lines)
+
+# %% ../nbs/00_optimizer.ipynb #045ddac3
+@patch
+@torch.no_grad()
+def step(self:Optimizer,
+    closure=None # Function that recomputes the loss and its gradients, and returns the loss
+): # What `closure` returned, or `None`
+    "Run every parameter that has a gradient through the steppers"
+    loss = None
+    if closure is not None:
+        with torch.enable_grad(): loss = closure()
+    for group in self.param_groups:
+        hypers = {k:v for k,v in group.items() if k!='params'}
+        for p in group['params']:
+            if p.grad is not None: self._step_param(p, hypers)
+    return loss
+
+@patch
+def _step_param(self:Optimizer, p, hypers):
+    state = self.state[p]
+    for cb in self.cbs:
+        try: new = cb(p, **{**state, **hypers})
+        except TypeError:
+            _check_args(cb, {**state, **hypers})
+            raise
+        if isinstance(new, dict): state.update(self._check_writer(cb, new, hypers))
 
 # %% ../nbs/00_optimizer.ipynb #4061ec10
 def _kind(o):
@@ -106,6 +155,7 @@ def _as_list(o):
     return res, kinds[0] if kinds else 'tensors'
 
 def _param_list(group):
+    if not isinstance(group, dict): raise TypeError(f"a parameter group is a dict with an entry 'params', not a {type(group).__name__}")
     if 'params' not in group: raise ValueError(f"a parameter group needs an entry 'params'; this one has {list(group)}")
     params,kind = _as_list([group['params']] if isinstance(group['params'], Tensor) else group['params'])
     if 'tensors' not in kind: raise TypeError(f"a parameter group holds tensors, not {kind}: groups cannot be nested")
@@ -177,36 +227,13 @@ class _Hypers(dict):
         if k in self: return self[_own_name(k, self.keys())]
         raise KeyError(k)
 
-# %% ../nbs/00_optimizer.ipynb #308ec0f2
-class Optimizer(torch.optim.Optimizer):
-    "Runs each parameter through a list of steppers"
-    def __init__(self,
-        params, # Iterable of tensors, of (name, tensor) pairs, of lists of either, or of dicts with an entry `params`
-        cbs, # Steppers, called in this order; or a single one
-        **hypers # Hyper-parameters, over the defaults that the steppers declare; a list or a slice is spread over the groups
-    ):
-        self.cbs = [cbs] if callable(cbs) else list(cbs)
-        self.arg_names = {o for cb in self.cbs for o in stepper_args(cb)}
-        self._writers = {} # which stepper keeps which state
-        groups = [{_own_name(k, self.arg_names):v for k,v in g.items()} for g in split_params(params)]
-        defaults = self._defaults({_own_name(k, self.arg_names):v for k,v in hypers.items()}, groups)
-        self._check_steppers(defaults)
-        super().__init__(groups, defaults)
-
-    def __repr__(self):
-        lines = [f"Optimizer: {' → '.join(map(_cb_name, self.cbs))}"]
-        for i,g in enumerate(self.param_groups):
-            hypers = ', '.join(f'{k} {g[k]:g}' if isinstance(g[k], float) else f'{k} {g[k]}' for k in self.defaults)
-            lines.append(f"  group {i}: {len(g['params'])} parameters; {hypers}")
-        return '\n'.join(lines)
-
 # %% ../nbs/00_optimizer.ipynb #e741a47f
 _torch_keys = {'params','name','param_names','initial_lr','max_lr','min_lr','base_momentum','max_momentum','swa_lr'}
 
 @patch
 def _defaults(self:Optimizer, given, groups):
     "The default of each hyper-parameter; what is `given` is spread over `groups`"
-    in_groups = {k:i for i,g in enumerate(groups) for k in g if k not in _torch_keys}
+    in_groups = dict.fromkeys(k for g in groups for k in g if k not in _torch_keys)
     for k in [*given, *in_groups]:
         if k not in self.arg_names: raise TypeError(f"no stepper takes {k!r}: {_nearest(k, _can_be_hyper(self.cbs))}")
     res = {k:v for cb in self.cbs for k,v in hyper_defaults(cb).items()}
@@ -228,35 +255,8 @@ def _nearest(name, names):
     near = difflib.get_close_matches(name, names, n=1)
     return (f"did you mean {near[0]!r}? The" if near else 'the') + " names are " + ', '.join(sorted(names))
 
-# %% ../nbs/00_optimizer.ipynb #045ddac3
-@patch
-@torch.no_grad()
-def step(self:Optimizer,
-    closure=None # Function that recomputes the loss and its gradients, and returns the loss
-): # What `closure` returned, or `None`
-    "Run every parameter that has a gradient through the steppers"
-    loss = None
-    if closure is not None:
-        with torch.enable_grad(): loss = closure()
-    for group in self.param_groups:
-        hypers = {k:v for k,v in group.items() if k!='params'}
-        for p in group['params']:
-            if p.grad is not None: self._step_param(p, hypers)
-    return loss
-
-@patch
-def _step_param(self:Optimizer, p, hypers):
-    state = self.state[p]
-    for cb in self.cbs:
-        try: new = cb(p, **{**state, **hypers})
-        except TypeError:
-            self._check_args(cb, {**state, **hypers})
-            raise
-        if isinstance(new, dict): state.update(self._check_writer(cb, new, hypers))
-
 # %% ../nbs/00_optimizer.ipynb #771d0f86
-@patch
-def _check_args(self:Optimizer, cb, given):
+def _check_args(cb, given):
     missing = [k for k in _required(cb) if k not in given]
     if missing: raise TypeError(f"{_cb_name(cb)} needs {', '.join(missing)}, which is no hyper-parameter of this optimizer and "
         f"which no stepper before it returns: pass {missing[0]}=… or put the stepper that keeps it first") from None
@@ -272,7 +272,7 @@ def _check_steppers(self:Optimizer, hypers):
     kept,known = {},True
     for cb in self.cbs:
         returns = stepper_returns(cb)
-        if known: self._check_args(cb, {**kept, **hypers})
+        if known: _check_args(cb, {**kept, **hypers})
         for k in returns or ():
             _check_key(k, cb, kept.get(k), hypers)
             kept[k] = cb
@@ -511,7 +511,8 @@ def load_state_dict(self:Optimizer,
 def _is_state(o):
     if not isinstance(o, dict) or not isinstance(o.get('state'), dict): return False
     if not isinstance(o.get('param_groups'), (list,tuple)): return False
-    return all(isinstance(g, dict) and isinstance(g.get('params'), (list,tuple)) for g in o['param_groups'])
+    if not all(isinstance(g, dict) and isinstance(g.get('params'), (list,tuple)) for g in o['param_groups']): return False
+    return all(isinstance(s, dict) for s in [o.get('shapes', {}), *o['state'].values()])
 
 def _layout(groups, named, shapes):
     "From the name of each parameter, in their order, to the shapes that it may have; none: any"
@@ -519,14 +520,15 @@ def _layout(groups, named, shapes):
     return {label(i, j, g):shapes(p) for i,g in enumerate(groups) for j,p in enumerate(g['params'])}
 
 def _saved_shapes(state_dict, i):
-    if 'shapes' in state_dict: return [list(state_dict['shapes'][i])]
+    if i in state_dict.get('shapes', ()): return [list(state_dict['shapes'][i])]
     return [list(o.shape) for o in state_dict['state'].get(i, {}).values() if isinstance(o, Tensor) and o.ndim]
 
-def _misfits(ours, saved, hypers, groups):
+def _misfits(ours, saved, opt, groups):
     "Sentences about everything in which a saved state does not fit"
     missing,extra = [o for o in ours if o not in saved],[o for o in saved if o not in ours]
-    missing += [f'hyper-parameter {k}' for k in hypers if any(k not in g for g in groups)]
-    extra += [f'hyper-parameter {k}' for k in {k:0 for g in groups for k in g} if k not in {*hypers, *_torch_keys}]
+    missing += [f'hyper-parameter {k}' for k in opt.defaults if any(k not in g for g in groups)]
+    ours_or_torchs = {*_torch_keys, *(k for g in opt.param_groups for k in g)}
+    extra += [f'hyper-parameter {k}' for k in dict.fromkeys(k for g in groups for k in g) if k not in ours_or_torchs]
     shapes = [f'{k} is {s} here, {saved[k][0]} in the state' for k,(s,) in ours.items() if saved.get(k) and s not in saved[k]]
     order = [] if missing or extra or list(ours)==list(saved) else [f"here {', '.join(ours)}", f"in the state {', '.join(saved)}"]
     named = dict(missing=missing, extra=extra, shape=shapes, order=order)
@@ -540,5 +542,5 @@ def _check_fit(opt, state_dict):
     else:
         named = all('param_names' in g for g in [*mine, *groups])
         saved = _layout(groups, named, partial(_saved_shapes, state_dict))
-        bad = _misfits(_layout(mine, named, lambda p: [list(p.shape)]), saved, opt.defaults, groups)
+        bad = _misfits(_layout(mine, named, lambda p: [list(p.shape)]), saved, opt, groups)
     if bad: raise ValueError("this state is of another optimizer or model. " + '; '.join(bad))
