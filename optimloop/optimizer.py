@@ -60,7 +60,7 @@ def stepper_args(
     cb # A stepper
 ): # Names of its arguments, without the parameter itself and `**kwargs`
     "The names that a stepper can use; `TypeError` if it is no stepper"
-    if isinstance(cb, type) or not callable(cb):
+    if isinstance(cb, type) or inspect.isbuiltin(cb) or not callable(cb):
         raise TypeError(f"{cb!r} is no stepper: a stepper is called as cb(p, **hypers_and_state)")
     if not any(o.kind is o.VAR_KEYWORD for o in inspect.signature(cb).parameters.values()):
         raise TypeError(f"{_cb_name(cb)} must end in **kwargs: it is passed every hyper-parameter and all state, needed or not")
@@ -97,7 +97,8 @@ class Optimizer(torch.optim.Optimizer):
         cbs, # Steppers, called in this order; or a single one
         **hypers # Hyper-parameters, over the defaults that the steppers declare; a list or a slice is spread over the groups
     ):
-        self.cbs = [cbs] if callable(cbs) else list(cbs)
+        self.cbs = [cbs] if callable(cbs) or isinstance(cbs, str) else list(cbs or ())
+        if not self.cbs: raise ValueError("an optimizer needs at least one stepper")
         self.arg_names = {o for cb in self.cbs for o in stepper_args(cb)}
         self._writers = {} # which stepper keeps which state
         groups = [{_own_name(k, self.arg_names):v for k,v in g.items()} for g in split_params(params)]
@@ -509,8 +510,7 @@ def load_state_dict(self:Optimizer,
 
 # %% ../nbs/00_optimizer.ipynb #a613c278
 def _is_state(o):
-    if not isinstance(o, dict) or not isinstance(o.get('state'), dict): return False
-    if not isinstance(o.get('param_groups'), (list,tuple)): return False
+    if not (isinstance(o, dict) and isinstance(o.get('state'), dict) and isinstance(o.get('param_groups'), (list,tuple))): return False
     if not all(isinstance(g, dict) and isinstance(g.get('params'), (list,tuple)) for g in o['param_groups']): return False
     return all(isinstance(s, dict) for s in [o.get('shapes', {}), *o['state'].values()])
 
@@ -527,20 +527,19 @@ def _misfits(ours, saved, opt, groups):
     "Sentences about everything in which a saved state does not fit"
     missing,extra = [o for o in ours if o not in saved],[o for o in saved if o not in ours]
     missing += [f'hyper-parameter {k}' for k in opt.defaults if any(k not in g for g in groups)]
-    ours_or_torchs = {*_torch_keys, *(k for g in opt.param_groups for k in g)}
-    extra += [f'hyper-parameter {k}' for k in dict.fromkeys(k for g in groups for k in g) if k not in ours_or_torchs]
+    theirs = dict.fromkeys(k for g in groups for k in g if k not in _torch_keys and not any(k in o for o in opt.param_groups))
+    extra += [f'hyper-parameter {k}' for k in theirs]
     shapes = [f'{k} is {s} here, {saved[k][0]} in the state' for k,(s,) in ours.items() if saved.get(k) and s not in saved[k]]
     order = [] if missing or extra or list(ours)==list(saved) else [f"here {', '.join(ours)}", f"in the state {', '.join(saved)}"]
-    named = dict(missing=missing, extra=extra, shape=shapes, order=order)
-    return [f"{'other ' if k in ('shape','order') else ''}{k}: {', '.join(o)}" for k,o in named.items() if o]
+    bad = {'missing':missing, 'extra':extra, 'other shape':shapes, 'other order':order}
+    return [f"{k}: {', '.join(o)}" for k,o in bad.items() if o]
 
 def _check_fit(opt, state_dict):
     if not _is_state(state_dict): raise ValueError("this is no optimizer's state: expected what `state_dict` returns, "
         "a dict with the dict `state` and the list `param_groups` of dicts with `params`")
     mine,groups = opt.param_groups,state_dict['param_groups']
+    named = all('param_names' in g for g in [*mine, *groups])
+    ours,saved = _layout(mine, named, lambda p: [list(p.shape)]),_layout(groups, named, partial(_saved_shapes, state_dict))
+    bad = _misfits(ours, saved, opt, groups)
     if len(groups)!=len(mine): bad = [f"{len(mine)} parameter groups here, {len(groups)} in the state"]
-    else:
-        named = all('param_names' in g for g in [*mine, *groups])
-        saved = _layout(groups, named, partial(_saved_shapes, state_dict))
-        bad = _misfits(_layout(mine, named, lambda p: [list(p.shape)]), saved, opt, groups)
     if bad: raise ValueError("this state is of another optimizer or model. " + '; '.join(bad))
