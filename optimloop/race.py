@@ -131,12 +131,14 @@ def run(
     desc:str='' # Written in front of the progress bars
 ): # `Learner` after the fit, with the `seconds` that it took
     "Train `conv_net` with one optimizer and one schedule"
-    start,(opt_func,rates) = time.perf_counter(),racers[racer]
+    opt_func,rates = racers[racer]
     torch.manual_seed(seed)
     model = conv_net(int(data[1].max())+1, data[0].shape[1])
     learn = Learner(DataLoaders.from_arrays(*data, bs=bs), model, nn.functional.cross_entropy, opt_func, metrics=accuracy)
     precisions[precision](learn)
     learn.logger,learn.progress.desc = _silent,desc
+    learn.create_opt() # before the clock starts: the first optimizer of a process makes torch load much of itself
+    start = time.perf_counter()
     with contextlib.redirect_stdout(sys.stderr): found = learn.lr_find(show_plot=False)[0] if find_lr else None
     learn.lr = lr or found or rates[schedule]
     schedules[schedule](learn, epochs)
@@ -175,8 +177,8 @@ def plot_race(
         style = dict(color=f'C{list(schedules).index(schedule)}', label=schedule, zorder=3)
         for i,(row,(x,y)) in enumerate(zip(rows, _curves(learn))):
             for ax,name in zip(row, names):
-                if name==racer: ax.plot(x, y, marker='.' if i==1 else '', **style)
-                elif i<2: ax.plot(x, y, color='.85', lw=1)
+                if name==racer and len(x): ax.plot(x, y, marker='.' if i==1 else '', **style)
+                elif name!=racer and i<2: ax.plot(x, y, color='.85', lw=1)
     for row,label in zip(rows, labels): row[0].set(ylabel=label, yscale='linear' if label=='momentum' else 'log')
     for ax in rows[3]: ax.set(xlabel='batch', **({} if ax.lines else dict(title='has none')))
     axs[0].figure.legend(handles=[o for o in axs[0].lines if o.get_zorder()==3], loc='outside upper left', ncols=2)
@@ -200,7 +202,6 @@ def race(
     for i,(o,s) in enumerate(pairs):
         which = f'{i+1}/{len(pairs)} {o}, {s}'
         try: runs[o,s] = run(o, s, (x_train,y_train,x_valid,y_valid), bs=bs, desc=which, **kwargs)
-        except KeyboardInterrupt: raise KeyboardInterrupt(f'{i} of {len(pairs)} runs finished') from None
         except (RuntimeError,MemoryError) as e: raise RaceError(f'{which}: {e or "out of memory"}') from e
         valid,acc = runs[o,s].recorder.values[-1][1:]
         print(f'{which}: valid loss {valid:.4f}, accuracy {acc:.2%}', file=sys.stderr, flush=True)
@@ -290,8 +291,11 @@ def check_options(
 
 # %% ../nbs/05_race.ipynb #9b489c93
 def _compete(optimizers, schedule, data, out, **kwargs):
-    runs = {}
+    runs,n = {},len(optimizers)*len(schedule)
     try: race(digits() if data is None else load_arrays(data), optimizers, schedule, runs, **kwargs)
+    except KeyboardInterrupt:
+        print(file=sys.stderr) # a terminal has written ^C on this line
+        raise KeyboardInterrupt(f'{len(runs)} of {n} runs finished') from None
     finally:
         if runs: print(table(runs), flush=True)
     plot_race(runs).savefig(out, dpi=150)
@@ -302,10 +306,9 @@ def _said(message, code):
     print('optimloop:', ' '.join(str(message).split()), file=sys.stderr)
     return code
 
-def _hang_up():
-    for f in (sys.stdout,sys.stderr):
-        with contextlib.suppress(OSError,AttributeError): os.dup2(os.open(os.devnull, os.O_WRONLY), f.fileno())
-    return 141
+def _hang_up(code):
+    for f in {sys.stdout,sys.stderr} & {sys.__stdout__,sys.__stderr__} - {None}: os.dup2(os.open(os.devnull, os.O_WRONLY), f.fileno())
+    return code
 
 def main(
     argv:list=None # Arguments; default: those of the command
@@ -316,7 +319,8 @@ def main(
     try:
         try: _compete(**check_options(vars(parser().parse_args(argv))))
         finally: print(end='', flush=True)
-    except BrokenPipeError: return _hang_up()
-    except (RaceError,ImportError,OSError) as e: return _said(e, 2)
+    except BrokenPipeError: return _hang_up(141)
+    except OSError as e: return _hang_up(_said(e, 2)) # a full disk: the last flush would fail again
+    except (RaceError,ImportError) as e: return _said(e, 2)
     except KeyboardInterrupt as e: return _said(': '.join(['interrupted', *map(str, e.args)]), 130)
     return 0
