@@ -166,6 +166,8 @@ def _curves(learn):
     return [(range(n), smoothed(r.losses, n/20)), (r.epoch_ends, [v[1] for v in r.values]),
             (range(n), r.hps.get('lr', [learn.lr]*n)), (range(len(moms)), moms)]
 
+def _any_positive(axs): return any(0<v<float('inf') for ax in axs for line in ax.lines for v in line.get_ydata())
+
 def plot_race(
     runs:dict # From (racer, schedule) to `Learner`
 ): # The matplotlib `Figure`
@@ -179,7 +181,7 @@ def plot_race(
             for ax,name in zip(row, names):
                 if name==racer and len(x): ax.plot(x, y, marker='.' if i==1 else '', **style)
                 elif name!=racer and i<2: ax.plot(x, y, color='.85', lw=1)
-    for row,label in zip(rows, labels): row[0].set(ylabel=label, yscale='linear' if label=='momentum' else 'log')
+    for row,label in zip(rows, labels): row[0].set(ylabel=label, yscale='log' if label!='momentum' and _any_positive(row) else 'linear')
     for ax in rows[3]: ax.set(xlabel='batch', **({} if ax.lines else dict(title='has none')))
     axs[0].figure.legend(handles=[o for o in axs[0].lines if o.get_zorder()==3], loc='outside upper left', ncols=2)
     return axs[0].figure
