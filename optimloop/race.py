@@ -57,13 +57,12 @@ def choose(
 _arrays = 'x_train','y_train','x_valid','y_valid'
 
 def _read_npz(file):
+    made_by = f"numpy.savez({str(file)!r}, {', '.join(f'{k}=…' for k in _arrays)})"
     try:
-        with open(file, 'rb') as f: is_zip = zipfile.is_zipfile(f)
+        with zipfile.ZipFile(file) as f: missing = [k for k in _arrays if f'{k}.npy' not in f.namelist()] # an .npz is a zip of .npy
     except FileNotFoundError: raise RaceError(f"{file}: there is no such file") from None
-    except OSError as e: raise RaceError(f"{file} cannot be read: {e.strerror}") from None
-    made_by = f"numpy.savez({file!r}, {', '.join(f'{k}=…' for k in _arrays)})"
-    if not is_zip: raise RaceError(f"{file} is not an .npz file: make one with {made_by}")
-    with zipfile.ZipFile(file) as f: missing = [k for k in _arrays if f'{k}.npy' not in f.namelist()]
+    except OSError as e: raise RaceError(f"{file} cannot be read: {e.strerror or e}") from None
+    except Exception: raise RaceError(f"{file} is not an .npz file: make one with {made_by}") from None
     if missing: raise RaceError(f"{file} lacks {', '.join(missing)}: make it with {made_by}")
     return {k:_read_array(file, k) for k in _arrays}
 
@@ -83,7 +82,7 @@ def _check_images(k, x):
     if min(x.shape[-2:])<5: raise RaceError(f"{k} has shape {x.shape}: height and width, the last two, must be at least 5 pixels")
     if x.dtype.kind not in 'buif': raise RaceError(f"{k} holds {x.dtype}: expected numbers")
     if not np.isfinite(x).all(): raise RaceError(f"{k} holds {(~np.isfinite(x)).sum()} values that are NaN or infinite")
-    largest = max(x.max(), -float(x.min()))
+    largest = max(float(x.max()), -float(x.min()))
     if largest>_largest: raise RaceError(f"{k} holds values as large as {largest:.3g}: scale them, to 0 to 1 for instance")
 
 def _check_labels(k, y, n):
@@ -172,7 +171,7 @@ def plot_race(
     runs:dict # From (racer, schedule) to `Learner`
 ): # The matplotlib `Figure`
     "The loss curves and the schedules of the race"
-    names,labels = list(dict.fromkeys(o for o,_ in runs)),['training loss','validation loss','learning rate','momentum']
+    names,labels = list(dict.fromkeys(o for o,_ in runs)),('training loss','validation loss','learning rate','momentum')
     axs = plot_axes(4, len(names), size=(3.2,2.1), titles=names+['']*3*len(names), sharex=True, sharey='row')
     rows = [axs[i*len(names):(i+1)*len(names)] for i in range(4)]
     for (racer,schedule),learn in runs.items():
@@ -204,7 +203,7 @@ def race(
     for i,(o,s) in enumerate(pairs):
         which = f'{i+1}/{len(pairs)} {o}, {s}'
         try: runs[o,s] = run(o, s, (x_train,y_train,x_valid,y_valid), bs=bs, desc=which, **kwargs)
-        except (RuntimeError,MemoryError) as e: raise RaceError(f'{which}: {e or "out of memory"}') from e
+        except (RuntimeError,MemoryError) as e: raise RaceError(f"{which}: {str(e) or 'out of memory'}") from e
         valid,acc = runs[o,s].recorder.values[-1][1:]
         print(f'{which}: valid loss {valid:.4f}, accuracy {acc:.2%}', file=sys.stderr, flush=True)
     return runs
@@ -215,12 +214,12 @@ def options(
     schedule:str='all', # Which schedules of the learning rate: constant, 1cycle; both with a comma, or all
     epochs:int=6, # How often each run goes through the training images, at least 1
     bs:int=32, # Images in a batch, from 1 to the number of training images
-    lr:float=None, # Learning rate of all runs (the highest, with 1cycle), above 0 and at most 10; default: one for each optimizer and schedule, chosen by hand for the digits and the default batch size
-    find_lr:bool=False, # Instead, take the learning rate that the learning-rate finder suggests for each optimizer; the default where it suggests none
+    lr:float=None, # Learning rate of all runs (the highest, with 1cycle), above 0 and at most 10; default: one for each
+    find_lr:bool=False, # Instead, take the rate that the learning-rate finder suggests; the default where it suggests none
     precision:str='fp32', # Numbers to compute with: fp32, bf16 or fp16; the last two are slow on a CPU
     seed:int=42, # Seed of the first weights and of the order of the batches, from 0 to 2**63-1
     data:str=None, # Images of your own: an .npz file, see below; default: scikit-learn's 1,797 digits of 8 by 8 pixels
-    out:str='optimloop_race.png' # Where to write the figure: a name that ends in .png, .pdf or .svg; a file of this name is replaced
+    out:str='optimloop_race.png' # File for the figure, which ends in .png, .pdf or .svg; one that exists is replaced
 ): # Dictionary of them
     "The options of the command, by name"
     return locals()
@@ -230,6 +229,7 @@ _about = """Race optimizers against each other on handwritten digits.
 
 Trains the same small convolutional network, from the same first weights and on
 the same batches, with each optimizer and each schedule of the learning rate.
+Each has a rate of its own, chosen by hand for the digits and the default --bs.
 Shows progress on stderr; prints a table of the results on stdout; and draws the
 loss curves and the schedules. Computes in one thread, so that on one kind of
 machine the same options give the same numbers, however many cores it has."""
