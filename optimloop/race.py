@@ -32,7 +32,7 @@ except KeyboardInterrupt:
 # %% ../nbs/05_race.ipynb #a789a2df
 schedules = {'constant': Learner.fit, '1cycle': Learner.fit_one_cycle}
 racers = dict( # the optimizer, and its learning rate with each schedule
-    sgd      = (SGD,                  {'constant': .8,   '1cycle': 2.}),
+    sgd      = (SGD,                  {'constant': .4,   '1cycle': 2.}),
     momentum = (partial(SGD, mom=.9), {'constant': .05,  '1cycle': .2}),
     rmsprop  = (RMSProp,              {'constant': 4e-3, '1cycle': 2e-2}),
     adam     = (Adam,                 {'constant': 3e-3, '1cycle': 1e-2}))
