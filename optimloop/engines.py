@@ -4,10 +4,11 @@
 
 # %% auto #0
 __all__ = ['EACH', 'WHOLE', 'LOOP', 'SLICE', 'SMALL', 'PACK', 'engines', 'CannotRecord', 'StandIn', 'Notes', 'replay', 'Segment',
-           'record', 'Pack', 'run_notes', 'Batch', 'ParamState', 'States', 'Plan', 'step_by_plan', 'run_batched']
+           'record', 'Pack', 'run_notes', 'Batch', 'ParamState', 'States', 'Plan', 'step_by_plan', 'run_batched',
+           'extract_numbers', 'run_compiled_notes', 'run_compiled', 'how_run']
 
 # %% ../nbs/06_engines.ipynb #e54bbdcb
-import itertools, math
+import itertools, math, warnings
 from collections import defaultdict
 from operator import attrgetter, is_
 
@@ -22,7 +23,8 @@ class CannotRecord(Exception): "A stepper did something that must be done to eac
 
 class StandIn:
     "Stands in for a tensor: what is done to it is noted down, and not done"
-    def __init__(self, notes, i, grad=None): self.__dict__.update(notes=notes, i=i, _grad=grad)
+    __slots__ = 'notes','i','_grad'
+    def __init__(self, notes, i, grad=None): _put_notes(self, notes), _put_i(self, i), _put_grad(self, grad)
     data = property(lambda self: self)
     def detach(self): return self
     def _refuse(self, *args): raise CannotRecord("it needs a value")
@@ -35,12 +37,14 @@ class StandIn:
 
     def __setattr__(self, name, v):
         if name!='grad' or type(v) is not StandIn: self._refuse()
-        self.__dict__['_grad'] = v
+        _put_grad(self, v)
 
     @classmethod
     def __torch_function__(cls, func, types, args=(), kwargs=None):
         stand_in = next(o for o in (*args, *(kwargs or {}).values()) if type(o) is StandIn)
         return stand_in.notes.add(func, args, kwargs or {})
+
+_put_notes,_put_i,_put_grad = StandIn.notes.__set__,StandIn.i.__set__,StandIn._grad.__set__ # past `__setattr__`
 
 # %% ../nbs/06_engines.ipynb #5aa5f92e
 _elementwise = set('''abs add addcdiv addcmul ceil clamp clamp_max clamp_min clone copysign cos div erf exp expm1 floor lerp log log1p
@@ -50,8 +54,7 @@ _elementwise |= {f'{o}_' for o in _elementwise if o[-1]!='_'}
 _operators = '''add radd iadd sub rsub isub mul rmul imul truediv rtruediv itruediv pow rpow ipow neg abs lt le gt ge eq ne and or invert'''
 _elementwise |= {f'__{o}__' for o in _operators.split()}
 _over_tensor = {'norm','sum','mean','amax','amin','max','min'} # one number of a whole tensor
-
-def _in_place(name): return name[-1]=='_' and name[-2]!='_' or name[:3]=='__i' and name!='__invert__'
+_in_place = {o for o in _elementwise if o[-1]=='_' and o[-2]!='_' or o[:3]=='__i' and o!='__invert__'}
 
 # %% ../nbs/06_engines.ipynb #abc94a3a
 class Notes:
@@ -68,19 +71,19 @@ class Notes:
     def add(self, func, args, kwargs):
         "Note down a call"
         name = func.__name__
-        self._check(name, args, kwargs)
-        out = args[0] if _in_place(name) else self.new()
+        if name not in _elementwise: self._check(name, args, kwargs)
+        for o in (*args, *kwargs.values()) if kwargs else args:
+            kind = type(o)
+            if kind is StandIn:
+                if o.notes is not self: raise CannotRecord("it mixes tensors of other shapes")
+            elif kind is not float and isinstance(o, Tensor) and o.ndim: raise CannotRecord("it brings a tensor of its own")
+        out = args[0] if name in _in_place else self.new()
         self.lines.append((func,args,kwargs,out.i))
         return out
 
     def _check(self, name, args, kwargs):
-        if name in _over_tensor:
-            if not self.whole or kwargs.keys() & {'dim','axis'} or any(isinstance(o, (tuple,list)) for o in args): raise CannotRecord(f"it calls `{name}`")
-        elif name not in _elementwise: raise CannotRecord(f"it calls `{name}`")
-        for o in (*args, *kwargs.values()):
-            if type(o) is StandIn:
-                if o.notes is not self: raise CannotRecord("it mixes tensors of other shapes")
-            elif isinstance(o, Tensor) and o.ndim: raise CannotRecord("it brings a tensor of its own")
+        if self.whole and name in _over_tensor and not kwargs.keys() & {'dim','axis'} and not any(isinstance(o, (tuple,list)) for o in args): return
+        raise CannotRecord(f"it calls `{name}`")
 
 # %% ../nbs/06_engines.ipynb #549c0f6e
 def _noted(name):
@@ -121,14 +124,15 @@ class Segment:
 
 # %% ../nbs/06_engines.ipynb #abc12101
 def _close(seg, state):
-    "Settle what `seg` gives: `out`, from names to numbers of new tensors, and `changed`, the numbers of those changed in place"
+    "Settle what `seg` gives: `out`, from names to numbers of tensors; whether it `creates` state; the numbers of what it `changed` in place"
     given = {k:v.i for k,v in state.items() if type(v) is StandIn and v is not _odd}
     first = 2+len(seg.keys)
     for k,i in given.items():
         is_own = i>=first or i>=2 and seg.keys[i-2]==k
         if not is_own or list(given.values()).count(i)>1: raise CannotRecord(f"{k} is also something else")
     seg.out = {k:i for k,i in given.items() if i>=first}
-    seg.changed = {out for func,args,kwargs,out in seg.notes.lines if _in_place(func.__name__)}
+    seg.creates,seg.compiled = any(k not in seg.keys for k in seg.out),None
+    seg.changed = {out for func,args,kwargs,out in seg.notes.lines if func.__name__ in _in_place}
     return seg
 
 # %% ../nbs/06_engines.ipynb #fcdaf574
@@ -236,7 +240,7 @@ def _step_one(p, s, seg, run, grad, size=math.inf):
 def run_notes(seg, tensors): return replay(seg.notes.lines, tensors + [None]*(seg.notes.n-len(tensors)))
 
 # %% ../nbs/06_engines.ipynb #1993a568
-SMALL,PACK = 1<<16,1<<18 # numbers in a parameter that is packed, at most, and in a pack
+SMALL,PACK = 1<<14,1<<18 # numbers in a parameter that is packed, at most, and in a pack
 
 class Batch:
     "Parameters of one group that have the same numbers in their state"
@@ -260,7 +264,8 @@ class Batch:
 
 # %% ../nbs/06_engines.ipynb #ce0a4fae
 def _step_batch(opt, batch, grads, run, size):
-    hypers = {k:v for k,v in batch.group.items() if k!='params'}
+    hypers = dict(batch.group)
+    del hypers['params']
     recorded = None if batch.in_loop else record(opt, hypers, batch.numbers, batch.keys, batch.odd, batch.levels)
     if recorded is None:
         for p,s in zip(batch.params, batch.states): opt._run_cbs(p, s, hypers)
@@ -269,6 +274,7 @@ def _step_batch(opt, batch, grads, run, size):
     if batch.packs is None: batch.pack()
     for seg in segs: _step_segment(batch, seg, grads, run, size)
     _note_state(batch, segs, numbers)
+    for seg in segs: seg.notes.lines = () # the lines hold the stand-ins, and these hold the notes
 
 def _step_segment(batch, seg, grads, run, size):
     if seg.level==EACH:
@@ -364,3 +370,86 @@ def run_batched(
     else: step_by_plan(opt)
 
 engines = dict(loop=run_loop, batched=run_batched)
+
+# %% ../nbs/06_engines.ipynb #3a2556da
+_fixed = {'pow','pow_','__pow__','__rpow__','nan_to_num','round','softplus'} # calls whose numbers stay in the notes
+_factor = dict.fromkeys(('add','add_','sub','sub_'), 'alpha') | dict.fromkeys(('addcmul','addcmul_','addcdiv','addcdiv_'), 'value')
+
+class _Slot(int): "The place of a number in the tensor of numbers"
+
+def extract_numbers(
+    lines # Of `Notes`
+): # Lines with slots for numbers and plain integers for tensors; the list of the numbers
+    "Separate what is done from the numbers that it is done with"
+    numbers,res = [],[]
+    def place(name, o):
+        if type(o) is StandIn: return o.i
+        if type(o) not in (int,float) or name in _fixed: return (o,)
+        numbers.append(o)
+        return _Slot(len(numbers)-1)
+    for func,args,kwargs,out in lines:
+        name = func.__name__
+        res.append((func, tuple(place(name, o) for o in args), tuple((k, place(name, o)) for k,o in kwargs.items()), out))
+    return tuple(res),numbers
+
+# %% ../nbs/06_engines.ipynb #1e8647d3
+def _carry_out(res, n, wanted, numbers, *tensors):
+    "`replay`, for extracted lines; gives the `wanted` tensors"
+    tensors = [*tensors, *[None]*(n-len(tensors))]
+    def get(o): return o[0] if type(o) is tuple else numbers[int(o)] if type(o) is _Slot else tensors[o]
+    for func,args,kwargs,out in res:
+        args,kwargs = [get(o) for o in args],{k:get(o) for k,o in kwargs}
+        factor = _factor.get(func.__name__)
+        if factor in kwargs: args[1] = args[1]*kwargs.pop(factor)
+        tensors[out] = func(*args, **kwargs)
+    return [tensors[i] for i in wanted]
+
+# %% ../nbs/06_engines.ipynb #4efb433d
+_compiled = {} # from lines to function; `None` where compiling failed
+
+def _find_compiled(res, n, wanted):
+    key = repr(res),n,wanted
+    if len(_compiled)>200: _compiled.clear() # numbers in `_fixed` calls that change in every step
+    if key not in _compiled: _compiled[key] = torch.compile(lambda *args: _carry_out(res, n, wanted, *args), dynamic=True, fullgraph=True)
+    return key
+
+def _try_compiled(key, numbers, rows):
+    if _compiled[key] is None: return None
+    try: return _compiled[key](numbers, *rows)
+    except Exception as e:
+        _compiled[key] = None
+        warnings.warn(f"these steppers cannot be compiled, and are replayed instead: {type(e).__name__}: {str(e).splitlines()[0]}")
+
+# %% ../nbs/06_engines.ipynb #54ee3606
+def run_compiled_notes(seg, tensors):
+    p = tensors[1]
+    rows = [o.view(-1) if o.shape==p.shape else o for o in tensors] if all(o.is_contiguous() for o in tensors) else None
+    if rows is None or seg.creates or p.numel()<2: return run_notes(seg, tensors)
+    if seg.compiled is None:
+        res,numbers = extract_numbers(seg.notes.lines)
+        numbers = torch.tensor(numbers, dtype=torch.float64 if p.dtype==torch.float64 else torch.float32, device=p.device)
+        seg.compiled = _find_compiled(res, seg.notes.n, tuple(seg.out.values())),numbers
+    given = _try_compiled(*seg.compiled, rows)
+    if given is None: return run_notes(seg, tensors)
+    given = {i:o.view(p.shape) if o.numel()==p.numel() else o for i,o in zip(seg.out.values(), given)}
+    return [*tensors, *(given.get(i) for i in range(len(tensors), seg.notes.n))]
+
+def run_compiled(
+    opt # `Optimizer`
+):
+    "compiled: all parameters at once, in one pass over memory"
+    step_by_plan(opt, run_compiled_notes, math.inf)
+
+engines['compiled'] = run_compiled
+
+# %% ../nbs/06_engines.ipynb #73e10142
+def how_run(
+    opt # `Optimizer`
+): # A word for each stepper
+    "How the batched and the compiled engine run the steppers of an optimizer"
+    hypers,levels = {k:v for k,v in opt.param_groups[0].items() if k!='params'},[EACH]*len(opt.cbs)
+    try: recorded = record(opt, hypers, {}, [], [], levels)
+    except Exception: recorded = None # it will come up in a step
+    return [('together','by tensor','loop')[o if recorded else LOOP] for o in levels]
+
+for _f in (run_batched,run_compiled): _f.how_run = how_run

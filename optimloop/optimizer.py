@@ -16,6 +16,7 @@ from functools import partial
 import numpy as np
 import torch
 from torch import Tensor
+from torch.autograd import _profiler_enabled
 from torch.optim import optimizer as _hooks
 
 from fastcore.basics import patch
@@ -23,7 +24,7 @@ from fastcore.basics import patch
 # %% ../nbs/00_optimizer.ipynb #d2a9d7c2
 def sgd_step(p, lr, **kwargs):
     "Move `p` against its gradient: `p -= lr * grad`"
-    p.data.add_(p.grad.data, alpha=-lr)
+    p.data.add_(p.grad, alpha=-lr)
 
 # %% ../nbs/00_optimizer.ipynb #b1b4142b
 def step_stat(p, step=0, **kwargs):
@@ -38,7 +39,7 @@ weight_decay.defaults = dict(wd=0.)
 
 def l2_reg(p, lr, wd, do_wd=True, **kwargs):
     "L2 regularization: `grad += wd*p`, unless `do_wd` is off for `p`"
-    if do_wd and wd!=0: p.grad.data.add_(p.data, alpha=wd)
+    if do_wd and wd!=0: p.grad.add_(p.data, alpha=wd)
 l2_reg.defaults = dict(wd=0.)
 
 # %% ../nbs/00_optimizer.ipynb #07c1d289
@@ -89,20 +90,22 @@ class Optimizer(torch.optim.Optimizer):
         self._try_out()
 
     def __repr__(self):
-        lines = [f"Optimizer: {' → '.join(map(_cb_name, self.cbs))}", f"  engine: {_find_engine(self.engine).__doc__}"]
+        how = getattr(_find_engine(self.engine), 'how_run', lambda opt: ['together']*len(self.cbs))(self)
+        names = [_cb_name(cb) + (f' ({o})' if o!='together' else '') for cb,o in zip(self.cbs, how)]
+        lines = [f"Optimizer: {' → '.join(names)}; engine: {self.engine}"]
         for i,g in enumerate(self.param_groups):
             hypers = ', '.join(f'{k} {g[k]:g}' if isinstance(g[k], float) else f'{k} {g[k]}' for k in self.defaults)
             lines.append(f"  group {i}: {len(g['params'])} parameters; {hypers}")
         return '\n'.join(lines)
 
-# %% ../nbs/00_optimizer.ipynb #e6798a62
+# %% ../nbs/00_optimizer.ipynb #77b1df45
 def run_loop(
     opt # `Optimizer`
 ):
     "Run each parameter that has a gradient through the steppers, one after another"
     for group in opt.param_groups:
-        hypers = {k:v for k,v in group.items() if k!='params'}
-        for p in group['params']:
+        hypers = dict(group)
+        for p in hypers.pop('params'):
             if p.grad is not None: opt._run_cbs(p, opt.state[p], hypers)
 
 @patch
@@ -126,11 +129,13 @@ def _find_engine(name):
 
 # %% ../nbs/00_optimizer.ipynb #da82efc3
 @patch
-def _step(self:Optimizer, closure):
-    loss = None
+def _step(self:Optimizer, closure=None):
+    with_grad,loss = torch.is_grad_enabled(),None
     if closure is not None:
         with torch.enable_grad(): loss = closure()
-    with torch.no_grad(): step_engines[self.engine](self)
+    torch.set_grad_enabled(False)
+    try: step_engines[self.engine](self)
+    finally: torch.set_grad_enabled(with_grad)
     return loss
 
 Optimizer._hooked_step = torch.optim.Optimizer.profile_hook_step(Optimizer._step)
@@ -140,8 +145,9 @@ def step(self:Optimizer,
     closure=None # Function that recomputes the loss and its gradients, and returns the loss
 ): # What `closure` returned, or `None`
     "Step all parameters that have a gradient"
-    hooks = _hooks._global_optimizer_pre_hooks or _hooks._global_optimizer_post_hooks or self._optimizer_step_pre_hooks or self._optimizer_step_post_hooks
-    return self._hooked_step(closure) if hooks or torch.autograd._profiler_enabled() else self._step(closure)
+    if (self._optimizer_step_pre_hooks or self._optimizer_step_post_hooks or _hooks._global_optimizer_pre_hooks
+        or _hooks._global_optimizer_post_hooks or _profiler_enabled()): return self._hooked_step(closure)
+    return self._step(closure)
 
 Optimizer.step.hooked = True # or torch would wrap it
 
@@ -314,9 +320,9 @@ def _hyper_name(self:Optimizer, name):
 # %% ../nbs/00_optimizer.ipynb #d4cf11c6
 def average_grad(p, mom, dampening=False, grad_avg=None, **kwargs):
     "Keep the moving average `grad_avg` of the gradients of `p`; with `dampening`, new ones count `1-mom`, else 1"
-    if grad_avg is None: grad_avg = torch.zeros_like(p.grad.data)
+    if grad_avg is None: grad_avg = torch.zeros_like(p.grad)
     damp = 1-mom if dampening else 1.
-    return {'grad_avg': grad_avg.mul_(mom).add_(p.grad.data, alpha=damp)}
+    return {'grad_avg': grad_avg.mul_(mom).add_(p.grad, alpha=damp)}
 average_grad.defaults = dict(mom=0.9)
 
 def momentum_step(p, lr, grad_avg, **kwargs):
@@ -340,14 +346,14 @@ def SGD(
 # %% ../nbs/00_optimizer.ipynb #17c38046
 def average_sqr_grad(p, sqr_mom, dampening=True, sqr_avg=None, **kwargs):
     "Keep the moving average `sqr_avg` of the squared gradients of `p`"
-    if sqr_avg is None: sqr_avg = torch.zeros_like(p.grad.data)
+    if sqr_avg is None: sqr_avg = torch.zeros_like(p.grad)
     damp = 1-sqr_mom if dampening else 1.
-    return {'sqr_avg': sqr_avg.mul_(sqr_mom).addcmul_(p.grad.data, p.grad.data, value=damp)}
+    return {'sqr_avg': sqr_avg.mul_(sqr_mom).addcmul_(p.grad, p.grad, value=damp)}
 average_sqr_grad.defaults = dict(sqr_mom=0.99)
 
 def rms_prop_step(p, lr, sqr_avg, eps, grad_avg=None, **kwargs):
     "Move `p` against its gradient, or its averaged gradient where one is kept, over the root of `sqr_avg`"
-    grad = p.grad.data if grad_avg is None else grad_avg
+    grad = p.grad if grad_avg is None else grad_avg
     p.data.addcdiv_(grad, sqr_avg.sqrt().add_(eps), value=-lr)
 rms_prop_step.defaults = dict(eps=1e-8)
 
