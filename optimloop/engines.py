@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['EACH', 'WHOLE', 'LOOP', 'SLICE', 'SMALL', 'PACK', 'engines', 'CannotRecord', 'StandIn', 'Notes', 'replay', 'Segment',
            'record', 'Pack', 'run_notes', 'Batch', 'ParamState', 'States', 'Plan', 'step_by_plan', 'run_batched',
-           'extract_numbers', 'run_compiled_notes', 'run_compiled', 'how_run']
+           'as_source', 'run_compiled_notes', 'run_compiled', 'how_run']
 
 # %% ../nbs/06_engines.ipynb #e54bbdcb
 import itertools, math, warnings
@@ -371,65 +371,59 @@ def run_batched(
 
 engines = dict(loop=run_loop, batched=run_batched)
 
-# %% ../nbs/06_engines.ipynb #3a2556da
-_fixed = {'pow','pow_','__pow__','__rpow__','nan_to_num','round','softplus'} # calls whose numbers stay in the notes
+# %% ../nbs/06_engines.ipynb #7d092d1b
+_fixed = {'pow','pow_','__pow__','__rpow__','nan_to_num','round','softplus'} # calls whose numbers stay where they are
 _factor = dict.fromkeys(('add','add_','sub','sub_'), 'alpha') | dict.fromkeys(('addcmul','addcmul_','addcdiv','addcdiv_'), 'value')
 
-class _Slot(int): "The place of a number in the tensor of numbers"
-
-def extract_numbers(
-    lines # Of `Notes`
-): # Lines with slots for numbers and plain integers for tensors; the list of the numbers
-    "Separate what is done from the numbers that it is done with"
-    numbers,res = [],[]
-    def place(name, o):
-        if type(o) is StandIn: return o.i
-        if type(o) not in (int,float) or name in _fixed: return (o,)
+def as_source(
+    notes, # `Notes`
+    n_given:int, # Number of tensors that the function is given, the first in the notes
+    wanted:tuple=() # Numbers of the tensors that it returns
+): # Source of a function; the numbers that were taken out, a list; the functions that it calls, by their names in it
+    "Notes as the source of a function `step`"
+    numbers,functions,lines = [],{},[]
+    def arg(name, o):
+        if type(o) is StandIn: return f't{o.i}'
+        if type(o) not in (int,float) or name in _fixed: return repr(o)
         numbers.append(o)
-        return _Slot(len(numbers)-1)
-    for func,args,kwargs,out in lines:
+        return f'n[{len(numbers)-1}]'
+    for func,args,kwargs,out in notes.lines:
         name = func.__name__
-        res.append((func, tuple(place(name, o) for o in args), tuple((k, place(name, o)) for k,o in kwargs.items()), out))
-    return tuple(res),numbers
-
-# %% ../nbs/06_engines.ipynb #1e8647d3
-def _carry_out(res, n, wanted, numbers, *tensors):
-    "`replay`, for extracted lines; gives the `wanted` tensors"
-    tensors = [*tensors, *[None]*(n-len(tensors))]
-    def get(o): return o[0] if type(o) is tuple else numbers[int(o)] if type(o) is _Slot else tensors[o]
-    for func,args,kwargs,out in res:
-        args,kwargs = [get(o) for o in args],{k:get(o) for k,o in kwargs}
-        factor = _factor.get(func.__name__)
-        if factor in kwargs: args[1] = args[1]*kwargs.pop(factor)
-        tensors[out] = func(*args, **kwargs)
-    return [tensors[i] for i in wanted]
+        args,kwargs = [arg(name, o) for o in args],{k:arg(name, o) for k,o in kwargs.items()}
+        if _factor.get(name) in kwargs: args[1] += f'*{kwargs.pop(_factor[name])}'
+        while functions.setdefault(name, func) is not func: name += '_2'
+        lines.append(f"    t{out} = {name}({', '.join([*args, *(f'{k}={o}' for k,o in kwargs.items())])})")
+    params = ', '.join(f't{i}' for i in range(n_given))
+    return '\n'.join([f'def step(n, {params}):', *lines, f"    return [{', '.join(f't{i}' for i in wanted)}]"]),numbers,functions
 
 # %% ../nbs/06_engines.ipynb #4efb433d
-_compiled = {} # from lines to function; `None` where compiling failed
+_compiled = {} # from source to compiled function; `None` where that failed
 
-def _find_compiled(res, n, wanted):
-    key = repr(res),n,wanted
+def _compile(source, functions):
     if len(_compiled)>200: _compiled.clear() # numbers in `_fixed` calls that change in every step
-    if key not in _compiled: _compiled[key] = torch.compile(lambda *args: _carry_out(res, n, wanted, *args), dynamic=True, fullgraph=True)
-    return key
+    if source not in _compiled:
+        scope = {'torch':torch, **functions}
+        exec(source, scope)
+        _compiled[source] = torch.compile(scope['step'], dynamic=True, fullgraph=True)
 
-def _try_compiled(key, numbers, rows):
-    if _compiled[key] is None: return None
-    try: return _compiled[key](numbers, *rows)
+def _try_compiled(source, n, rows):
+    if _compiled[source] is None: return None
+    try: return _compiled[source](n, *rows)
     except Exception as e:
-        _compiled[key] = None
+        _compiled[source] = None
         warnings.warn(f"these steppers cannot be compiled, and are replayed instead: {type(e).__name__}: {str(e).splitlines()[0]}")
 
 # %% ../nbs/06_engines.ipynb #54ee3606
+def _prepare(seg, p, n_given):
+    source,numbers,functions = as_source(seg.notes, n_given, tuple(seg.out.values()))
+    _compile(source, functions)
+    return source,torch.tensor(numbers, dtype=torch.float64 if p.dtype==torch.float64 else torch.float32, device=p.device)
+
 def run_compiled_notes(seg, tensors):
     p = tensors[1]
-    rows = [o.view(-1) if o.shape==p.shape else o for o in tensors] if all(o.is_contiguous() for o in tensors) else None
-    if rows is None or seg.creates or p.numel()<2: return run_notes(seg, tensors)
-    if seg.compiled is None:
-        res,numbers = extract_numbers(seg.notes.lines)
-        numbers = torch.tensor(numbers, dtype=torch.float64 if p.dtype==torch.float64 else torch.float32, device=p.device)
-        seg.compiled = _find_compiled(res, seg.notes.n, tuple(seg.out.values())),numbers
-    given = _try_compiled(*seg.compiled, rows)
+    if seg.creates or p.numel()<2 or not all(o.is_contiguous() for o in tensors): return run_notes(seg, tensors)
+    if seg.compiled is None: seg.compiled = _prepare(seg, p, len(tensors))
+    given = _try_compiled(*seg.compiled, [o.view(-1) if o.shape==p.shape else o for o in tensors])
     if given is None: return run_notes(seg, tensors)
     given = {i:o.view(p.shape) if o.numel()==p.numel() else o for i,o in zip(seg.out.values(), given)}
     return [*tensors, *(given.get(i) for i in range(len(tensors), seg.notes.n))]
