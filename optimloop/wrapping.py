@@ -324,10 +324,10 @@ def _seen_shape(kept, p):
     return next((list(t.shape) for t in tensors if not fits(t)), list(p.shape))
 
 def _check_state(places, opt, state_dict):
-    numbers = {k for k,i in places.values() if i is not None or _is_number(opt.param_groups[0][k])}
+    numbers = dict.fromkeys(k for k,i in places.values() if i is not None or _is_number(opt.param_groups[0][k]))
     if _is_state(state_dict) and 'shapes' not in state_dict:
         ids,ps = ([p for g in groups for p in g['params']] for groups in (state_dict['param_groups'],opt.param_groups))
-        kept = state_dict['state'] if type(opt).__module__.startswith('torch.optim.') else {}
+        kept = state_dict['state'] if type(opt).__module__.startswith('torch.optim') else {}
         state_dict = {**state_dict, 'shapes':{i:_seen_shape(kept.get(i, {}), p) for i,p in zip(ids, ps)}}
     _check_fit(SimpleNamespace(param_groups=opt.param_groups, defaults=numbers), state_dict)
 
