@@ -46,7 +46,8 @@ class TorchView(MutableMapping):
         group:dict, # One of the `param_groups`, or the `defaults`
         places:dict # As from `hyper_places`
     ): self.group,self.places = group,places
-    def __contains__(self, name): return name=='beta' and 'sqr_mom' in self.places or name in {*self.places, *(k for k,_ in self.places.values())}
+    def __contains__(self, name):
+        return name in self.places or name=='beta' and 'sqr_mom' in self.places or any(name==k for k,_ in self.places.values())
     def __iter__(self): return (k for k in self.places if _is_number(self[k]))
     def __len__(self): return sum(1 for _ in self)
     def __repr__(self): return repr(dict(self))
@@ -72,8 +73,10 @@ def own_name(self:TorchView,
     return next((n for n,place in self.places.items() if place==(name,None)), name)
 
 @patch
-def place(self:TorchView, name):
-    "Torch's key and the index, or `None`, of a hyper-parameter"
+def place(self:TorchView,
+    name:str # A name of ours or of torch's
+): # (torch's key, index or `None`)
+    "Where a hyper-parameter is"
     name = self.own_name(name)
     return self.places.get(name, (name,None))
 
@@ -87,7 +90,8 @@ def check(self:TorchView,
     old = self[name]
     if _is_number(old): return check_hyper(self.own_name(name), v)
     if not isinstance(old, (tuple,list)): return v # an option of torch's own
-    if not isinstance(v, (tuple,list)) or len(v)!=len(old): raise ValueError(f"{name}={v!r} is of no use: expected {len(old)} values, as in {old}")
+    if not isinstance(v, (tuple,list)) or len(v)!=len(old):
+        raise ValueError(f"{name}={v!r} is of no use: expected {len(old)} values, as in {old}")
     parts = [k for k,(key,i) in self.places.items() if key==name and i is not None]
     return type(old)([check_hyper(k, o) for k,o in zip(parts, v)] or v)
 
@@ -335,7 +339,7 @@ def _check_state(places, opt, state_dict):
 @patch
 def __getstate__(self:OptimWrapper):
     left = {k:v for k,v in vars(self.opt).items() if k not in self.opt.__getstate__() and k[:11]!='_optimizer_' and not callable(v)}
-    return dict(opt=self.opt, flags=self.flags, left=left) # `left`: what torch leaves out of a copy, although LBFGS needs it
+    return dict(opt=self.opt, flags=self.flags, left=left)
 
 @patch
 def __setstate__(self:OptimWrapper, state):
@@ -343,9 +347,9 @@ def __setstate__(self:OptimWrapper, state):
     vars(self.opt).update({k:v for k,v in state['left'].items() if k not in vars(self.opt)})
 
 def _wrapped(name):
-    def register(self, hook, **kwargs): return getattr(self.opt, name)(hook, **kwargs)
-    register.__name__,register.__doc__ = name,f"`{name}` of the wrapped optimizer"
-    return register
+    def _register(self, hook, **kwargs): return getattr(self.opt, name)(hook, **kwargs)
+    _register.__name__,_register.__doc__ = name,f"`{name}` of the wrapped optimizer"
+    return _register
 
-for _o in (f'register_{o}_hook' for o in ('step_pre','step_post','state_dict_pre','state_dict_post','load_state_dict_pre','load_state_dict_post')):
-    setattr(OptimWrapper, _o, _wrapped(_o))
+for _o in ('step','state_dict','load_state_dict'):
+    for _name in (f'register_{_o}_pre_hook',f'register_{_o}_post_hook'): setattr(OptimWrapper, _name, _wrapped(_name))
