@@ -4,7 +4,10 @@
 
 # %% auto #0
 __all__ = ['nesterov_step', 'Nesterov', 'rectification', 'radam_step', 'RAdam', 'qhadam_step', 'QHAdam', 'lion_step', 'Lion',
-           'average_diff', 'adan_step', 'late_weight_decay', 'Adan', 'warm_up', 'ademamix_step', 'AdEMAMix']
+           'average_diff', 'adan_step', 'late_weight_decay', 'Adan', 'warm_up', 'ademamix_step', 'AdEMAMix',
+           'larc_layer_lr', 'larc_step', 'Larc', 'lamb_step', 'Lamb', 'Chain', 'WithUpdate', 'WithGrad', 'agreeing',
+           'cautious', 'value_clipped', 'norm_clipped', 'clip_value', 'clip_norm', 'slow_weights', 'lookahead_step',
+           'with_cbs', 'Lookahead', 'ranger', 'Route', 'set_flag', 'orthogonalize', 'muon_step', 'is_matrix', 'Muon']
 
 # %% ../nbs/07_more_optimizers.ipynb #abba1ba3
 import inspect, math
@@ -27,11 +30,12 @@ def Nesterov(
     lr:float, # Learning rate, ≥ 0
     mom:float=0.9, # Momentum, in [0,1)
     wd:float=0., # Weight decay, ≥ 0
-    decouple_wd:bool=True # `weight_decay`, or else `l2_reg`?
+    decouple_wd:bool=True, # `weight_decay`, or else `l2_reg`?
+    **kwargs # More for `Optimizer`
 ): # `Optimizer`
     "SGD with Nesterov's momentum"
     decay = weight_decay if decouple_wd else l2_reg
-    return Optimizer(params, [decay, average_grad, nesterov_step], lr=lr, mom=mom, wd=wd)
+    return Optimizer(params, [decay, average_grad, nesterov_step], lr=lr, mom=mom, wd=wd, **kwargs)
 
 # %% ../nbs/07_more_optimizers.ipynb #e1efd832
 def rectification(
@@ -62,11 +66,12 @@ def RAdam(
     eps:float=1e-5, # Added to the divisor, ≥ 0
     wd:float=0., # Weight decay, ≥ 0
     beta:float=0., # Smooth the divisor by softplus with this β; 0 leaves it as it is
-    decouple_wd:bool=True # `weight_decay`, or else `l2_reg`?
+    decouple_wd:bool=True, # `weight_decay`, or else `l2_reg`?
+    **kwargs # More for `Optimizer`
 ): # `Optimizer`
     "Adam with a step that is shorter while its divisor is uncertain"
     cbs = [weight_decay if decouple_wd else l2_reg, partial(average_grad, dampening=True), average_sqr_grad, step_stat, radam_step]
-    return Optimizer(params, cbs, lr=lr, mom=mom, sqr_mom=sqr_mom, eps=eps, wd=wd, beta=beta)
+    return Optimizer(params, cbs, lr=lr, mom=mom, sqr_mom=sqr_mom, eps=eps, wd=wd, beta=beta, **kwargs)
 
 # %% ../nbs/07_more_optimizers.ipynb #dbe3938c
 def qhadam_step(p, lr, mom, sqr_mom, step, grad_avg, sqr_avg, eps, nu_1, nu_2, **kwargs):
@@ -86,11 +91,12 @@ def QHAdam(
     nu_2:float=1., # Weight of the averaged squares, the rest is the square's; ≥ 0
     eps:float=1e-8, # Added to the divisor, ≥ 0
     wd:float=0., # Weight decay, ≥ 0
-    decouple_wd:bool=True # `weight_decay`, or else `l2_reg`?
+    decouple_wd:bool=True, # `weight_decay`, or else `l2_reg`?
+    **kwargs # More for `Optimizer`
 ): # `Optimizer`
     "Adam with a share of the newest gradient in its averages"
     cbs = [weight_decay if decouple_wd else l2_reg, partial(average_grad, dampening=True), average_sqr_grad, step_stat, qhadam_step]
-    return Optimizer(params, cbs, lr=lr, mom=mom, sqr_mom=sqr_mom, nu_1=nu_1, nu_2=nu_2, eps=eps, wd=wd)
+    return Optimizer(params, cbs, lr=lr, mom=mom, sqr_mom=sqr_mom, nu_1=nu_1, nu_2=nu_2, eps=eps, wd=wd, **kwargs)
 
 # %% ../nbs/07_more_optimizers.ipynb #83b7196e
 def lion_step(p, lr, mom, avg_mom, grad_avg=None, **kwargs):
@@ -106,11 +112,12 @@ def Lion(
     mom:float=0.9, # Weight of the average in the step (β₁), in [0,1)
     avg_mom:float=0.99, # How much of the average is kept (β₂), in [0,1)
     wd:float=0., # Weight decay, ≥ 0
-    decouple_wd:bool=True # `weight_decay`, or else `l2_reg`?
+    decouple_wd:bool=True, # `weight_decay`, or else `l2_reg`?
+    **kwargs # More for `Optimizer`
 ): # `Optimizer`
     "Steps of one size, by the sign of an averaged gradient"
     cbs = [weight_decay if decouple_wd else l2_reg, lion_step]
-    return Optimizer(params, cbs, lr=lr, mom=mom, avg_mom=avg_mom, wd=wd)
+    return Optimizer(params, cbs, lr=lr, mom=mom, avg_mom=avg_mom, wd=wd, **kwargs)
 
 # %% ../nbs/07_more_optimizers.ipynb #4980a15f
 def average_diff(p, diff_mom, sqr_mom, prev_grad=None, diff_avg=None, sqr_avg=None, **kwargs):
@@ -144,11 +151,12 @@ def Adan(
     diff_mom:float=0.92, # How much of the averaged change is kept (1-β₂), in [0,1)
     sqr_mom:float=0.99, # How much of the averaged squares is kept (1-β₃), in [0,1)
     eps:float=1e-8, # Added to the divisor, ≥ 0
-    wd:float=0. # Weight decay after the step, ≥ 0
+    wd:float=0., # Weight decay after the step, ≥ 0
+    **kwargs # More for `Optimizer`
 ): # `Optimizer`
     "Adam that expects the gradient to go on changing as it did"
     cbs = [partial(average_grad, dampening=True), average_diff, step_stat, adan_step, late_weight_decay]
-    return Optimizer(params, cbs, lr=lr, mom=mom, diff_mom=diff_mom, sqr_mom=sqr_mom, eps=eps, wd=wd)
+    return Optimizer(params, cbs, lr=lr, mom=mom, diff_mom=diff_mom, sqr_mom=sqr_mom, eps=eps, wd=wd, **kwargs)
 
 # %% ../nbs/07_more_optimizers.ipynb #ae5e6227
 def warm_up(
@@ -183,9 +191,266 @@ def AdEMAMix(
     slow_alpha:float=5., # Weight of the slow average (α), ≥ 0; the paper's are 4 to 10
     warmup:int=0, # Steps over which `slow_mom` and `slow_alpha` grow; best the length of the run
     eps:float=1e-8, # Added to the divisor, ≥ 0
-    wd:float=0. # Weight decay, ≥ 0
+    wd:float=0., # Weight decay, ≥ 0
+    **kwargs # More for `Optimizer`
 ): # `Optimizer`
     "Adam with a second, very slow average of the gradient"
     cbs = [weight_decay, partial(average_grad, dampening=True), average_sqr_grad, step_stat, ademamix_step]
     return Optimizer(params, cbs, lr=lr, mom=mom, sqr_mom=sqr_mom, slow_mom=slow_mom, slow_alpha=slow_alpha,
-                     warmup=warmup, eps=eps, wd=wd)
+                     warmup=warmup, eps=eps, wd=wd, **kwargs)
+
+# %% ../nbs/07_more_optimizers.ipynb #3bb4649c
+def larc_layer_lr(p, lr, trust_coeff, wd, eps, clip=True, do_wd=True, **kwargs):
+    "The learning rate of this layer, `local_lr`: in proportion to the norm of `p` over that of its gradient; with `clip`, at most `lr`"
+    p_norm,g_norm = p.data.norm(),p.grad.data.norm()
+    local_lr = lr*trust_coeff*p_norm / (g_norm + (wd if do_wd else 0)*p_norm + eps)
+    if clip: local_lr = local_lr.clamp(max=lr)
+    return {'local_lr': torch.where((p_norm>0) & (g_norm>0), local_lr, lr)}
+larc_layer_lr.defaults = dict(trust_coeff=0.02, wd=0., eps=1e-8)
+
+def larc_step(p, mom, local_lr, scaled_avg=None, **kwargs):
+    "Move `p` against `scaled_avg`, the moving sum of its gradients, each times the `local_lr` of its time"
+    if scaled_avg is None: scaled_avg = torch.zeros_like(p.grad.data)
+    p.data.sub_(scaled_avg.mul_(mom).add_(p.grad.data*local_lr))
+    return {'scaled_avg': scaled_avg}
+larc_step.defaults = dict(mom=0.9)
+
+def Larc(
+    params, # As for `Optimizer`
+    lr:float, # Learning rate, ≥ 0
+    mom:float=0.9, # Momentum, in [0,1)
+    clip:bool=True, # Let no layer's rate exceed `lr` (LARC)? Otherwise LARS
+    trust_coeff:float=0.02, # Length of a step over the norm of the layer, at `lr=1`; ≥ 0
+    eps:float=1e-8, # Added to the divisor, ≥ 0
+    wd:float=0., # Weight decay, ≥ 0
+    decouple_wd:bool=True, # `weight_decay`, or else `l2_reg`, as in the paper?
+    **kwargs # More for `Optimizer`
+): # `Optimizer`
+    "SGD with momentum and a learning rate for each layer"
+    cbs = [partial(larc_layer_lr, clip=clip), weight_decay if decouple_wd else l2_reg, larc_step]
+    return Optimizer(params, cbs, lr=lr, mom=mom, trust_coeff=trust_coeff, eps=eps, wd=wd, **kwargs)
+
+# %% ../nbs/07_more_optimizers.ipynb #2bed8825
+def lamb_step(p, lr, mom, sqr_mom, step, grad_avg, sqr_avg, eps, **kwargs):
+    "Adam's step, stretched to the norm of `p`, but at most tenfold"
+    update = (grad_avg/debias(mom, 1-mom, step)).div_((sqr_avg/debias(sqr_mom, 1-sqr_mom, step)).sqrt_().add_(eps))
+    p_norm,u_norm = p.data.norm(),update.norm()
+    trust = torch.where((p_norm>0) & (u_norm>0), (p_norm/u_norm).clamp(max=10), 1.)
+    p.data.sub_(update.mul_(trust*lr))
+lamb_step.defaults = dict(eps=1e-5)
+
+def Lamb(
+    params, # As for `Optimizer`
+    lr:float, # Learning rate, ≥ 0: about the length of a step over the norm of the layer
+    mom:float=0.9, # How much of the averaged gradient is kept (β₁), in [0,1)
+    sqr_mom:float=0.99, # How much of the averaged squares is kept (β₂), in [0,1)
+    eps:float=1e-5, # Added to the divisor, ≥ 0
+    wd:float=0., # Weight decay, ≥ 0
+    decouple_wd:bool=True, # `weight_decay`, or else `l2_reg`?
+    **kwargs # More for `Optimizer`
+): # `Optimizer`
+    "Adam with steps in proportion to the norm of each layer"
+    cbs = [weight_decay if decouple_wd else l2_reg, partial(average_grad, dampening=True), average_sqr_grad, step_stat, lamb_step]
+    return Optimizer(params, cbs, lr=lr, mom=mom, sqr_mom=sqr_mom, eps=eps, wd=wd, **kwargs)
+
+# %% ../nbs/07_more_optimizers.ipynb #a0c12200
+class Chain:
+    "Several steppers as one, run in their order"
+    def __init__(self,
+        *cbs # Steppers
+    ):
+        self.cbs,self._writers,self.__name__ = cbs,{},f"{type(self).__name__}({', '.join(map(_cb_name, cbs))})"
+        self._declare(cbs)
+
+    def _declare(self, cbs, *more):
+        "Take over the defaults of `cbs` and their arguments, with the names in `more`"
+        self.defaults = {k:v for cb in cbs for k,v in hyper_defaults(cb).items()}
+        names,kind = dict.fromkeys([*more, *(o for cb in cbs for o in stepper_args(cb) if o!='change')]),inspect.Parameter
+        params = [kind(o, kind.KEYWORD_ONLY, default=None) for o in names]
+        self.__signature__ = inspect.Signature([kind('p', kind.POSITIONAL_ONLY), *params, kind('kwargs', kind.VAR_KEYWORD)])
+
+    def __call__(self, p, **kwargs):
+        new = {}
+        for cb in self.cbs:
+            try: out = cb(p, **{**kwargs, **new})
+            except TypeError:
+                _check_args(cb, {**kwargs, **new})
+                raise
+            if isinstance(out, dict): new.update(Optimizer._check_keys(self, cb, out, {}))
+        return new
+
+# %% ../nbs/07_more_optimizers.ipynb #fd37f12d
+class WithUpdate(Chain):
+    "The steppers, with the change that they make to `p` replaced by `f(p, change, **kwargs)`"
+    def __init__(self,
+        f, # Called with `p` as it was, `change` (which it may change in place), hypers and state; returns the change to make
+        *cbs # Steppers
+    ):
+        super().__init__(*cbs)
+        self.f = f
+        self._declare([*cbs, f])
+
+    def __call__(self, p, **kwargs):
+        before = p.data.clone()
+        new = super().__call__(p, **kwargs)
+        change = p.data - before
+        p.data.copy_(before).add_(self.f(p, **{**kwargs, **new, 'change': change}))
+        return new
+
+class WithGrad(WithUpdate):
+    "The steppers, run with `f(p, **kwargs)` for a gradient"
+    def __call__(self, p, **kwargs):
+        grad = p.grad
+        p.grad = self.f(p, **kwargs)
+        try: return Chain.__call__(self, p, **kwargs)
+        finally: p.grad = grad
+
+# %% ../nbs/07_more_optimizers.ipynb #b250ba08
+def agreeing(p, change, **kwargs):
+    "What of `change` goes down the gradient, enlarged to make up for the rest"
+    mask = (change*p.grad.data).sign_().clamp_(max=0).neg_() # 1 where it goes down
+    return change.mul_(mask).div_(mask.mean().clamp(min=1e-3))
+
+def cautious(
+    *cbs # Steppers; weight decay is better left outside
+): # A stepper
+    "The steppers, without what goes against the present gradient"
+    return WithUpdate(agreeing, *cbs)
+
+# %% ../nbs/07_more_optimizers.ipynb #2b03a7d3
+def value_clipped(p, max_value, **kwargs):
+    "The gradient of `p`, each value within ±`max_value`"
+    return p.grad.data.clamp(-max_value, max_value)
+value_clipped.defaults = dict(max_value=1.)
+
+def norm_clipped(p, max_norm, **kwargs):
+    "The gradient of `p`, shortened to the norm `max_norm` where it is longer"
+    return p.grad.data * (max_norm/(p.grad.data.norm() + 1e-6)).clamp(max=1)
+norm_clipped.defaults = dict(max_norm=1.)
+
+def clip_value(
+    *cbs # Steppers
+): # A stepper with the hyper-parameter `max_value`, by default 1
+    "The steppers, with each value of the gradient within ±`max_value`"
+    return WithGrad(value_clipped, *cbs)
+
+def clip_norm(
+    *cbs # Steppers
+): # A stepper with the hyper-parameter `max_norm`, by default 1
+    "The steppers, with a gradient of at most `max_norm`"
+    return WithGrad(norm_clipped, *cbs)
+
+# %% ../nbs/07_more_optimizers.ipynb #7d4e7309
+def slow_weights(p, slow=None, **kwargs):
+    "Keep `slow`, the weights before the first step"
+    if slow is None: return {'slow': p.data.clone()}
+
+def lookahead_step(p, k, alpha, slow, since=0, **kwargs):
+    "Every `k` steps move `slow` the fraction `alpha` of the way to `p`, and `p` to `slow`"
+    if since+1 < k: return {'since': since+1}
+    p.data.copy_(slow.lerp_(p.data, alpha))
+    return {'since': 0}
+lookahead_step.defaults = dict(k=6, alpha=0.5)
+
+def with_cbs(
+    opt, # `Optimizer`, as it was made: it should not be stepped any more
+    cbs, # Steppers
+    **hypers # Hyper-parameters that it did not have, or other values
+): # `Optimizer`
+    "An optimizer like `opt`, its groups, hyper-parameters and state included, with other steppers"
+    if hasattr(opt, 'engine'): hypers['engine'] = opt.engine
+    new = Optimizer([{**g, **hypers} for g in opt.param_groups], cbs, **{**opt.defaults, **hypers})
+    for p,state in opt.state.items(): new.state[p].update(state)
+    return new
+
+def Lookahead(
+    opt, # `Optimizer`, fresh from its builder
+    k:int=6, # Steps between two of the slow weights, ≥ 1
+    alpha:float=0.5 # How far these go each time, as a fraction of the way; ≥ 0
+): # `Optimizer`
+    "The optimizer, with slow weights that follow it"
+    return with_cbs(opt, [slow_weights, *opt.cbs, lookahead_step], k=k, alpha=alpha)
+
+def ranger(
+    params, # As for `Optimizer`
+    lr:float, # Learning rate, ≥ 0
+    mom:float=0.95, # How much of the averaged gradient is kept, in [0,1)
+    wd:float=0.01, # Weight decay, ≥ 0
+    eps:float=1e-6, # Added to the divisor, ≥ 0
+    k:int=6, # Steps between two of the slow weights, ≥ 1
+    alpha:float=0.5, # How far these go each time, as a fraction of the way; ≥ 0
+    **kwargs # More for `RAdam`
+): # `Optimizer`
+    "Lookahead around RAdam (L. Wright, 2019)"
+    return Lookahead(RAdam(params, lr, mom=mom, wd=wd, eps=eps, **kwargs), k=k, alpha=alpha)
+
+# %% ../nbs/07_more_optimizers.ipynb #14148c29
+class Route(Chain):
+    "Two lists of steppers: a flag in the state of a parameter says which of them runs"
+    def __init__(self,
+        flag:str, # Name of the flag
+        then, # Steppers for parameters whose flag is set
+        otherwise # Steppers for the others, and for those that have no flag
+    ):
+        self.flag,self.then,self.otherwise = flag,Chain(*then),Chain(*otherwise)
+        self.__name__ = f"Route({flag}: {', '.join(map(_cb_name, then))}; otherwise: {', '.join(map(_cb_name, otherwise))})"
+        self._declare([self.then, self.otherwise], flag)
+
+    def __call__(self, p, **kwargs): return (self.then if kwargs.get(self.flag) else self.otherwise)(p, **kwargs)
+
+def set_flag(
+    opt, # `Optimizer`
+    flag:str, # Name of the flag, as `do_wd`
+    predicate, # Called with each parameter, its name (or '') and its module (or `None`); returns whether the flag is set
+    model=None # `nn.Module` to find names and modules in; names also come with named parameters
+): # `opt`
+    "Set a flag in the state of each parameter"
+    owner = {p:(f'{n}.{k}' if n else k, m) for n,m in (model.named_modules() if model else ()) for k,p in m.named_parameters(recurse=False)}
+    for g in opt.param_groups:
+        for p,name in zip(g['params'], g.get('param_names', [''] * len(g['params']))):
+            opt.state[p][flag] = bool(predicate(p, *owner.get(p, (name,None))))
+    return opt
+
+# %% ../nbs/07_more_optimizers.ipynb #76a5d2d1
+def orthogonalize(
+    g, # A matrix
+    steps:int=5, # Rounds of the Newton–Schulz iteration
+    dtype=torch.bfloat16 # What it is computed in; the result need not be precise
+): # A matrix of the shape and type of `g`, with singular values near 1
+    "About the nearest matrix to `g` with orthogonal rows or columns"
+    a,b,c = 3.4445,-4.7750,2.0315
+    x = (g.mT if g.size(0)>g.size(1) else g).to(dtype)
+    x = x / x.norm().clamp(min=1e-7)
+    for _ in range(steps):
+        sqr = x @ x.mT
+        x = torch.addmm(x, torch.addmm(sqr, sqr, sqr, beta=b, alpha=c), x, beta=a)
+    return (x.mT if g.size(0)>g.size(1) else x).to(g.dtype)
+
+# %% ../nbs/07_more_optimizers.ipynb #913a2e67
+def muon_step(p, lr, mom, grad_avg, match_rms=True, **kwargs):
+    "Move a matrix against its averaged gradient, with all its directions made equally long"
+    if p.ndim<2: raise ValueError(f"muon_step moves matrices, and this parameter has the shape {tuple(p.shape)}: route it elsewhere")
+    g = (p.grad.data*(1-mom)).add_(grad_avg, alpha=mom).flatten(1)
+    scale = .2*math.sqrt(max(g.shape)) if match_rms else math.sqrt(max(1, g.size(0)/g.size(1)))
+    p.data.add_(orthogonalize(g).reshape(p.shape), alpha=-lr*scale)
+
+def is_matrix(p, name, module):
+    "Has the parameter two dimensions, and is it no embedding?"
+    return p.ndim==2 and not isinstance(module, nn.Embedding)
+
+def Muon(
+    params, # As for `Optimizer`
+    lr:float, # Learning rate, ≥ 0
+    mom:float=0.95, # How much of the averaged gradient is kept, in [0,1)
+    wd:float=0.1, # Weight decay of all parameters, ≥ 0
+    use_muon=is_matrix, # Which parameters? Called with the parameter, its name (or '') and its module (or `None`)
+    rest=None, # Steppers for the others; default: Adam's
+    model=None, # `nn.Module` to find names and modules in
+    match_rms:bool=True, # Steps of about Adam's size? Otherwise the first author's
+    **kwargs # More for `Optimizer`, as the hyper-parameters of `rest`
+): # `Optimizer`
+    "Steps along orthogonal matrices, and another list of steppers for what is no matrix"
+    average = partial(average_grad, dampening=True)
+    if rest is None: rest = [average, average_sqr_grad, step_stat, adam_step]
+    cbs = [weight_decay, Route('use_muon', [average, partial(muon_step, match_rms=match_rms)], rest)]
+    return set_flag(Optimizer(params, cbs, lr=lr, mom=mom, wd=wd, **kwargs), 'use_muon', use_muon, model)
