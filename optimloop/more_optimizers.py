@@ -20,6 +20,10 @@ from torch import nn
 from .optimizer import *
 from .optimizer import _cb_name, _check_args
 
+# %% ../nbs/07_more_optimizers.ipynb #56d91eb1
+hyper_ranges.update({o:(0,1) for o in ('avg_mom','diff_mom','slow_mom')}, k=(1,math.inf),
+    **{o:(0,math.inf) for o in ('slow_alpha','warmup','nu_1','nu_2','beta','trust_coeff','alpha','max_value','max_norm')})
+
 # %% ../nbs/07_more_optimizers.ipynb #33752e0c
 def nesterov_step(p, lr, mom, grad_avg, **kwargs):
     "Move `p` against its gradient plus `mom` times its averaged gradient"
@@ -358,8 +362,9 @@ def with_cbs(
     **hypers # Hyper-parameters that it did not have, or other values
 ): # `Optimizer`
     "An optimizer like `opt`, its groups, hyper-parameters and state included, with other steppers"
-    if hasattr(opt, 'engine'): hypers['engine'] = opt.engine
-    new = Optimizer([{**g, **hypers} for g in opt.param_groups], cbs, **{**opt.defaults, **hypers})
+    groups = [{k:v for k,v in g.items() if k not in hypers} for g in opt.param_groups]
+    how = {'engine': opt.engine} if hasattr(opt, 'engine') else {}
+    new = Optimizer(groups, cbs, **how, **{**opt.defaults, **hypers})
     for p,state in opt.state.items(): new.state[p].update(state)
     return new
 
