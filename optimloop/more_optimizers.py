@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from .optimizer import *
-from .optimizer import _cb_name, _check_args
+from .optimizer import _cb_name, _check_args, _func
 
 # %% ../nbs/07_more_optimizers.ipynb #56d91eb1
 hyper_ranges.update({o:(0,1) for o in ('avg_mom','diff_mom','slow_mom')}, k=(1,math.inf),
@@ -269,6 +269,7 @@ class Chain:
     def _declare(self, cbs, *more):
         "Take over the defaults of `cbs` and their arguments, with the names in `more`"
         self.defaults = {k:v for cb in cbs for k,v in hyper_defaults(cb).items()}
+        self.shared = {o for cb in cbs for o in getattr(_func(cb), 'shared', ())}
         names,kind = dict.fromkeys([*more, *(o for cb in cbs for o in stepper_args(cb) if o!='change')]),inspect.Parameter
         params = [kind(o, kind.KEYWORD_ONLY, default=None) for o in names]
         self.__signature__ = inspect.Signature([kind('p', kind.POSITIONAL_ONLY), *params, kind('kwargs', kind.VAR_KEYWORD)])
@@ -291,7 +292,7 @@ class WithUpdate(Chain):
         *cbs # Steppers
     ):
         super().__init__(*cbs)
-        self.f = f
+        self.f,self.__name__ = f,f"{_cb_name(f)}({', '.join(map(_cb_name, cbs))})"
         self._declare([*cbs, f])
 
     def __call__(self, p, **kwargs):
@@ -432,9 +433,12 @@ def orthogonalize(
     return (x.mT if g.size(0)>g.size(1) else x).to(g.dtype)
 
 # %% ../nbs/07_more_optimizers.ipynb #913a2e67
+def _need_matrix(p):
+    if p.ndim<2: raise ValueError(f"Muon steps matrices, and this parameter has the shape {tuple(p.shape)}: route it to the rest")
+
 def muon_step(p, lr, mom, grad_avg, match_rms=True, **kwargs):
-    "Move a matrix against its averaged gradient, with all its directions made equally long"
-    if p.ndim<2: raise ValueError(f"muon_step moves matrices, and this parameter has the shape {tuple(p.shape)}: route it elsewhere")
+    "Move a matrix against its averaged gradient, with all its directions made equally long; filters count as rows"
+    _need_matrix(p)
     g = (p.grad.data*(1-mom)).add_(grad_avg, alpha=mom).flatten(1)
     scale = .2*math.sqrt(max(g.shape)) if match_rms else math.sqrt(max(1, g.size(0)/g.size(1)))
     p.data.add_(orthogonalize(g).reshape(p.shape), alpha=-lr*scale)
@@ -458,4 +462,6 @@ def Muon(
     average = partial(average_grad, dampening=True)
     if rest is None: rest = [average, average_sqr_grad, step_stat, adam_step]
     cbs = [weight_decay, Route('use_muon', [average, partial(muon_step, match_rms=match_rms)], rest)]
-    return set_flag(Optimizer(params, cbs, lr=lr, mom=mom, wd=wd, **kwargs), 'use_muon', use_muon, model)
+    opt = set_flag(Optimizer(params, cbs, lr=lr, mom=mom, wd=wd, **kwargs), 'use_muon', use_muon, model)
+    for p,state in opt.state.items(): state['use_muon'] and _need_matrix(p)
+    return opt
