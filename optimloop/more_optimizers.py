@@ -24,11 +24,12 @@ from .optimizer import _cb_name, _check_args, _func
 hyper_ranges.update({o:(0,1) for o in ('avg_mom','diff_mom','slow_mom')}, k=(1,math.inf),
     **{o:(0,math.inf) for o in ('slow_alpha','warmup','nu_1','nu_2','beta','trust_coeff','alpha','max_value','max_norm')})
 
-# %% ../nbs/07_more_optimizers.ipynb #33752e0c
+# %% ../nbs/07_more_optimizers.ipynb #b18e106c
 def nesterov_step(p, lr, mom, grad_avg, **kwargs):
     "Move `p` against its gradient plus `mom` times its averaged gradient"
     p.data.add_(p.grad.data, alpha=-lr).add_(grad_avg, alpha=-lr*mom)
 
+# %% ../nbs/07_more_optimizers.ipynb #33752e0c
 def Nesterov(
     params, # As for `Optimizer`
     lr:float, # Learning rate, ≥ 0
@@ -62,6 +63,7 @@ def radam_step(p, lr, mom, sqr_mom, step, grad_avg, sqr_avg, eps, beta, **kwargs
         p.data.addcdiv_(grad_avg, divisor, value=-lr*rect)
 radam_step.defaults = dict(eps=1e-5, beta=0.)
 
+# %% ../nbs/07_more_optimizers.ipynb #f8107ab9
 def RAdam(
     params, # As for `Optimizer`
     lr:float, # Learning rate, ≥ 0
@@ -86,6 +88,7 @@ def qhadam_step(p, lr, mom, sqr_mom, step, grad_avg, sqr_avg, eps, nu_1, nu_2, *
     p.data.addcdiv_(avg, sqr.sqrt_().add_(eps), value=-lr)
 qhadam_step.defaults = dict(eps=1e-8, nu_1=0.7, nu_2=1.)
 
+# %% ../nbs/07_more_optimizers.ipynb #2bed8825
 def QHAdam(
     params, # As for `Optimizer`
     lr:float, # Learning rate, ≥ 0
@@ -110,6 +113,7 @@ def lion_step(p, lr, mom, avg_mom, grad_avg=None, **kwargs):
     return {'grad_avg': grad_avg.mul_(avg_mom).add_(p.grad.data, alpha=1-avg_mom)}
 lion_step.defaults = dict(mom=0.9, avg_mom=0.99)
 
+# %% ../nbs/07_more_optimizers.ipynb #74c263cf
 def Lion(
     params, # As for `Optimizer`
     lr:float, # Learning rate, ≥ 0: the size of every step; a third to a tenth of Adam's
@@ -186,6 +190,7 @@ def ademamix_step(p, lr, mom, sqr_mom, slow_mom, slow_alpha, warmup, step, grad_
     return {'slow_avg': slow_avg}
 ademamix_step.defaults = dict(eps=1e-8, slow_mom=0.9999, slow_alpha=5., warmup=0)
 
+# %% ../nbs/07_more_optimizers.ipynb #ae064304
 def AdEMAMix(
     params, # As for `Optimizer`
     lr:float, # Learning rate, ≥ 0
@@ -219,6 +224,7 @@ def larc_step(p, mom, local_lr, scaled_avg=None, **kwargs):
     return {'scaled_avg': scaled_avg}
 larc_step.defaults = dict(mom=0.9)
 
+# %% ../nbs/07_more_optimizers.ipynb #29dd726a
 def Larc(
     params, # As for `Optimizer`
     lr:float, # Learning rate, ≥ 0
@@ -234,7 +240,7 @@ def Larc(
     cbs = [partial(larc_layer_lr, clip=clip), weight_decay if decouple_wd else l2_reg, larc_step]
     return Optimizer(params, cbs, lr=lr, mom=mom, trust_coeff=trust_coeff, eps=eps, wd=wd, **kwargs)
 
-# %% ../nbs/07_more_optimizers.ipynb #2bed8825
+# %% ../nbs/07_more_optimizers.ipynb #420d5a2f
 def lamb_step(p, lr, mom, sqr_mom, step, grad_avg, sqr_avg, eps, **kwargs):
     "Adam's step, stretched to the norm of `p`, but at most tenfold"
     update = (grad_avg/debias(mom, 1-mom, step)).div_((sqr_avg/debias(sqr_mom, 1-sqr_mom, step)).sqrt_().add_(eps))
@@ -243,6 +249,7 @@ def lamb_step(p, lr, mom, sqr_mom, step, grad_avg, sqr_avg, eps, **kwargs):
     p.data.sub_(update.mul_(trust*lr))
 lamb_step.defaults = dict(eps=1e-5)
 
+# %% ../nbs/07_more_optimizers.ipynb #75afe0b3
 def Lamb(
     params, # As for `Optimizer`
     lr:float, # Learning rate, ≥ 0: about the length of a step over the norm of the layer
@@ -345,7 +352,7 @@ def clip_norm(
     "The steppers, with a gradient of at most `max_norm`"
     return WithGrad(norm_clipped, *cbs)
 
-# %% ../nbs/07_more_optimizers.ipynb #7d4e7309
+# %% ../nbs/07_more_optimizers.ipynb #5ae14ff1
 def slow_weights(p, slow=None, **kwargs):
     "Keep `slow`, the weights before the first step"
     if slow is None: return {'slow': p.data.clone()}
@@ -357,6 +364,7 @@ def lookahead_step(p, k, alpha, slow, since=0, **kwargs):
     return {'since': 0}
 lookahead_step.defaults = dict(k=6, alpha=0.5)
 
+# %% ../nbs/07_more_optimizers.ipynb #9087633a
 def with_cbs(
     opt, # `Optimizer`, as it was made: it should not be stepped any more
     cbs, # Steppers
@@ -369,6 +377,7 @@ def with_cbs(
     for p,state in opt.state.items(): new.state[p].update(state)
     return new
 
+# %% ../nbs/07_more_optimizers.ipynb #7d4e7309
 def Lookahead(
     opt, # `Optimizer`, fresh from its builder
     k:int=6, # Steps between two of the slow weights, ≥ 1
@@ -447,6 +456,7 @@ def is_matrix(p, name, module):
     "Has the parameter two dimensions, and is it no embedding?"
     return p.ndim==2 and not isinstance(module, nn.Embedding)
 
+# %% ../nbs/07_more_optimizers.ipynb #c143b81e
 def Muon(
     params, # As for `Optimizer`
     lr:float, # Learning rate, ≥ 0
