@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['EACH', 'WHOLE', 'LOOP', 'SLICE', 'SMALL', 'PACK', 'engines', 'PIECES', 'CannotRecord', 'StandIn', 'Notes', 'replay',
-           'Segment', 'record', 'Pack', 'run_notes', 'Batch', 'ParamState', 'States', 'Plan', 'step_by_plan',
+           'Segment', 'record', 'Pack', 'run_notes', 'Batch', 'WatchedState', 'WatchedStates', 'Plan', 'step_by_plan',
            'run_batched', 'as_source', 'run_compiled_notes', 'run_compiled', 'how_run']
 
 # %% ../nbs/06_engines.ipynb #e54bbdcb
@@ -308,24 +308,24 @@ def _note_state(batch, segs, numbers):
         (batch.keys if batch.states[0][k].shape==batch.params[0].shape else batch.odd).append(k)
 
 # %% ../nbs/06_engines.ipynb #f301051d
-class ParamState(dict):
-    "The state of a parameter; `ParamState.changes` counts changes made to any of its kind"
+class WatchedState(dict):
+    "The state of a parameter; `WatchedState.changes` counts changes made to any of its kind"
     changes = 0
 
-class States(defaultdict):
-    "From parameter to `ParamState`"
-    def __init__(self, states=()): super().__init__(ParamState, {p:s if type(s) is ParamState else ParamState(s) for p,s in dict(states).items()})
-    def __reduce__(self): return States, (dict(self),)
+class WatchedStates(defaultdict):
+    "From parameter to `WatchedState`"
+    def __init__(self, states=()): super().__init__(WatchedState, {p:s if type(s) is WatchedState else WatchedState(s) for p,s in dict(states).items()})
+    def __reduce__(self): return WatchedStates, (dict(self),)
 
 def _count(cls, name):
     f = getattr(cls, name)
     def counted(self, *args, **kwargs):
-        ParamState.changes += 1
+        WatchedState.changes += 1
         return f(self, *args, **kwargs)
     setattr(cls, name, counted)
 
 _writes = '__setitem__ __delitem__ __ior__ clear pop popitem setdefault update'.split()
-for _cls,_names in ((ParamState,_writes), (States,[*_writes,'__missing__'])):
+for _cls,_names in ((WatchedState,_writes), (WatchedStates,[*_writes,'__missing__'])):
     for _name in _names: _count(_cls, _name)
 
 # %% ../nbs/06_engines.ipynb #5e7588ee
@@ -340,7 +340,7 @@ def _kind(p, s):
 class Plan:
     "The parameters that have gradients, in batches"
     def __init__(self, opt):
-        if type(opt.state) is not States: opt.state = States(opt.state)
+        if type(opt.state) is not WatchedStates: opt.state = WatchedStates(opt.state)
         self.params = [p for g in opt.param_groups for p in g['params']]
         self.lacks_grad,self.places = [p.grad is None for p in self.params],list(map(Tensor.data_ptr, self.params))
         self.batches,self.where,self.changes,start = [],[],-1,0
@@ -359,7 +359,7 @@ _grad = attrgetter('grad')
 
 def _holds(plan, opt, grads):
     params = opt.param_groups[0]['params'] if len(opt.param_groups)==1 else [p for g in opt.param_groups for p in g['params']]
-    return (ParamState.changes==plan.changes and type(opt.state) is States and len(params)==len(plan.params) and all(map(is_, params, plan.params))
+    return (WatchedState.changes==plan.changes and type(opt.state) is WatchedStates and len(params)==len(plan.params) and all(map(is_, params, plan.params))
             and [g is None for g in grads]==plan.lacks_grad and list(map(Tensor.data_ptr, params))==plan.places)
 
 def step_by_plan(
@@ -375,7 +375,7 @@ def step_by_plan(
         grads = list(map(_grad, plan.params))
     for batch,where in zip(plan.batches, plan.where):
         _step_batch(opt, batch, grads if len(where)==len(grads) else [grads[i] for i in where], run, size)
-    plan.changes = ParamState.changes if all(b.packs is not None for b in plan.batches) else -1
+    plan.changes = WatchedState.changes if all(b.packs is not None for b in plan.batches) else -1
 
 # %% ../nbs/06_engines.ipynb #5237e573
 def run_batched(
