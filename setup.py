@@ -26,7 +26,7 @@ setup(
     packages=find_packages(include=[cfg['lib_path'], cfg['lib_path'] + '.*']), zip_safe=False,
     python_requires='>=' + cfg['min_python'],
     install_requires=cfg['requirements'].split(),
-    extras_require={'course': cfg['course_requirements'].split(), 'dev': cfg['dev_requirements'].split()},
+    extras_require={k: cfg[f'{k}_requirements'].split() for k in ('course', 'dev', 'trainers')},
     entry_points={'console_scripts': cfg['console_scripts'].split(),
                   'nbdev': [f"{cfg['lib_name']}={cfg['lib_path']}._modidx:d"]},  # lets other projects' docs link to ours
 )

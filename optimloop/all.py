@@ -6,15 +6,17 @@
 __all__ = []
 
 # %% ../nbs/99_all.ipynb #6814e2be
-from . import optimizer, callbacks, learner, schedulers, mixed_precision, plotting, course
+from . import optimizer, callbacks, learner, schedulers, mixed_precision, more_optimizers, wrapping, plotting, course
 from .optimizer import *
 from .callbacks import *
 from .learner import *
 from .schedulers import *
 from .mixed_precision import *
+from .more_optimizers import *
+from .wrapping import *
 from .plotting import *
 from .course import *
 
 # %% ../nbs/99_all.ipynb #128467e2
-_modules = optimizer, callbacks, learner, schedulers, mixed_precision, plotting, course
+_modules = optimizer, callbacks, learner, schedulers, mixed_precision, more_optimizers, wrapping, plotting, course
 __all__ = [name for module in _modules for name in module.__all__]

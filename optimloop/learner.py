@@ -278,7 +278,8 @@ def create_opt(self:Learner):
     "Make a new optimizer for the model's parameters, and mark those that are not decayed or always trained"
     self.opt = self.opt_func(self.splitter(self.model), lr=self.lr if not isinstance(self.lr, slice) else self.lr.stop)
     if not isinstance(self.opt, Optimizer):
-        raise TypeError(f"opt_func must return an optimloop Optimizer, whose hyper-parameters can be set by name; got {type(self.opt).__name__}")
+        raise TypeError(f"opt_func must return an optimloop Optimizer, whose hyper-parameters can be set by name; got {type(self.opt).__name__}. "
+                        "Wrap one of torch's: opt_func=partial(OptimWrapper, opt=torch.optim.SGD)")
     mine = {p for g in self.opt.param_groups for p in g['params']}
     norm = {p for m in self.model.modules() if isinstance(m, _norms) for p in m.parameters(recurse=False)}
     bias = {p for n,p in self.model.named_parameters() if 'bias' in n.split('.')[-1]} # also bias_hh_l0, in_proj_bias

@@ -372,8 +372,7 @@ def with_cbs(
 ): # `Optimizer`
     "An optimizer like `opt`, its groups, hyper-parameters and state included, with other steppers"
     groups = [{k:v for k,v in g.items() if k not in hypers} for g in opt.param_groups]
-    how = {'engine': opt.engine} if hasattr(opt, 'engine') else {}
-    new = Optimizer(groups, cbs, **how, **{**opt.defaults, **hypers})
+    new = Optimizer(groups, cbs, opt.engine, **{**opt.defaults, **hypers})
     for p,state in opt.state.items(): new.state[p].update(state)
     return new
 

@@ -122,8 +122,8 @@ step_engines = dict(loop=run_loop)
 
 def _find_engine(name):
     if name not in step_engines:
-        from optimloop.engines import engines # here, because that lesson stands on this one
-        step_engines.update({k:v for k,v in engines.items() if k not in step_engines})
+        from optimloop.engines import all_engines # here, because that lesson stands on this one
+        step_engines.update({k:v for k,v in all_engines.items() if k not in step_engines})
     if name not in step_engines: raise ValueError(f"there is no engine {name!r}: choose from {', '.join(step_engines)}")
     return step_engines[name]
 
@@ -444,7 +444,7 @@ def __setattr__(self:Optimizer, name, v):
     if name in self.__dict__.get('defaults', ()): return self.set_hyper(name, v)
     is_number = isinstance(v, (int,float,slice)) and not isinstance(v, bool)
     if is_number and name[0]!='_' and not hasattr(self, name): # a misspelt hyper-parameter, or one that this optimizer lacks?
-        if difflib.get_close_matches(name, {*self.defaults, *hyper_ranges, *_aliases}, cutoff=.65): self._hyper_name(name)
+        if difflib.get_close_matches(name, {*self.defaults, *_aliases, *_aliases.values(), 'lr', 'eps'}, cutoff=.65): self._hyper_name(name)
     object.__setattr__(self, name, v)
 
 # %% ../nbs/00_optimizer.ipynb #7f099782
@@ -491,9 +491,9 @@ def unfreeze(self:Optimizer):
 
 @patch
 def clear_state(self:Optimizer):
-    "Forget the state of all parameters, but for the flags `do_wd` and `force_train`"
+    "Forget the state of all parameters, but for flags such as `do_wd` and `force_train`"
     for p,state in self.state.items():
-        self.state[p] = {k:v for k,v in state.items() if k in ('do_wd','force_train')}
+        self.state[p] = {k:v for k,v in state.items() if isinstance(v, bool)}
 
 # %% ../nbs/00_optimizer.ipynb #97f25eb6
 @patch

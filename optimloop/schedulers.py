@@ -204,7 +204,7 @@ def fit_one_cycle(self:Learner,
     if self.opt is None or reset_opt: self.create_opt()
     lr = self._lrs(lr_max)
     scheds = {'lr': combined_cos(pct_start, lr/div, lr, lr/div_final)}
-    if 'mom' in self.opt.defaults: scheds['mom'] = combined_cos(pct_start, *(self.moms if moms is None else moms))
+    if np.any(getattr(self.opt, 'mom', 0)): scheds['mom'] = combined_cos(pct_start, *(self.moms if moms is None else moms))
     self.fit(n_epoch, lr_max, wd, cbs=[*_as_tuple(cbs), ParamScheduler(scheds)], start_epoch=start_epoch)
 
 # %% ../nbs/03_schedulers.ipynb #3308d09a
