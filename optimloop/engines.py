@@ -329,9 +329,9 @@ for _cls,_names in ((WatchedState,_writes), (WatchedStates,[*_writes,'__missing_
     for _name in _names: _count(_cls, _name)
 
 # %% ../nbs/06_engines.ipynb #5e7588ee
-def _kind(p, s):
+def _kind(p, s, in_loop):
     "Whether a parameter needs the loop, and what those of a batch have in common"
-    in_loop = p.grad.layout!=torch.strided or p.is_complex()
+    in_loop = in_loop or p.grad.layout!=torch.strided
     state = tuple((k,(v.shape==p.shape,v.dtype) if isinstance(v, Tensor) else (type(v),v)) for k,v in sorted(s.items()))
     try: hash(state)
     except TypeError: in_loop,state = True,()
@@ -343,11 +343,13 @@ class Plan:
         if type(opt.state) is not WatchedStates: opt.state = WatchedStates(opt.state)
         self.params = [p for g in opt.param_groups for p in g['params']]
         self.lacks_grad,self.places = [p.grad is None for p in self.params],list(map(Tensor.data_ptr, self.params))
+        places = [o for o in self.places if o]
+        shared = len(set(places))<len(places) # parameters in the same memory: only the loop steps one after the other
         self.batches,self.where,self.changes,start = [],[],-1,0
         for g in opt.param_groups:
             kinds = defaultdict(list)
             for i,p in enumerate(g['params'], start):
-                if p.grad is not None: kinds[_kind(p, opt.state[p])].append(i)
+                if p.grad is not None: kinds[_kind(p, opt.state[p], shared)].append(i)
             start += len(g['params'])
             for kind,where in kinds.items():
                 ps = [self.params[i] for i in where]

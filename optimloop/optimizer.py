@@ -307,6 +307,7 @@ def add_param_group(self:Optimizer,
     if kind=='named tensors': group['param_names'],params = map(list, zip(*params))
     if any(('param_names' in g) != ('param_names' in group) for g in self.param_groups):
         raise ValueError("some parameter groups have names and some have none: give names to all parameters, or to none")
+    if any(p.is_complex() for p in params): raise ValueError("complex parameters are not stepped: pass torch.view_as_real(p), which shares its memory")
     ids = [id(p) for g in self.param_groups for p in g['params']] + [id(p) for p in params]
     if len(ids)>len(set(ids)): raise ValueError("a parameter is in the optimizer twice: it would be stepped twice. Pass each once")
     group['params'] = params
