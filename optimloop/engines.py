@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['EACH', 'WHOLE', 'LOOP', 'SLICE', 'SMALL', 'PACK', 'all_engines', 'PIECES', 'CannotRecord', 'StandIn', 'Notes',
-           'replay', 'Segment', 'record', 'Pack', 'run_notes', 'Batch', 'WatchedState', 'WatchedStates', 'Plan',
-           'step_by_plan', 'run_batched', 'as_source', 'run_compiled_notes', 'run_compiled', 'how_run']
+           'replay', 'as_source', 'Segment', 'record', 'Pack', 'run_notes', 'Batch', 'WatchedState', 'WatchedStates',
+           'Plan', 'step_by_plan', 'run_batched', 'run_compiled_notes', 'run_compiled', 'how_run']
 
 # %% ../nbs/06_engines.ipynb #e54bbdcb
 import itertools, math, re, warnings
@@ -105,6 +105,36 @@ def replay(
         if kwargs: kwargs = {k:tensors[o.i] if type(o) is StandIn else o for k,o in kwargs.items()}
         tensors[out] = func(*args, **kwargs)
     return tensors
+
+# %% ../nbs/06_engines.ipynb #7d092d1b
+_fixed = {'pow','pow_','__pow__','__rpow__','nan_to_num','round','softplus'} # calls whose numbers stay where they are
+_factor = dict.fromkeys(('add','add_','sub','sub_'), 'alpha') | dict.fromkeys(('addcmul','addcmul_','addcdiv','addcdiv_'), 'value')
+
+def as_source(
+    notes, # `Notes`
+    n_given:int, # Number of tensors that the function is given for a piece, the first in the notes
+    wanted:tuple=(), # Numbers of the tensors that it returns for a piece
+    n_pieces:int=1, # Number of pieces in a call
+    factors:bool=True # Leave the factor of `add_` and its like an argument, or else multiply it in?
+): # Source of a function; the numbers that were taken out, a list; the functions that it calls, by their names in it
+    "Notes as the source of a function `step`"
+    numbers,functions,lines = [],{},[]
+    for func,args,kwargs,out in notes.lines:
+        args,kwargs = [_arg(func, o, numbers) for o in args],{k:_arg(func, o, numbers) for k,o in kwargs.items()}
+        name = func.__name__
+        if not factors and _factor.get(name) in kwargs: args[1] += f'*{kwargs.pop(_factor[name])}'
+        while functions.setdefault(name, func) is not func: name += '_2'
+        lines.append(f"    t{out} = {name}({', '.join([*args, *(f'{k}={o}' for k,o in kwargs.items())])})")
+    ends = [''] if n_pieces==1 else [f'_{i}' for i in range(n_pieces)]
+    bodies = [re.sub(r'\bt(\d+)', rf't\1{o}', '\n'.join(lines)) for o in ends]
+    def names(numbers): return ', '.join(f't{i}{o}' for o in ends for i in numbers)
+    return '\n'.join([f'def step(n, {names(range(n_given))}):', *bodies, f'    return [{names(wanted)}]']),numbers,functions
+
+def _arg(func, o, numbers):
+    if type(o) is StandIn: return f't{o.i}'
+    if type(o) not in (int,float) or func.__name__ in _fixed: return repr(o)
+    numbers.append(o)
+    return f'n[{len(numbers)-1}]'
 
 # %% ../nbs/06_engines.ipynb #e3d33788
 EACH,WHOLE,LOOP = range(3) # element by element; tensor by tensor; in the loop
@@ -224,7 +254,7 @@ def _copy_back(pack):
     for a,b in zip(*pack.arrays): a[...] = b # on the CPU numpy does it in half of the time
 
 # %% ../nbs/06_engines.ipynb #d0361ab7
-SLICE = 1<<18 # numbers in a slice of a large tensor
+SLICE = 1<<20 # numbers in a slice of a large tensor
 
 def _pieces(p, s, seg, grad, size=math.inf):
     tensors = [grad, p.detach(), *[s[k] for k in seg.keys]]
@@ -244,19 +274,31 @@ def _slice(part, seg):
 # %% ../nbs/06_engines.ipynb #d03a858a
 def run_notes(
     seg, # `Segment`
-    pieces # Iterable of lists of tensors
+    pieces:list # Lists of tensors
 ): # For each piece, the tensors in `seg.out`
     "Carry out the notes on one piece after another"
-    room = [None]*(seg.notes.n-2-len(seg.keys))
-    for tensors in pieces:
-        tensors = replay(seg.notes.lines, tensors+room)
-        yield [tensors[i] for i in seg.out.values()]
+    if len(pieces)>4: yield from _run_source(seg, pieces)
+    else:
+        room = [None]*(seg.notes.n-2-len(seg.keys))
+        for tensors in pieces:
+            tensors = replay(seg.notes.lines, tensors+room)
+            yield [tensors[i] for i in seg.out.values()]
+
+_functions = {} # from source to function
+
+def _run_source(seg, pieces):
+    source,numbers,functions = as_source(seg.notes, len(pieces[0]), tuple(seg.out.values()))
+    if source not in _functions:
+        if len(_functions)>200: _functions.clear() # numbers in `_fixed` calls that change in every step
+        exec(source, scope := {'torch':torch, **functions})
+        _functions[source] = scope['step']
+    for tensors in pieces: yield _functions[source](numbers, *tensors)
 
 def _run_pieces(seg, pieces, run):
     for given,(_,finish) in zip(run(seg, [tensors for tensors,_ in pieces]), pieces): finish(given)
 
 # %% ../nbs/06_engines.ipynb #1993a568
-SMALL,PACK = 1<<14,1<<18 # numbers in a parameter that is packed, at most, and in a pack
+SMALL,PACK = 1<<16,1<<18 # numbers in a parameter that is packed, at most, and in a pack
 
 class Batch:
     "Parameters of one group that have the same numbers in their state"
@@ -389,35 +431,6 @@ def run_batched(
 
 all_engines = dict(loop=run_loop, batched=run_batched)
 
-# %% ../nbs/06_engines.ipynb #7d092d1b
-_fixed = {'pow','pow_','__pow__','__rpow__','nan_to_num','round','softplus'} # calls whose numbers stay where they are
-_factor = dict.fromkeys(('add','add_','sub','sub_'), 'alpha') | dict.fromkeys(('addcmul','addcmul_','addcdiv','addcdiv_'), 'value')
-
-def as_source(
-    notes, # `Notes`
-    n_given:int, # Number of tensors that the function is given for a piece, the first in the notes
-    wanted:tuple=(), # Numbers of the tensors that it returns for a piece
-    n_pieces:int=1 # Number of pieces in a call
-): # Source of a function; the numbers that were taken out, a list; the functions that it calls, by their names in it
-    "Notes as the source of a function `step`"
-    numbers,functions,lines = [],{},[]
-    for func,args,kwargs,out in notes.lines:
-        args,kwargs = [_arg(func, o, numbers) for o in args],{k:_arg(func, o, numbers) for k,o in kwargs.items()}
-        name = func.__name__
-        if _factor.get(name) in kwargs: args[1] += f'*{kwargs.pop(_factor[name])}'
-        while functions.setdefault(name, func) is not func: name += '_2'
-        lines.append(f"    t{out} = {name}({', '.join([*args, *(f'{k}={o}' for k,o in kwargs.items())])})")
-    ends = [''] if n_pieces==1 else [f'_{i}' for i in range(n_pieces)]
-    bodies = [re.sub(r'\bt(\d+)', rf't\1{o}', '\n'.join(lines)) for o in ends]
-    def names(numbers): return ', '.join(f't{i}{o}' for o in ends for i in numbers)
-    return '\n'.join([f'def step(n, {names(range(n_given))}):', *bodies, f'    return [{names(wanted)}]']),numbers,functions
-
-def _arg(func, o, numbers):
-    if type(o) is StandIn: return f't{o.i}'
-    if type(o) not in (int,float) or func.__name__ in _fixed: return repr(o)
-    numbers.append(o)
-    return f'n[{len(numbers)-1}]'
-
 # %% ../nbs/06_engines.ipynb #4efb433d
 _compiled,PIECES = {},4 # from source and kinds of tensors to compiled function, or `None` where that failed; pieces in a call
 
@@ -451,7 +464,7 @@ def run_compiled_notes(seg, pieces):
 
 def _run_rows(seg, rows):
     if not rows: return
-    source,numbers,functions = as_source(seg.notes, len(rows[0]), tuple(seg.out.values()), PIECES)
+    source,numbers,functions = as_source(seg.notes, len(rows[0]), tuple(seg.out.values()), PIECES, factors=False)
     n = torch.tensor(numbers, dtype=torch.float64 if rows[0][1].dtype==torch.float64 else torch.float32, device=rows[0][1].device)
     f,size = _compile(source, functions, n, rows[0]),len(seg.out)
     if f is None: yield from run_notes(seg, rows)
