@@ -334,10 +334,12 @@ def _step_batch(opt, batch, grads, run, size):
     _note_state(batch, segs, numbers)
     for seg in segs: seg.notes.lines = () # the lines hold the stand-ins, and these hold the notes
 
+def _some(os, where): return os if len(where)==len(os) else [os[i] for i in where]
+
 def _step_segment(batch, seg, grads, run, size):
     if seg.level==WHOLE: pieces = [o for p,s,g in zip(batch.params, batch.states, grads) for o in _pieces(p, s, seg, g)]
     else:
-        pieces = [_pack_piece(pack, seg, [grads[i] for i in where]) for where,pack in batch.packs]
+        pieces = [_pack_piece(pack, seg, _some(grads, where)) for where,pack in batch.packs]
         pieces += [o for i in batch.single for o in _pieces(batch.params[i], batch.states[i], seg, grads[i], size)]
     _run_pieces(seg, pieces, run)
 
@@ -418,7 +420,7 @@ def step_by_plan(
         plan = opt.__dict__['_plan'] = Plan(opt)
         grads = list(map(_grad, plan.params))
     for batch,where in zip(plan.batches, plan.where):
-        _step_batch(opt, batch, grads if len(where)==len(grads) else [grads[i] for i in where], run, size)
+        _step_batch(opt, batch, _some(grads, where), run, size)
     plan.changes = WatchedState.changes if all(b.packs is not None for b in plan.batches) else -1
 
 # %% ../nbs/06_engines.ipynb #5237e573
