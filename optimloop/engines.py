@@ -411,7 +411,7 @@ def _holds(plan, opt, grads):
 def step_by_plan(
     opt, # `Optimizer`
     run=run_notes, # Carries out the notes of a `Segment` on pieces
-    size=SLICE # Numbers in a slice of a large tensor
+    size=None # Numbers in a slice of a large tensor; default: `SLICE`
 ):
     "Step all parameters that have gradients, batch by batch"
     plan = opt.__dict__.get('_plan')
@@ -420,7 +420,7 @@ def step_by_plan(
         plan = opt.__dict__['_plan'] = Plan(opt)
         grads = list(map(_grad, plan.params))
     for batch,where in zip(plan.batches, plan.where):
-        _step_batch(opt, batch, _some(grads, where), run, size)
+        _step_batch(opt, batch, _some(grads, where), run, size or SLICE)
     plan.changes = WatchedState.changes if all(b.packs is not None for b in plan.batches) else -1
 
 # %% ../nbs/06_engines.ipynb #5237e573
