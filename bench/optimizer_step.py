@@ -6,7 +6,9 @@
   /fused      times torch's fused optimizer, and
   /any        times the fastest peer of all
   /floor      times the memory floor: each of the tensors that the optimizer needs read once, and each that it changes
-              written once (AdamW: 4 and 3), as fast as a large tensor is copied in the same round
+              written once (AdamW: 4 and 3), as fast as a large tensor is copied in the same round; and
+  /inplace    times the same bytes as fast as a large tensor is multiplied in place. A copy may also have to read what it
+              overwrites, so that a step in place can be below /floor 1; what fits in the cache can be below both
   extra MB    most memory in use during a step, beyond parameters, gradients and the optimizer's state
   differs     how far its weights are from those of our loop after some steps, as a part of the way that these have come;
               a large number is another formula (a debiased average or none, eps inside the root)
@@ -69,7 +71,7 @@ others_have = {
         rmsprop=('RMSProp', dict(sqr_mom=.99)), lamb=('Lamb', adam), radam=('RAdam', adam),
         qhadam=('QHAdam', adam)),
     'timm.optim': dict(adamw=('AdamWLegacy', dict(b, weight_decay=.01)), sgd=('SGDW', {}), momentum=('SGDW', dict(momentum=.9)),
-        rmsprop=('RMSpropTF', dict(alpha=.99, eps=1e-8)), lamb=('Lamb', dict(b, weight_decay=0., max_grad_norm=None)),
+        rmsprop=('RMSpropTF', dict(alpha=.99, eps=1e-8)), lamb=('Lamb', dict(b, weight_decay=0., max_grad_norm=None, always_adapt=True)),
         radam=('RAdamLegacy', b), lion=('Lion', dict(betas=betas)), adan=('Adan', adan_betas)),
     'pytorch_optimizer': dict(lamb=('Lamb', b), radam=('RAdam', b), qhadam=('QHAdam', dict(b, nus=(.7,1.))),
         lion=('Lion', dict(betas=betas)), adan=('Adan', adan_betas)),
@@ -89,19 +91,20 @@ def compiled_step(opt): # as torch's tutorial does
     def step(): opt.step()
     return torch.compile(step, fullgraph=False)
 
-def with_grads(params, grads):
-    "Copies of `params`, with `grads` themselves as gradients"
+def with_grads(params, grads, own=False):
+    "Copies of `params`, with `grads` themselves, or their `own` copies, as gradients"
     res = [nn.Parameter(p.clone()) for p in params]
-    for p,g in zip(res, grads): p.grad = g
+    for p,g in zip(res, grads): p.grad = g.clone() if own else g
     return res
 
 class Entrant:
     "An optimizer that takes part: `build(params)` gives it, `kind` is ours, eager, fused or compiled"
     def __init__(self, name, kind, build, wrap=None, before=lambda: None):
         self.name,self.kind,self.build,self.wrap,self.before = name,kind,build,wrap,before
+        self.own_grads = name.startswith('pytorch_optimizer') # its Adan turns their signs in every step
 
     def start(self, params, grads):
-        self.params = with_grads(params, grads)
+        self.params = with_grads(params, grads, self.own_grads)
         self.before()
         self.opt = self.build(self.params)
         self.step = self.wrap(self.opt) if self.wrap else self.opt.step
@@ -162,12 +165,14 @@ def seconds(entrant, n, device):
     sync(device)
     return (time.perf_counter()-start)/n
 
-class Copy:
-    "The copy of a large tensor, for the bandwidth"
-    name,before = 'copy',staticmethod(lambda: None)
-    def __init__(self, device, n=1<<26):
-        a,b = torch.ones(n, device=device),torch.ones(n, device=device)
-        self.step,self.bytes = lambda: b.copy_(a),8*n
+class Stream:
+    "A pass over a large tensor, for the bandwidth: a copy of it, or a product in place"
+    n,n_numbers,before = 1,1<<26,staticmethod(lambda: None)
+    def __init__(self, name, device):
+        self.name,self.bytes = name,8*self.n_numbers
+        a = torch.ones(self.n_numbers, device=device)
+        b = torch.ones_like(a) if name=='copy' else None
+        self.step = (lambda: b.copy_(a)) if name=='copy' else (lambda: a.mul_(1.))
 
 N_CHECK,N_WARM = 3,10 # steps before the weights are compared; before any time is taken (RAdam's formula changes at its 6th)
 
@@ -200,15 +205,14 @@ def warm_up(entrants, name, start, grads, device):
         res.append(e)
     return res
 
-def run_rounds(entrants, copy, n_rounds, device):
+def run_rounds(entrants, n_rounds, device):
     "From name to the seconds of a step in each round"
-    all_of_them,times = [copy, *entrants],{e.name:[] for e in [copy, *entrants]}
-    copy.n = 1
+    times = {e.name:[] for e in entrants}
     gc.collect()
     gc.disable()
     for i in range(n_rounds+1):
-        j = i%len(all_of_them)
-        for e in all_of_them[j:]+all_of_them[:j]:
+        j = i%len(entrants)
+        for e in entrants[j:]+entrants[:j]:
             t = seconds(e, e.n, device)
             if i: times[e.name].append(t) # the first round warms up
     gc.enable()
@@ -227,7 +231,7 @@ def state_bytes(opt):
 
 def peak_extra(entrant, start, grads, device, n_steps=7):
     "Most bytes in use during the last of some steps, beyond parameters, gradients and state; what torch's allocator was asked for"
-    params = with_grads(start, grads)
+    params = with_grads(start, grads, entrant.own_grads)
     entrant.before()
     def steps(last):
         opt = entrant.build(params)
@@ -331,14 +335,14 @@ def bench_one(args, set_name, name):
         ol_engines._compiled.clear()
     compile = args.compiled_peers and set_name!='tiny'
     entrants = warm_up(our_entrants(name, engine_names) + peers(name, compile), name, start, grads, device)
-    copy = Copy(device)
-    times = run_rounds(entrants, copy, args.rounds, device)
+    streams = [Stream(o, device) for o in ('copy','in place')]
+    times = run_rounds(streams+entrants, args.rounds, device)
     for e in entrants: e.stop()
-    del copy.step
+    for o in streams: o.step = None
     gc.collect()
     _,_,n_read,n_written = ours[name]
     n_bytes = 4*(n_read+n_written)*sum(map(math.prod, shapes))
-    times['floor'] = [t*n_bytes/copy.bytes for t in times['copy']]
+    for o in streams: times[f'floor, {o.name}'] = [t*n_bytes/o.bytes for t in times[o.name]]
     kinds = {k:[e.name for e in entrants if e.kind==k] for k in ('eager','fused','compiled')}
     fused,everyone = [o for o in kinds['fused'] if o.startswith('torch')],sum(kinds.values(), [])
     def best(names): return min(names, key=lambda o: median(times[o]), default=None)
@@ -346,10 +350,11 @@ def bench_one(args, set_name, name):
     for e in entrants:
         rows.append(dict(set=set_name, optimizer=name, entrant=e.name, kind=e.kind, ms=1e3*median(times[e.name]),
             to_eager=ratios(times, e.name, kinds['eager']), to_fused=ratios(times, e.name, fused), to_any=ratios(times, e.name, everyone),
-            to_floor=ratios(times, e.name, ['floor']), floor_ms=1e3*median(times['floor']), best_eager=best(kinds['eager']), best_any=best(everyone),
+            to_floor=ratios(times, e.name, ['floor, copy']),
+            to_inplace=ratios(times, e.name, ['floor, in place']), floor_ms=1e3*median(times['floor, copy']), inplace_ms=1e3*median(times['floor, in place']), best_eager=best(kinds['eager']), best_any=best(everyone),
             to_each={o:ratios(times, e.name, [o]) for o in everyone} if e.kind=='ours' else None,
             differs=e.differs, extra_mb=extra_mb(e, start, grads, device), steps_a_round=e.n, rounds_ms=[1e3*t for t in times[e.name]]))
-    print_block(rows, copy.bytes/median(times['copy']))
+    print_block(rows, *[o.bytes/median(times[o.name]) for o in streams])
     return rows
 
 def extra_mb(entrant, start, grads, device):
@@ -358,13 +363,13 @@ def extra_mb(entrant, start, grads, device):
 
 def number(v, width=8): return f"{'-' if v is None else f'{v:.2f}' if v<1000 else f'{v:.0f}':>{width}}"
 
-def print_block(rows, bandwidth):
+def print_block(rows, copied, in_place):
     r = rows[0]
-    print(f"\n{r['set']}, {r['optimizer']}: floor {r['floor_ms']:.4g} ms at {bandwidth/1e9:.1f} GB/s; "
+    print(f"\n{r['set']}, {r['optimizer']}: floor {r['floor_ms']:.4g} ms at {copied/1e9:.1f} GB/s (in place {in_place/1e9:.1f}); "
           f"best eager peer {r['best_eager']}, best of all {r['best_any']}")
-    print(f"  {'':<30}{'ms':>10}{'/eager':>8}{'/fused':>8}{'/any':>8}{'/floor':>8}{'extra MB':>10}{'differs':>9}")
+    print(f"  {'':<36}{'ms':>10}{'/eager':>8}{'/fused':>8}{'/any':>8}{'/floor':>8}{'/inplace':>9}{'extra MB':>10}{'differs':>9}")
     for o in rows:
-        print(f"  {o['entrant']:<30}{o['ms']:10.4f}" + ''.join(number(o[k]) for k in ('to_eager','to_fused','to_any','to_floor'))
+        print(f"  {o['entrant']:<36}{o['ms']:10.4f}" + ''.join(number(o[k]) for k in ('to_eager','to_fused','to_any','to_floor')) + number(o['to_inplace'], 9)
               + number(o['extra_mb'], 10) + f"{o['differs']:9.0e}", flush=True)
 
 def print_probe(o):
@@ -408,7 +413,8 @@ def draw(rows, args):
             seen[o['entrant']] = ax.scatter(o['ms'], names.index(o['optimizer']), zorder=3+(o['kind']=='ours'), **style(o['entrant']))
         for o in {o['optimizer']:o for o in here}.values():
             i = names.index(o['optimizer'])
-            seen['memory floor'] = ax.plot([o['floor_ms']]*2, [i-.35,i+.35], color='k', lw=1.5)[0]
+            seen['memory floor, by a copy'] = ax.plot([o['floor_ms']]*2, [i-.35,i+.35], color='k', lw=1.5)[0]
+            seen['the same in place'] = ax.plot([o['inplace_ms']]*2, [i-.35,i+.35], color='.6', lw=1.5)[0]
         ax.set(xscale='log', yticks=range(len(names)), yticklabels=names, ylim=(len(names)-.5,-.5))
     for ax in axs[n:]: ax.axis('off')
     fig = axs[0].figure
