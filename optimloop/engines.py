@@ -123,6 +123,7 @@ def as_source(
         args,kwargs = [_arg(func, o, numbers) for o in args],{k:_arg(func, o, numbers) for k,o in kwargs.items()}
         name = func.__name__
         if not factors and _factor.get(name) in kwargs: args[1] += f'*{kwargs.pop(_factor[name])}'
+        if not factors and name=='lerp_' and len(args)==3: name,func,args = 'add_',Tensor.add_,[args[0], f'({args[1]}-{args[0]})*{args[2]}']
         while functions.setdefault(name, func) is not func: name += '_2'
         lines.append(f"    t{out} = {name}({', '.join([*args, *(f'{k}={o}' for k,o in kwargs.items())])})")
     ends = [''] if n_pieces==1 else [f'_{i}' for i in range(n_pieces)]

@@ -323,8 +323,8 @@ def _hyper_name(self:Optimizer, name):
 def average_grad(p, mom, dampening=False, grad_avg=None, **kwargs):
     "Keep the moving average `grad_avg` of the gradients of `p`; with `dampening`, new ones count `1-mom`, else 1"
     if grad_avg is None: grad_avg = torch.zeros_like(p.grad)
-    damp = 1-mom if dampening else 1.
-    return {'grad_avg': grad_avg.mul_(mom).add_(p.grad, alpha=damp)}
+    if dampening: return {'grad_avg': grad_avg.lerp_(p.grad, 1-mom)} # mom of the average, 1-mom of the gradient, in one go
+    return {'grad_avg': grad_avg.mul_(mom).add_(p.grad)}
 average_grad.defaults = dict(mom=0.9)
 
 def momentum_step(p, lr, grad_avg, **kwargs):
@@ -388,9 +388,8 @@ def debias(
 # %% ../nbs/00_optimizer.ipynb #fdaab17b
 def adam_step(p, lr, mom, sqr_mom, step, grad_avg, sqr_avg, eps, **kwargs):
     "Move `p` against its debiased average gradient, over the root of its debiased average square"
-    debias1 = debias(mom,     1-mom,     step)
-    debias2 = debias(sqr_mom, 1-sqr_mom, step)
-    p.data.addcdiv_(grad_avg, (sqr_avg/debias2).sqrt_().add_(eps), value=-lr/debias1)
+    debias1,root = debias(mom, 1-mom, step),math.sqrt(debias(sqr_mom, 1-sqr_mom, step))
+    p.data.addcdiv_(grad_avg, sqr_avg.sqrt().add_(eps*root), value=-lr*root/debias1)
 adam_step.defaults = dict(eps=1e-5)
 
 def Adam(
