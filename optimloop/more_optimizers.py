@@ -16,6 +16,7 @@ from functools import partial
 import torch
 import torch.nn.functional as F
 from torch import nn
+from torch.linalg import vector_norm
 
 from .optimizer import *
 from .optimizer import _cb_name, _check_args, _func
@@ -211,7 +212,7 @@ def AdEMAMix(
 # %% ../nbs/07_more_optimizers.ipynb #3bb4649c
 def larc_layer_lr(p, lr, trust_coeff, wd, eps, clip=True, do_wd=True, **kwargs):
     "The learning rate of this layer, `local_lr`: in proportion to the norm of `p` over that of its gradient; with `clip`, at most `lr`"
-    p_norm,g_norm = p.data.norm(),p.grad.data.norm()
+    p_norm,g_norm = vector_norm(p.data),vector_norm(p.grad.data)
     local_lr = lr*trust_coeff*p_norm / (g_norm + (wd if do_wd else 0)*p_norm + eps)
     if clip: local_lr = local_lr.clamp(max=lr)
     return {'local_lr': torch.where((p_norm>0) & (g_norm>0), local_lr, lr)}
@@ -243,10 +244,11 @@ def Larc(
 # %% ../nbs/07_more_optimizers.ipynb #420d5a2f
 def lamb_step(p, lr, mom, sqr_mom, step, grad_avg, sqr_avg, eps, **kwargs):
     "Adam's step, stretched to the norm of `p`, but at most tenfold"
-    update = (grad_avg/debias(mom, 1-mom, step)).div_((sqr_avg/debias(sqr_mom, 1-sqr_mom, step)).sqrt_().add_(eps))
-    p_norm,u_norm = p.data.norm(),update.norm()
-    trust = torch.where((p_norm>0) & (u_norm>0), (p_norm/u_norm).clamp(max=10), 1.)
-    p.data.sub_(update.mul_(trust*lr))
+    debias1,root = debias(mom, 1-mom, step),math.sqrt(debias(sqr_mom, 1-sqr_mom, step))
+    update = grad_avg / sqr_avg.sqrt().add_(eps*root)
+    p_norm,u_norm = vector_norm(p.data),vector_norm(update) * (root/debias1)
+    trust = torch.where(p_norm>0, (p_norm/u_norm).clamp(max=10), 1.) # where `u_norm` is 0 there is nothing to stretch
+    p.data.addcmul_(update, trust, value=-lr*root/debias1)
 lamb_step.defaults = dict(eps=1e-5)
 
 # %% ../nbs/07_more_optimizers.ipynb #75afe0b3
@@ -337,7 +339,7 @@ value_clipped.defaults = dict(max_value=1.)
 
 def norm_clipped(p, max_norm, **kwargs):
     "The gradient of `p`, shortened to the norm `max_norm` where it is longer"
-    return p.grad.data * (max_norm/(p.grad.data.norm() + 1e-6)).clamp(max=1)
+    return p.grad.data * (max_norm/(vector_norm(p.grad.data) + 1e-6)).clamp(max=1)
 norm_clipped.defaults = dict(max_norm=1.)
 
 def clip_value(

@@ -111,12 +111,15 @@ def run_loop(
 
 @patch
 def _run_cbs(self:Optimizer, p, state, hypers):
+    given = {**state, **hypers}
     for cb in self.cbs:
-        try: new = cb(p, **{**state, **hypers})
+        try: new = cb(p, **given)
         except TypeError:
-            _check_args(cb, {**state, **hypers})
+            _check_args(cb, given)
             raise
-        if isinstance(new, dict): state.update(self._check_keys(cb, new, hypers))
+        if isinstance(new, dict):
+            state.update(self._check_keys(cb, new, hypers))
+            given.update(new)
 
 # %% ../nbs/00_optimizer.ipynb #2456b47a
 step_engines = dict(loop=run_loop)

@@ -60,6 +60,7 @@ def equal(a, b):
 @pytest.fixture(params=[(engines.SMALL,engines.SLICE), (10,64)], ids=['packed','sliced'])
 def sizes(request, monkeypatch):
     "Everything in packs, or nearly everything in slices"
+    monkeypatch.setattr(engines, 'FEW', 0)
     monkeypatch.setattr(engines, 'SMALL', request.param[0])
     monkeypatch.setattr(engines, 'SLICE', request.param[1])
 
