@@ -4,12 +4,13 @@
 
 # %% auto #0
 __all__ = ['SLICE', 'SMALL', 'PACK', 'FEW', 'all_engines', 'PIECES', 'CannotRecord', 'StandIn', 'Notes', 'replay', 'as_source',
-           'Recorded', 'record', 'Pack', 'Single', 'replay_in_rows', 'run_notes', 'Batch', 'WatchedState',
+           'Recorded', 'record', 'Pack', 'Single', 'Rows', 'replay_in_rows', 'run_notes', 'Batch', 'WatchedState',
            'WatchedStates', 'Plan', 'step_by_plan', 'run_batched', 'run_compiled_notes', 'run_compiled', 'how_run']
 
 # %% ../nbs/06_engines.ipynb #e54bbdcb
 import itertools, math, re, warnings
 from collections import defaultdict
+from functools import partial
 from operator import attrgetter, is_
 
 import torch
@@ -116,7 +117,7 @@ def replay(
     return tensors
 
 # %% ../nbs/06_engines.ipynb #7d092d1b
-_fixed = {'pow','pow_','__pow__','__rpow__','nan_to_num','round','softplus'} # calls whose numbers stay where they are
+_fixed = {'pow','pow_','__pow__','__rpow__','nan_to_num','round','softplus','linalg_vector_norm'} # calls whose numbers stay where they are
 _factor = dict.fromkeys(('add','add_','sub','sub_'), 'alpha') | dict.fromkeys(('addcmul','addcmul_','addcdiv','addcdiv_'), 'value')
 
 def as_source(
@@ -241,7 +242,8 @@ def pieces(self:Pack, rec, grads, size):
         for (k,i),o in zip(rec.out.items(), given): self.keep(k, o, one=i in rec.notes.ones)
         if 1 in rec.changed: self.copy_back()
         if 0 in rec.changed: torch._foreach_copy_(grads, self.split(grad))
-    return [([grad, self.data, *[self.state[k] for k in rec.keys]],finish)]
+    kind = Rows if len(grad)>1 else list
+    return [(kind([grad, self.data, *[self.state[k] for k in rec.keys]]),finish)]
 
 # %% ../nbs/06_engines.ipynb #1c11a141
 SLICE = 1<<20 # numbers in a slice of a large tensor
@@ -252,24 +254,28 @@ class Single:
 
     def pieces(self, rec, grads, size):
         grad, = grads
-        rows = self._as_rows(rec) if grad.is_contiguous() else None
-        if rows is None: return [([grad, self.p.detach(), *[self.state[k] for k in rec.keys]],lambda given: self.keep(rec, given))]
-        rows = [grad.view(-1), *rows]
-        parts = [rows] if self.p.numel()<=size or rec.notes.ones else map(list, zip(*[o.split(size) for o in rows]))
-        return [(part,lambda given, part=part: self.keep(rec, given, part)) for part in parts]
+        if self.rows is None and not rec.creates: self._make_rows([self.p.detach(), *[self.state[k] for k in rec.keys]])
+        if not self.rows or not grad.is_contiguous():
+            return [([grad, self.p.detach(), *[self.state[k] for k in rec.keys]],lambda given: self.keep(rec, given))]
+        rows = Rows([grad.view(-1), *self.rows])
+        parts = [rows] if len(rows[1])<=size or rec.notes.ones else map(Rows, zip(*[o.split(size) for o in rows]))
+        return [(part,partial(_keep_in, part, rec) if rec.out else _nothing) for part in parts]
 
-    def _as_rows(self, rec):
-        "Parameter and state as flat rows, if that can be and all state is there"
-        if self.rows is None and not rec.creates:
-            tensors = [self.p.detach(), *[self.state[k] for k in rec.keys]]
-            if all(o.is_contiguous() for o in tensors): self.rows = [o.view(-1) if o.shape==self.p.shape else o for o in tensors]
-        return self.rows
+    def _make_rows(self, tensors):
+        flat = tensors[0].numel()>1 and all(o.is_contiguous() for o in tensors)
+        self.rows = [o.view(-1) if o.ndim else o for o in tensors] if flat else ()
 
-    def keep(self, rec, given, part=None):
+    def keep(self, rec, given):
         for k,o in zip(rec.out, given):
-            if part: part[2+rec.keys.index(k)].copy_(o)
-            elif k in self.state and self.state[k].shape==o.shape: self.state[k].copy_(o) # it may be a window
+            if k in self.state and self.state[k].shape==o.shape: self.state[k].copy_(o) # it may be a window
             else: _set(self.state, k, o)
+
+class Rows(list): "A piece whose tensors are known to be flat and contiguous"
+
+def _nothing(given): pass
+
+def _keep_in(rows, rec, given):
+    for k,o in zip(rec.out, given): rows[2+rec.keys.index(k)].copy_(o)
 
 # %% ../nbs/06_engines.ipynb #87c4d00e
 _of_rows = dict(linalg_vector_norm=torch.linalg.vector_norm, sum=torch.sum, mean=torch.mean, amax=torch.amax, amin=torch.amin, max=torch.amax, min=torch.amin)
@@ -452,7 +458,8 @@ def run_batched(
 all_engines = dict(loop=run_loop, batched=run_batched)
 
 # %% ../nbs/06_engines.ipynb #4efb433d
-_compiled,PIECES = {},4 # from source and kinds of tensors to compiled function, or `None` where that failed; pieces in a call
+PIECES = 6 # in a call of a compiled function
+_compiled = {} # from source and kinds of tensors to compiled function and fillers, or `None` where that failed
 
 def _fill(tensors, i):
     "Tensors like those of a piece, of a length of their own"
@@ -469,8 +476,10 @@ def _compile(source, functions, numbers, tensors):
         exec(source + _for_pieces.format(len(tensors)), scope := {'torch':torch, **functions})
         options,unguarded = dict(size_asserts=False),getattr(torch.compiler, 'skip_all_guards_unsafe', None)
         if unguarded: options['guard_filter_fn'] = unguarded # kinds are in the key, lengths are variable
-        _compiled[key] = torch.compile(scope['steps'], dynamic=True, fullgraph=True, options=options)
-        try: _compiled[key](numbers, *[o for i in range(PIECES) for o in _fill(tensors, i)])
+        f,fillers = torch.compile(scope['steps'], dynamic=True, fullgraph=True, options=options),[o for i in range(PIECES) for o in _fill(tensors, i)]
+        try:
+            f(numbers, *fillers)
+            _compiled[key] = f,fillers
         except Exception as e:
             _compiled[key] = None
             warnings.warn(f"these steppers cannot be compiled, and are replayed instead: {type(e).__name__}: {str(e).splitlines()[0]}")
@@ -479,20 +488,21 @@ def _compile(source, functions, numbers, tensors):
 # %% ../nbs/06_engines.ipynb #9b694ec0
 def run_compiled_notes(rec, pieces):
     "As `run_notes`, in one pass over memory"
-    fits = [not rec.creates and o[1].ndim==1 and len(o[1])>1 and all(map(Tensor.is_contiguous, o)) for o in pieces]
-    given = _run_rows(rec, [o for o,ok in zip(pieces, fits) if ok])
-    for tensors,ok in zip(pieces, fits): yield next(given) if ok else next(run_notes(rec, [tensors]))
+    rows = [o for o in pieces if type(o) is Rows and not rec.creates]
+    given = _run_rows(rec, rows)
+    for o in pieces: yield next(given) if rows and type(o) is Rows else next(run_notes(rec, [o]))
 
 def _run_rows(rec, rows):
     if not rows: return
     source,numbers,functions = as_source(rec.notes, len(rows[0]), tuple(rec.out.values()), factors=False)
     n = torch.tensor(numbers, dtype=torch.float64 if rows[0][1].dtype==torch.float64 else torch.float32, device=rows[0][1].device)
-    f,size = _compile(source, functions, n, rows[0]),len(rec.out)
-    if f is None: yield from run_notes(rec, rows)
-    for i in range(0, len(rows) if f else 0, PIECES):
-        part = rows[i:i+PIECES]
-        given = f(n, *[o for row in part for o in row], *[o for j in range(len(part), PIECES) for o in _fill(part[0], j)])
-        yield from (given[j*size:(j+1)*size] for j in range(len(part)))
+    compiled,size = _compile(source, functions, n, rows[0]),len(rec.out)
+    if compiled is None: return (yield from run_notes(rec, rows))
+    f,fillers = compiled
+    for i in range(0, len(rows), PIECES):
+        part = [o for row in rows[i:i+PIECES] for o in row]
+        given = f(n, *part, *fillers[len(part):])
+        for j in range(min(PIECES, len(rows)-i)): yield given[j*size:(j+1)*size]
 
 def run_compiled(
     opt # `Optimizer`
