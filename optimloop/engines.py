@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['SLICE', 'SMALL', 'PACK', 'FEW', 'all_engines', 'PIECES', 'CannotRecord', 'StandIn', 'Notes', 'replay', 'as_source',
-           'Recorded', 'record', 'Pack', 'Single', 'Rows', 'replay_in_rows', 'run_notes', 'Batch', 'WatchedState',
+           'Recorded', 'record', 'Pack', 'Rows', 'Single', 'replay_pack', 'run_notes', 'Batch', 'WatchedState',
            'WatchedStates', 'Plan', 'step_by_plan', 'run_batched', 'run_compiled_notes', 'run_compiled', 'how_run']
 
 # %% ../nbs/06_engines.ipynb #e54bbdcb
@@ -79,10 +79,13 @@ class Notes:
                 if o.notes is not self: raise CannotRecord("it mixes tensors of other shapes")
             elif kind is not float and isinstance(o, Tensor) and o.ndim: raise CannotRecord("it brings a tensor of its own")
         out = args[0] if name in _in_place else self.new()
-        if name in _over_tensor or self.ones and self._all_ones((*args, *kwargs.values())): self.ones.add(out.i)
-        elif out.i in self.ones: raise CannotRecord("it writes a tensor into a single number")
+        if self.ones or name in _over_tensor: self._mark(out, name, args, kwargs)
         self.lines.append((func,args,kwargs,out.i))
         return out
+
+    def _mark(self, out, name, args, kwargs):
+        if name in _over_tensor or self._all_ones((*args, *kwargs.values())): self.ones.add(out.i)
+        elif out.i in self.ones: raise CannotRecord("it writes a tensor into a single number")
 
     def _all_ones(self, args): return all(o.i in self.ones for o in args if type(o) is StandIn)
 
@@ -147,7 +150,10 @@ def _arg(func, o, numbers):
 # %% ../nbs/06_engines.ipynb #18e25460
 class Recorded:
     "A list of steppers, noted down"
-    def __init__(self, keys, ones):
+    def __init__(self,
+        keys:list, # Names of state of the parameter's shape
+        ones:list # Names of state that is a single number, in a tensor
+    ):
         self.notes,self.keys,self.by_tensor = Notes(),[*keys, *ones],[]
         self.p = self.notes.new(self.notes.new()) # the gradient is number 0, the parameter 1, its state what follows
         self.state = {k:self.notes.new() for k in self.keys}
@@ -200,7 +206,12 @@ _set = dict.__setitem__ # sets state without counting as a change, see below
 
 class Pack:
     "Small parameters side by side in one long tensor"
-    def __init__(self, params, states, keys, ones):
+    def __init__(self,
+        params:list, # Parameters, those of a size side by side
+        states:list, # Their state, a dictionary for each; what is packed is replaced by windows
+        keys:list, # Names of state of the parameter's shape
+        ones:list # Names of state that is a single number, in a tensor
+    ):
         self.params,self.states,self.state = params,states,{}
         self.sizes,self.flat = [p.numel() for p in params],[p.detach().view(-1) for p in params]
         self.counts = [(size,len([*o])) for size,o in itertools.groupby(self.sizes)] # of those of a size, which lie side by side
@@ -220,22 +231,20 @@ class Pack:
         self.state[k] = flat
         for s,o in zip(self.states, flat.unbind() if one else self.split(flat)): _set(s, k, o)
 
-    def one_of_each(self, func, flat, *args):
-        "`func` of each tensor in `flat`"
-        return torch.cat([func(o.view(n, size), *args, dim=1) for o,(size,n) in zip(flat.split([size*n for size,n in self.counts]), self.counts)])
-
-    def spread(self, row, like):
-        "Each number of `row` as often as its tensor is long, in the precision of `like`"
-        res = torch.cat([o[:,None].expand(n, size).reshape(-1) for o,(size,n) in zip(row.split([n for _,n in self.counts]), self.counts)])
-        return res.to(like.dtype) if res.is_floating_point() and like.is_floating_point() else res
-
     def copy_back(self):
         if self.arrays is None: return torch._foreach_copy_(self.params, self.windows)
         for a,b in zip(*self.arrays): a[...] = b # on the CPU numpy does it in half of the time
 
 # %% ../nbs/06_engines.ipynb #fb461d4d
+class Rows(list): "The tensors of a piece, known to be flat and contiguous"
+
 @patch
-def pieces(self:Pack, rec, grads, size):
+def pieces(self:Pack,
+    rec, # `Recorded`
+    grads:list, # Gradients of the parameters, in their order
+    size # Of no use here: a pack is small
+): # One piece with its function, in a list
+    "The pack, filled with weights and gradients"
     grad = self.join(grads)
     self.join(self.flat, out=self.data)
     def finish(given):
@@ -250,9 +259,17 @@ SLICE = 1<<20 # numbers in a slice of a large tensor
 
 class Single:
     "A parameter that is stepped by itself"
-    def __init__(self, p, state): self.p,self.state,self.rows = p,state,None
+    def __init__(self,
+        p, # Parameter
+        state:dict # Its state
+    ): self.p,self.state,self.rows = p,state,None
 
-    def pieces(self, rec, grads, size):
+    def pieces(self,
+        rec, # `Recorded`
+        grads:list, # Its gradient
+        size # Numbers in a slice, at most
+    ): # Pieces, each with its function, in a list
+        "The parameter, or its slices"
         grad, = grads
         if self.rows is None and not rec.creates: self._make_rows([self.p.detach(), *[self.state[k] for k in rec.keys]])
         if not self.rows or not grad.is_contiguous():
@@ -270,22 +287,35 @@ class Single:
             if k in self.state and self.state[k].shape==o.shape: self.state[k].copy_(o) # it may be a window
             else: _set(self.state, k, o)
 
-class Rows(list): "A piece whose tensors are known to be flat and contiguous"
-
 def _nothing(given): pass
 
 def _keep_in(rows, rec, given):
     for k,o in zip(rec.out, given): rows[2+rec.keys.index(k)].copy_(o)
 
-# %% ../nbs/06_engines.ipynb #87c4d00e
-_of_rows = dict(linalg_vector_norm=torch.linalg.vector_norm, sum=torch.sum, mean=torch.mean, amax=torch.amax, amin=torch.amin, max=torch.amax, min=torch.amin)
+# %% ../nbs/06_engines.ipynb #e13f6831
+@patch
+def one_of_each(self:Pack, func, flat, *args):
+    "`func` of each tensor in `flat`"
+    tables = zip(flat.split([size*n for size,n in self.counts]), self.counts)
+    return torch.cat([func(o.view(n, size), *args, dim=1) for o,(size,n) in tables])
 
-def replay_in_rows(
+@patch
+def spread(self:Pack, numbers, like):
+    "Each of the numbers as often as its tensor is long, in the precision of `like`"
+    tables = zip(numbers.split([n for _,n in self.counts]), self.counts)
+    res = torch.cat([o[:,None].expand(n, size).reshape(-1) for o,(size,n) in tables])
+    return res.to(like.dtype) if res.is_floating_point() and like.is_floating_point() else res
+
+# %% ../nbs/06_engines.ipynb #87c4d00e
+_of_rows = dict(linalg_vector_norm=torch.linalg.vector_norm, sum=torch.sum, mean=torch.mean, amax=torch.amax, amin=torch.amin,
+                max=torch.amax, min=torch.amin)
+
+def replay_pack(
     notes, # `Notes`
     tensors:list, # As for `replay`
     pack:Pack # Whose tensors they are
 ): # The list, filled
-    "As `replay` for a pack, with a row of numbers for what is one number of a tensor"
+    "As `replay` for a pack, with a list of numbers for what is one number of a tensor"
     ones = notes.ones
     for func,args,kwargs,out in notes.lines:
         like = next((tensors[o.i] for o in (*args, *kwargs.values()) if type(o) is StandIn and o.i not in ones), None)
@@ -322,7 +352,12 @@ SMALL,PACK = 1<<13,1<<18 # numbers in a parameter that is packed, at most, and i
 
 class Batch:
     "Parameters of one group that have the same numbers in their state"
-    def __init__(self, group, params, states, in_loop):
+    def __init__(self,
+        group:dict, # One of `param_groups`
+        params:list, # Those of its parameters that are alike
+        states:list, # Their state, a dictionary for each
+        in_loop:bool # Must they go through the loop?
+    ):
         self.group,self.params,self.states,self.parts = group,params,states,None
         tensors = {k:v.shape for k,v in states[0].items() if isinstance(v, Tensor)}
         self.numbers = {k:v for k,v in states[0].items() if k not in tensors}
@@ -356,12 +391,12 @@ def _some(os, where): return os if len(where)==len(os) else [os[i] for i in wher
 
 def _step_recorded(batch, rec, grads, run, size):
     pieces = [(part,*o) for where,part in batch.parts for o in part.pieces(rec, [grads[i] for i in where], size)]
-    if rec.notes.ones: pieces = [o for o in pieces if not _step_in_rows(rec, *o)]
+    if rec.notes.ones: pieces = [o for o in pieces if not _step_pack(rec, *o)]
     for given,(_,_,finish) in zip(run(rec, [tensors for _,tensors,_ in pieces]), pieces): finish(given)
 
-def _step_in_rows(rec, part, tensors, finish):
+def _step_pack(rec, part, tensors, finish):
     if isinstance(part, Single): return False
-    tensors = replay_in_rows(rec.notes, tensors + [None]*(rec.notes.n-rec.n_given), part)
+    tensors = replay_pack(rec.notes, tensors + [None]*(rec.notes.n-rec.n_given), part)
     finish([tensors[i] for i in rec.out.values()])
     return True
 
@@ -405,7 +440,9 @@ def _kind(p, s, in_loop):
 
 class Plan:
     "The parameters that have gradients, in batches"
-    def __init__(self, opt):
+    def __init__(self,
+        opt # `Optimizer`
+    ):
         if type(opt.state) is not WatchedStates: opt.state = WatchedStates(opt.state)
         self.params = [p for g in opt.param_groups for p in g['params']]
         self.lacks_grad,self.places = [p.grad is None for p in self.params],list(map(Tensor.data_ptr, self.params))
@@ -432,8 +469,8 @@ def _holds(plan, opt, grads):
 
 def step_by_plan(
     opt, # `Optimizer`
-    run=run_notes, # Carries out the notes of a `Segment` on pieces
-    size=None # Numbers in a slice of a large tensor; default: `SLICE`
+    run=run_notes, # Carries out notes on pieces
+    slices=True # Step large tensors on a CPU in slices?
 ):
     "Step all parameters that have gradients, batch by batch"
     plan = opt.__dict__.get('_plan')
@@ -442,7 +479,8 @@ def step_by_plan(
         plan = opt.__dict__['_plan'] = Plan(opt)
         grads = list(map(_grad, plan.params))
     for batch,where in zip(plan.batches, plan.where):
-        _step_batch(opt, batch, _some(grads, where), run, size or SLICE)
+        size = SLICE if slices and batch.params[0].device.type=='cpu' else math.inf
+        _step_batch(opt, batch, _some(grads, where), run, size)
     plan.changes = WatchedState.changes if all(b.parts is not None for b in plan.batches) else -1
 
 # %% ../nbs/06_engines.ipynb #5237e573
@@ -508,7 +546,7 @@ def run_compiled(
     opt # `Optimizer`
 ):
     "compiled: all parameters at once, in one pass over memory"
-    step_by_plan(opt, run_compiled_notes, math.inf)
+    step_by_plan(opt, run_compiled_notes, slices=False)
 
 all_engines['compiled'] = run_compiled
 
