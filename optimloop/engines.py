@@ -93,10 +93,10 @@ class Notes:
         "A call that makes one number of a whole tensor, checked; a norm is noted as `vector_norm`, which is the fastest"
         if name not in _over_tensor: raise CannotRecord(f"it calls `{name}`")
         if self._all_ones(args[:1]): raise CannotRecord(f"it calls `{name}` of a single number")
-        is_norm = 'norm' in name
-        if is_norm: func,args,kwargs = torch.linalg.vector_norm,(args[0],*([*args[1:], *kwargs.values()] or [2])),{}
-        if kwargs or len(args)>1+is_norm or not all(isinstance(o, (int,float)) for o in args[1:]): raise CannotRecord(f"it calls `{name}` of a part")
-        return func,args,kwargs
+        order = [*args[1:], *kwargs.values()] # of a norm; a sum has none
+        if len(order)>('norm' in name) or kwargs.keys()-{'p','ord'} or not all(isinstance(o, (int,float)) for o in order):
+            raise CannotRecord(f"it calls `{name}` of a part")
+        return (torch.linalg.vector_norm,(args[0],*(order or [2])),{}) if 'norm' in name else (func,args,kwargs)
 
 # %% ../nbs/06_engines.ipynb #549c0f6e
 def _noted(name):
