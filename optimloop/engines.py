@@ -52,7 +52,7 @@ _put_notes,_put_i,_put_grad = StandIn.notes.__set__,StandIn.i.__set__,StandIn._g
 # %% ../nbs/06_engines.ipynb #5aa5f92e
 _elementwise = set('''abs add addcdiv addcmul ceil clamp clamp_max clamp_min clone copysign cos div erf exp expm1 floor lerp log log1p
 log2 maximum minimum mul nan_to_num neg pow reciprocal round rsqrt sigmoid sign sin softplus sqrt square sub tanh trunc where eq ge gt le lt
-ne isfinite isinf isnan logical_and logical_not logical_or copy_ fill_ zero_ zeros_like ones_like empty_like float double half bfloat16'''.split())
+ne masked_fill isfinite isinf isnan logical_and logical_not logical_or copy_ fill_ zero_ zeros_like ones_like empty_like float double half bfloat16'''.split())
 _elementwise |= {f'{o}_' for o in _elementwise if o[-1]!='_'}
 _operators = '''add radd iadd sub rsub isub mul rmul imul truediv rtruediv itruediv rdiv idiv pow rpow ipow neg abs lt le gt ge eq ne and or invert'''
 _elementwise |= {f'__{o}__' for o in _operators.split()}

@@ -245,10 +245,9 @@ def Larc(
 def lamb_step(p, lr, mom, sqr_mom, step, grad_avg, sqr_avg, eps, **kwargs):
     "Adam's step, stretched to the norm of `p`, but at most tenfold"
     debias1,root = debias(mom, 1-mom, step),math.sqrt(debias(sqr_mom, 1-sqr_mom, step))
-    update = grad_avg / sqr_avg.sqrt().add_(eps*root)
-    p_norm,u_norm = vector_norm(p.data),vector_norm(update) * (root/debias1)
-    trust = torch.where(p_norm>0, (p_norm/u_norm).clamp(max=10), 1.) # where `u_norm` is 0 there is nothing to stretch
-    p.data.addcmul_(update, trust, value=-lr*root/debias1)
+    update,scale = grad_avg / sqr_avg.sqrt().add_(eps*root),root/debias1 # u is the update times the scale
+    p_norm,u_norm = vector_norm(p.data),vector_norm(update)
+    p.data.addcmul_(update, (p_norm/u_norm).clamp_(max=10*scale).masked_fill_(p_norm==0, scale), value=-lr)
 lamb_step.defaults = dict(eps=1e-5)
 
 # %% ../nbs/07_more_optimizers.ipynb #75afe0b3
