@@ -16,7 +16,7 @@ Ratios are medians over rounds. In a round every entrant is measured once, in on
 another one. Gradients are set once; first steps are never timed. What cannot be imported or run is listed at the end.
 A process of its own with an empty cache tells what compilation costs, and when it happens again while lr and mom follow
 a 1cycle schedule."""
-import argparse, gc, inspect, json, math, os, platform, subprocess, sys, tempfile, time, warnings
+import argparse, gc, inspect, json, math, os, platform, signal, subprocess, sys, tempfile, time, warnings
 from contextlib import contextmanager
 from importlib import import_module, metadata
 from statistics import median
@@ -182,7 +182,18 @@ def difference(params, others, start):
     way = sum((a-b).double().square().sum().item() for a,b in zip(params, start))
     return math.sqrt(far/way)
 
-def warm_up(entrants, name, start, grads, device):
+@contextmanager
+def within(limit):
+    "`TimeoutError` after `limit` seconds"
+    def stop(*args): raise TimeoutError(f"its first steps took longer than {limit} s (--patience)")
+    old = signal.signal(signal.SIGALRM, stop)
+    signal.alarm(limit)
+    try: yield
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, old)
+
+def warm_up(entrants, name, start, grads, device, patience):
     "Take the first steps; which entrants are fit to go on, each with its `differs` and with `n`, its steps in a round"
     ref = our_entrants(name, ['loop'])[0].start(start, grads)
     for _ in range(N_CHECK): ref.step()
@@ -190,9 +201,10 @@ def warm_up(entrants, name, start, grads, device):
     for e in entrants:
         try:
             e.start(start, grads)
-            for _ in range(N_CHECK): e.step()
-            e.differs = difference(ref.params, e.params, start)
-            for _ in range(N_WARM-N_CHECK): e.step()
+            with within(patience):
+                for _ in range(N_CHECK): e.step()
+                e.differs = difference(ref.params, e.params, start)
+                for _ in range(N_WARM-N_CHECK): e.step()
             once = min(seconds(e, 1, device) for _ in range(3))
         except Exception as exc:
             if e.kind=='ours': raise
@@ -334,7 +346,7 @@ def bench_one(args, set_name, name):
         torch.compiler.reset() # or the wrapped steps of all optimizers would share one limit of recompilations
         ol_engines._compiled.clear()
     compile = args.compiled_peers and set_name!='tiny'
-    entrants = warm_up(our_entrants(name, engine_names) + peers(name, compile), name, start, grads, device)
+    entrants = warm_up(our_entrants(name, engine_names) + peers(name, compile), name, start, grads, device, args.patience)
     streams = [Stream(o, device) for o in ('copy','in place')]
     times = run_rounds(streams+entrants, args.rounds, device)
     for e in entrants: e.stop()
@@ -442,6 +454,7 @@ def parser():
     add('--engines', 'batched,compiled', 'how ours are run', type=names_of('engine', ['loop','batched','compiled']), metavar='A,B')
     add('--threads', 1, 'threads of torch on the CPU; one number', type=int, metavar='N')
     add('--rounds', 21, 'rounds, each with every entrant once', type=int, metavar='N')
+    add('--patience', 600, 'seconds for the first steps of an entrant; what takes longer, to compile, is left out', type=int, metavar='S')
     add('--device', 'cuda' if torch.cuda.is_available() else 'cpu', 'cpu or cuda', choices=['cpu','cuda'])
     add('--cold', 'resnet34', "set for the time to the first compiled step with an empty cache; '' leaves that out", choices=['', *sets], metavar='SET')
     p.add_argument('--compiled-peers', action='store_true', help='compile the peers, too; slow: up to minutes for each')
@@ -467,7 +480,7 @@ def cpu_name():
 def main():
     args = parser().parse_args()
     if args.device=='cuda' and not torch.cuda.is_available(): sys.exit("no CUDA device is available: pass --device cpu")
-    if args.threads<1 or args.rounds<1: sys.exit("--threads and --rounds must be 1 or more")
+    if min(args.threads, args.rounds, args.patience)<1: sys.exit("--threads, --rounds and --patience must be 1 or more")
     torch.set_num_threads(args.threads)
     warnings.filterwarnings('ignore')
     if args.probe: return print(json.dumps(probe(*args.probe.split('/'), args.cold, args.device)))
