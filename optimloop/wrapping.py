@@ -18,7 +18,7 @@ from torch import Tensor
 
 from fastcore.basics import patch
 from .optimizer import *
-from .optimizer import _check_fit, _is_state, _nearest, _param_list, _torch_keys
+from .param_groups import _check_fit, _is_state, _nearest, _param_list, _torch_keys
 
 # %% ../nbs/08_wrapping.ipynb #875bc62f
 torch_names = dict(momentum='mom', weight_decay='wd', alpha='sqr_mom', rho='sqr_mom', beta1='mom', beta2='sqr_mom')
