@@ -140,6 +140,9 @@ def _step(self:Optimizer, closure=None):
         with torch.enable_grad(): loss = closure()
     _set_grad_enabled(False)
     try: step_engines[self.engine](self)
+    except RuntimeError as e:
+        if not any(p.grad is not None and p.grad.is_sparse for g in self.param_groups for p in g['params']): raise
+        raise StepperError("these steppers cannot take a sparse gradient: pass sparse=False to the nn.Embedding that makes it, or use SGD") from e
     finally: _set_grad_enabled(with_grad)
     return loss
 
