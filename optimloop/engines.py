@@ -214,15 +214,16 @@ class Pack:
     ):
         self.params,self.states,self.state = params,states,{}
         self.sizes,self.flat = [p.numel() for p in params],[p.detach().view(-1) for p in params]
+        self.is_1d = all(p.ndim==1 for p in params)
         self.counts = [(size,len([*o])) for size,o in itertools.groupby(self.sizes)] # of those of a size, which lie side by side
-        self.data = self.join(self.flat)
+        self.data = torch.cat(self.flat)
         self.windows,self.arrays = self.split(self.data),None
         if params[0].device.type=='cpu' and params[0].dtype in (torch.float32,torch.float64):
             self.arrays = [[o.detach().numpy() for o in os] for os in (params,self.windows)]
         for k in keys: self.keep(k, self.join([s[k] for s in states]))
         for k in ones: self.keep(k, torch.stack([s[k] for s in states]), one=True)
 
-    def join(self, tensors, out=None): return torch.cat([o if o.ndim==1 else o.reshape(-1) for o in tensors], out=out)
+    def join(self, tensors): return torch.cat(tensors if self.is_1d else [o.reshape(-1) for o in tensors])
     def split(self, flat): return [o.view(p.shape) for o,p in zip(flat.split(self.sizes), self.params)]
 
     def keep(self, k, flat, one=False):
@@ -246,7 +247,7 @@ def pieces(self:Pack,
 ): # One piece with its function, in a list
     "The pack, filled with weights and gradients"
     grad = self.join(grads)
-    self.join(self.flat, out=self.data)
+    torch.cat(self.flat, out=self.data)
     def finish(given):
         for (k,i),o in zip(rec.out.items(), given): self.keep(k, o, one=i in rec.notes.ones)
         if 1 in rec.changed: self.copy_back()
