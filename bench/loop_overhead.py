@@ -6,7 +6,7 @@ prints a block for each of these, one line for each entrant:
   loader      they come from a `DataLoader` over a `TensorDataset`, which takes its own time to make them
   valid       a list, and after it a validation over as many batches (its exact mean loss, in the hand-written loop too)
 The columns:
-  us          median over the rounds of the microseconds of a training batch (in `valid`, of one batch of each kind)
+  us          median over the rounds of the microseconds of a batch (in `valid`, of one to train on and one to validate with)
   min, max    over the rounds
   /hand       median over the rounds of the time over that of the hand-written loop with `torch.optim.SGD` in the same round
   differs     how far its weights after an epoch are from those of that loop, as a part of the way that these have come: it
@@ -15,6 +15,7 @@ In a round every entrant trains for one epoch, in one process, and each round st
 which things are set up, is not counted. Peers run without logging, bars, checkpoints and clipping; what they keep by
 default, such as a smoothed loss, they keep. Ours run with the callbacks that a Learner has by default, with no bar and no
 table unless the line says so. Garbage is collected as usual, but what the libraries hold from their import is set aside.
+On a machine that others use too, `--clock cpu` takes the time that the process had instead of the time that passed.
 
 Then, of ours alone:
   pieces      the default callbacks, each taken away in turn, and what that saves (median of the differences in a round); and
@@ -243,18 +244,21 @@ peers = dict(fastai=Fastai, lightning=Lightning, hf_trainer=HFTrainer, accelerat
 HAND = 'by hand, torch.optim.SGD'
 
 def our_entrants(kind):
-    res = [Hand(HAND, torch.optim.SGD), Hand('by hand, our SGD', ol.SGD), Ours('ours: fit, no callbacks', default_cbs=False), Ours('ours: fit')]
+    res = [Hand(HAND, torch.optim.SGD), Hand('by hand, our SGD', ol.SGD),
+           Ours('ours: fit, no callbacks', default_cbs=False), Ours('ours: fit')]
     if kind=='valid': return res
     return res + [Ours('ours: fit_one_cycle', fit='fit_one_cycle')] + ([Ours('ours: fit, bar in a terminal', bar=True),
                   Ours('ours: fit_one_cycle, bar', fit='fit_one_cycle', bar=True)] if kind=='list' else [])
 
 # --- measuring ---
+clock = time.perf_counter
+
 def seconds(entrant):
     entrant.prepare()
     gc.collect()
-    start = time.perf_counter()
+    start = clock()
     entrant.run()
-    return time.perf_counter()-start
+    return clock()-start
 
 def difference(ours, theirs, start):
     "Distance between two ends, as a part of the way to the first"
@@ -308,7 +312,8 @@ def bench_loops(args, kind):
 # --- pieces ---
 def bench_pieces(args):
     whole,names = 'ours: fit',[o.__name__ for o in ol.default_callbacks if o is not ol.ProgressCallback]
-    entrants = [Ours(whole)] + [Ours(f'without {o}', without=o) for o in names] + [Ours('no callbacks', default_cbs=False), Hand('by hand, our SGD', ol.SGD)]
+    entrants = [Ours(whole), *(Ours(f'without {o}', without=o) for o in names),
+                Ours('no callbacks', default_cbs=False), Hand('by hand, our SGD', ol.SGD)]
     times,rows = run_rounds(warm_up(entrants, 'list', args.batches), args.rounds),[]
     print(f"\npieces:\n  {'':<32}{'us':>8}{'saves':>8}")
     for e in entrants:
@@ -429,6 +434,7 @@ def parser():
     add('--batches', 2000, 'batches in an epoch', type=int, metavar='N')
     add('--rounds', 11, 'rounds, each with every entrant once', type=int, metavar='N')
     add('--threads', 1, 'threads of torch', type=int, metavar='N')
+    add('--clock', 'wall', 'wall, or on a machine that others use too, cpu: the time that this process had', choices=['wall','cpu'])
     add('--memory', 100_000, 'batches for the block `memory`, above 1,000', type=int, metavar='N')
     p.add_argument('--out', metavar='FILE.json', help='write all figures there')
     p.add_argument('--probe', action='store_true', help=argparse.SUPPRESS) # what `bench_memory` starts
@@ -441,15 +447,17 @@ def about(args):
         try: versions[o] = metadata.version(o)
         except metadata.PackageNotFoundError: versions[o] = None
     return dict(device=cpu_name(), cpus=os.cpu_count(), python=platform.python_version(), versions=versions, date=time.strftime('%Y-%m-%d'),
-                **{k:getattr(args, k) for k in ('threads','rounds','batches')})
+                **{k:getattr(args, k) for k in ('threads','clock','rounds','batches')})
 
 def cpu_name():
     try: return next(o.split(':')[1].strip() for o in open('/proc/cpuinfo') if o.startswith('model name'))
     except (OSError, StopIteration): return platform.processor() or platform.machine()
 
 def main():
+    global clock
     args = parser().parse_args()
     if min(args.threads, args.rounds, args.batches)<1 or args.memory<=1000: sys.exit("--threads, --rounds and --batches must be 1 or more, --memory above 1000")
+    if args.clock=='cpu': clock = time.process_time
     torch.set_num_threads(args.threads)
     warnings.filterwarnings('ignore')
     if args.probe: return print(json.dumps(probe(args.memory)))
