@@ -98,16 +98,20 @@ _switches = 'run','run_train','run_valid','order','run_before','run_after'
 @patch
 def _read_learner(self:Callback, name):
     if hasattr(type(self), name): return object.__getattribute__(self, name) # a property that failed: let it say why
-    if name[0]!='_' and self.learn is not None and hasattr(self.learn, name): return getattr(self.learn, name)
+    if name[0]!='_' and self.learn is not None:
+        try: return getattr(self.learn, name)
+        except AttributeError: pass
     where = 'attached to no learner' if self.learn is None else 'neither has its learner'
     raise AttributeError(f"{_name(self)} has no attribute {name!r}, {where}")
 
 Callback.__getattr__ = Callback._read_learner # a function named __getattr__ in a module would answer for the module
 
 # %% ../nbs/01_callbacks.ipynb #004cd274
+_watched = {*_switches, *_events}
+
 @patch
 def __setattr__(self:Callback, name, value):
-    if name in (*_switches, *_events) and self.learn is not None: self.learn.forget_handlers()
+    if name in _watched and self.learn is not None: self.learn.forget_handlers()
     elif name[0]!='_' and self.learn is not None and hasattr(self.learn, name): raise AttributeError(_shadows(self, name))
     object.__setattr__(self, name, value)
 
@@ -138,12 +142,13 @@ class CallbackRunner:
     def __init__(self,
         cbs=None # Callbacks: instances or classes, one or a list of them
     ):
-        self.cbs,self._handlers = [],{}
+        self.cbs = []
+        self.forget_handlers()
         self.add_cbs(cbs)
 
     def forget_handlers(self):
         "Work out afresh what runs at each event"
-        self._handlers = {}
+        self._handlers = {True:{},False:{}} # of training and of validation, by event
 
 # %% ../nbs/01_callbacks.ipynb #cd986137
 @patch
@@ -151,7 +156,7 @@ def __call__(self:CallbackRunner,
     event_name:str # Name of the event
 ):
     "Run what the callbacks have to do at an event"
-    handlers = self._handlers.get((event_name,self.training))
+    handlers = self._handlers[self.training].get(event_name)
     if handlers is None: handlers = self._find_handlers(event_name)
     for cb,handler in handlers:
         try: handler()
@@ -167,27 +172,29 @@ def _find_handlers(self:CallbackRunner, event_name):
     if event_name not in _events: raise ValueError(f"{event_name!r} is no event: {_right_event(event_name)}")
     cbs = [cb for cb in sort_cbs(self.cbs) if cb.run and _own(cb, event_name) is not None]
     if event_name in _batch_events: cbs = [cb for cb in cbs if (cb.run_train if self.training else cb.run_valid)]
-    res = self._handlers[event_name,self.training] = [(cb,getattr(cb, event_name)) for cb in cbs]
+    res = self._handlers[self.training][event_name] = [(cb,getattr(cb, event_name)) for cb in cbs]
     return res
 
 def _own(cb, name): return vars(cb).get(name, getattr(type(cb), name, None)) # and not the learner's
 
 # %% ../nbs/01_callbacks.ipynb #9c57cdcd
+_around = {name:(f'before_{name}',f'after_{name}',f'after_cancel_{name}',cancel) for name,cancel in _cancels.items()}
+
 @patch
 def stage(self:CallbackRunner,
     name:str, # fit, epoch, train, validate, batch, backward or step
     f # Function without arguments, the body of the stage
 ): # Was it run to its end, not cancelled?
     "Run `f` between `before_{name}` and `after_{name}`, or until it is cancelled"
-    cancel,done = _cancels[name],True
+    before,after,after_cancel,cancel,done = *_around[name],True
     try:
-        self(f'before_{name}')
+        self(before)
         f()
     except cancel:
         done = False
-        try: self(f'after_cancel_{name}')
+        try: self(after_cancel)
         except cancel: pass
-    try: self(f'after_{name}')
+    try: self(after)
     except cancel: pass # the stage is over: all there was left to skip were the other callbacks at this event
     return done
 
@@ -314,14 +321,15 @@ def __getstate__(self:CallbackRunner): return {k:v for k,v in vars(self).items()
 
 @patch
 def __setstate__(self:CallbackRunner, state):
-    vars(self).update(state, _handlers={})
+    vars(self).update(state)
+    self.forget_handlers()
     self.cbs = [cb if cb.learn is None else copy(cb) for cb in self.cbs] # a shallow copy: these belong to the original
     for cb in self.cbs: self._attach(cb)
 
 # %% ../nbs/01_callbacks.ipynb #29b5a875
 class TrainEvalCallback(Callback):
     "Put the model in training or evaluation mode; keep `training`, `train_iter` and `pct_train`"
-    order = -10
+    order,run_valid = -10,False # in validation there is nothing to count
     def before_fit(self): self.learn.train_iter,self.learn.pct_train = 0,0.
 
     def before_train(self):
@@ -333,7 +341,6 @@ class TrainEvalCallback(Callback):
         self.learn.training = False
 
     def after_batch(self):
-        if not self.training: return
         learn = self.learn
         learn.train_iter += 1
         if learn.n_iter: learn.pct_train = (learn.epoch + (learn.iter+1)/learn.n_iter) / learn.n_epoch

@@ -159,6 +159,15 @@ def step(self:Optimizer,
 
 Optimizer.step.hooked = True # or torch would wrap it
 
+@patch
+def zero_grad(self:Optimizer,
+    set_to_none:bool=True # Take the gradients away, or else set them to 0?
+):
+    "Forget the gradients; torch's own takes longer to ask for profilers than to do that"
+    if not set_to_none or _profiler_enabled(): return torch.optim.Optimizer.zero_grad(self, set_to_none)
+    for group in self.param_groups:
+        for p in group['params']: p.grad = None
+
 # %% ../nbs/00_optimizer.ipynb #ab53075a
 class StepperError(TypeError, ValueError): "Steppers that do not fit together"
 

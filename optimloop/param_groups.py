@@ -56,7 +56,7 @@ def check_hyper(
     value # Its value: a number, Python's, numpy's or a tensor with one element and no dimension
 ): # The value, as a Python number
     "Raise an error if `value` is no number, or outside the range of its hyper-parameter: 0 ≤ value < top"
-    if getattr(value, 'ndim', None)==0: value = value.item() # plain numbers, or `torch.load(weights_only=True)` would refuse them
+    if type(value) is not float and getattr(value, 'ndim', None)==0: value = value.item() # plain numbers, or `torch.load(weights_only=True)` would refuse them
     if value is None or isinstance(value, str) or name in hyper_ranges and not isinstance(value, (int,float)):
         raise TypeError(f"{name}={value!r} is of no use: expected a number, got a {type(value).__name__}")
     low,top = hyper_ranges.get(name, (0,0))
@@ -78,6 +78,7 @@ def spread(
     n:int # Number of groups
 ): # List of `n` values
     "One value for each of `n` groups"
+    if type(v) in (int,float): return [v]*n
     if isinstance(v, slice): return _spread_slice(v, n)
     if isinstance(v, (np.ndarray,Tensor)): v = v.tolist()
     if isinstance(v, (str,dict)) or not isinstance(v, Iterable): return [v]*n

@@ -100,15 +100,14 @@ def combine_scheds(
     if not all(map(callable, scheds)): raise TypeError(f"schedules must be functions of the progress, got {scheds}; SchedNo(v, v) stays at v")
     if any(o<0 for o in pcts): raise ValueError(f"fractions must not be negative, got {pcts}")
     if not abs(sum(pcts)-1)<=1e-6: raise ValueError(f"fractions must add up to 1, got {pcts}, which add up to {sum(pcts):g}")
-    return _Schedule(_combined, (pcts,scheds))
-
-def _combined(pcts, scheds, pos):
-    phases = [(pct,sched) for pct,sched in zip(pcts, scheds) if pct>0]
-    start = 0.
-    for pct,sched in phases[:-1]:
-        if pos < start+pct: return sched((pos-start)/pct)
+    phases,start = [],0.
+    for pct,sched in zip(pcts, scheds):
+        if pct>0: phases.append((start,pct,sched))
         start += pct
-    pct,sched = phases[-1]
+    return _Schedule(_combined, (phases,))
+
+def _combined(phases, pos):
+    start,pct,sched = next((o for o in phases[:-1] if pos<o[0]+o[1]), phases[-1])
     return sched(min(1., (pos-start)/pct))
 
 # %% ../nbs/03_schedulers.ipynb #80be05ad
