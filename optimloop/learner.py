@@ -5,10 +5,10 @@
 # %% auto #0
 __all__ = ['default_callbacks', 'DataLoaders', 'BatchValues', 'WeightedMean', 'weighted_mean', 'accuracy', 'AvgMetric',
            'as_metric', 'LearnerLoop', 'trainable_params', 'Learner', 'print_row', 'Recorder', 'smoothed',
-           'ProgressCallback', 'to_device', 'BatchToDevice', 'GatherPreds']
+           'ProgressCallback', 'to_device', 'BatchToDevice', 'CheckFirstBatch', 'GatherPreds']
 
 # %% ../nbs/02_learner.ipynb #4a3fd1f2
-import inspect, os, shutil, sys, time
+import inspect, os, shutil, sys, time, warnings
 from array import array
 from contextlib import contextmanager, nullcontext
 from functools import partial
@@ -21,7 +21,7 @@ from torch import nn
 from fastcore.basics import patch, store_attr, camel2snake
 from .optimizer import *
 from .callbacks import *
-from .callbacks import _as_tuple
+from .callbacks import _add_note, _as_tuple
 from .plotting import *
 
 # %% ../nbs/02_learner.ipynb #313d33e2
@@ -164,6 +164,7 @@ def as_metric(
     o # A function, or an object with `reset`, `update` and `compute`
 ): # An object with `reset`, `update` and `compute`
     "`o` as a metric"
+    if isinstance(o, type): o = o() # a class, as for callbacks
     if all(hasattr(o, k) for k in ('reset','update','compute')): return o
     if not callable(o): raise TypeError(f"{o!r} is no metric: expected a function of (pred, targ), or an object with reset, update and compute")
     return AvgMetric(o)
@@ -294,6 +295,11 @@ def _set_data(self:Learner, dls, loss_func):
     self.loss_func = loss_func or getattr(dls, 'loss_func', None)
     self.dls = dls if hasattr(dls, 'valid') else DataLoaders(dls.train)
     if self.loss_func is None: raise ValueError("no loss function: pass loss_func=…, for instance nn.functional.cross_entropy")
+    if isinstance(self.loss_func, type) or not callable(self.loss_func):
+        raise TypeError(f"loss_func must be a function of predictions and targets, or an object like nn.MSELoss(); got {self.loss_func!r}")
+    if not isinstance(self.model, nn.Module): raise TypeError(f"the model must be an nn.Module; got {self.model!r}")
+    if not hasattr(self.dls.train, '__iter__') and not hasattr(self.dls.train, '__getitem__'):
+        raise TypeError(f"the training loader must be an iterable of batches; got {self.dls.train!r}")
 
 def print_row(
     cells:list # Strings, already as wide as their columns
@@ -334,16 +340,31 @@ def fit(self:Learner,
         with self._hypers_of_fit(lr, self.wd if wd is None else wd):
             self.n_epoch,self.start_epoch = n_epoch,start_epoch
             try: self.with_cleanup(lambda: self.stage('fit', self._do_fit))
+            except Exception as e:
+                _add_note(e, f"in {self._where()}")
+                raise
             finally:
                 self.opt.zero_grad()
                 self._forget_batch()
 
 # %% ../nbs/02_learner.ipynb #09e89930
+def _kind_of(o):
+    "A word or two about each tensor in `o`"
+    if isinstance(o, torch.Tensor): return f"{tuple(o.shape)} {str(o.dtype).removeprefix('torch.')}"
+    if isinstance(o, (tuple,list)): return ', '.join(map(_kind_of, o)) or 'none'
+    return 'none' if o is None else type(o).__name__
+
+@patch
+def _where(self:Learner):
+    if self.iter is None: return f"epoch {self.epoch}"
+    where = f"epoch {self.epoch}, {'training' if self.training else 'validation'} batch {self.iter}"
+    return where + f": input {_kind_of(self.xb)}; target {_kind_of(self.yb)}; prediction {_kind_of(self.pred)}; loss {_kind_of(self.loss)}"
+
 @patch
 def _check_epochs(self:Learner, n_epoch, start_epoch):
     if self.running: raise RuntimeError("fit was called while this Learner is at work: end the fit that is going on first (raise CancelFitException)")
-    if n_epoch<1 or not 0<=start_epoch<n_epoch:
-        raise ValueError(f"n_epoch={n_epoch}, start_epoch={start_epoch}: expected n_epoch ≥ 1 and 0 ≤ start_epoch < n_epoch")
+    if not isinstance(n_epoch, int) or not isinstance(start_epoch, int) or n_epoch<1 or not 0<=start_epoch<n_epoch:
+        raise ValueError(f"n_epoch={n_epoch}, start_epoch={start_epoch}: expected whole numbers, n_epoch ≥ 1 and 0 ≤ start_epoch < n_epoch")
 
 @patch
 @contextmanager
@@ -363,8 +384,11 @@ def added_cbs(self:Learner,
     "In this context, with callbacks added"
     before = list(self.cbs)
     self.add_cbs(cbs)
+    added = [cb for cb in self.cbs if cb not in before]
     try: yield self
-    finally: self.remove_cbs([cb for cb in self.cbs if cb not in before])
+    finally:
+        for cb in self.remove_cbs(added):
+            if self.running: getattr(cb, 'cleanup_fit', lambda: None)() # the fit that goes on will not know it any more
 
 # %% ../nbs/02_learner.ipynb #5e2b92bf
 @patch
@@ -499,7 +523,13 @@ def after_loss(self:Recorder):
         self._sizes.append(n)
     elif self.valid_mean is not None:
         self.valid_mean.add(loss, n)
-        for o in self._measures: o.update(learn.pred, *learn.yb)
+        for o in self._measures: _in_metric(o, lambda: o.update(learn.pred, *learn.yb))
+
+def _in_metric(metric, f):
+    try: return f()
+    except Exception as e:
+        _add_note(e, f"in the metric {_metric_name(metric)}")
+        raise
 
 def _single(loss):
     if loss.numel()!=1: raise ValueError(f"the loss must be the mean over the batch, a single number; it is a tensor of shape {tuple(loss.shape)}")
@@ -508,7 +538,7 @@ def _single(loss):
 @patch
 def after_validate(self:Recorder):
     if self.valid_mean is None: return # cancelled before it began
-    self.valid_values,self.valid_mean = [self.valid_mean.mean(), *(float(o.compute()) for o in self._measures)],None
+    self.valid_values,self.valid_mean = [self.valid_mean.mean(), *(_in_metric(o, lambda: float(o.compute())) for o in self._measures)],None
 
 # %% ../nbs/02_learner.ipynb #6dbaedf4
 @patch
@@ -681,6 +711,29 @@ class BatchToDevice(Callback):
     def before_batch(self): self.learn.xb,self.learn.yb = to_device((self.xb,self.yb), self.device)
 
 default_callbacks.insert(1, BatchToDevice)
+
+# %% ../nbs/02_learner.ipynb #f1e4c7a2
+class CheckFirstBatch(Callback):
+    "Look at the first training batch of a fit for mistakes that would be silent, or end in an obscure error"
+    order,run_valid = 49,False
+    def before_fit(self): self.run_train = True
+
+    def after_loss(self):
+        loss = self.learn.loss
+        if not isinstance(loss, torch.Tensor): raise TypeError(f"the loss must be a tensor with one number; the loss function returned a {type(loss).__name__}")
+        if loss.numel()!=1: raise ValueError(f"the loss must be the mean over the batch, a single number; it is a tensor of shape {tuple(loss.shape)}")
+        if loss.requires_grad: return
+        if any(p.requires_grad for p in self.model.parameters()):
+            raise ValueError("no gradient can flow back from the loss: were predictions detached, or computed under torch.no_grad?")
+        raise ValueError("all parameters of the model are frozen: unfreeze some, for instance with opt.unfreeze()")
+
+    def after_backward(self):
+        self.run_train = False
+        lacking = [f'{name} (group {i})' for name,p in self.model.named_parameters() for i,g in enumerate(self.opt.param_groups)
+                   if p.requires_grad and p.grad is None and any(p is o for o in g['params'])]
+        if lacking: warnings.warn(f"the loss has no gradient for {', '.join(lacking[:5])}{' and others' if len(lacking)>5 else ''}: not used in the forward pass?")
+
+default_callbacks.insert(2, CheckFirstBatch)
 
 # %% ../nbs/02_learner.ipynb #9ab8ee96
 _loop_state = 'dl n_iter iter xb yb pred loss stepped training'.split()
