@@ -815,14 +815,83 @@ def get_preds(self:Learner,
     dl=None, # Iterable of batches; default: the validation loader
     with_input:bool=False, # Return the inputs too, first?
     with_loss:bool=False, # Return the loss of each sample too, last?
-    act=None # Function to apply to the predictions, for instance `partial(torch.softmax, dim=-1)`
-): # Tuple of tensors on the CPU: [inputs,] predictions, targets [, losses], in the order of the loader
+    act=None, # Function to apply to the predictions, for instance `partial(torch.softmax, dim=1)`
+    with_decoded:bool=False # Return what the predictions stand for too, last?
+): # Tuple of tensors on the CPU: [inputs,] predictions, targets [, losses] [, decoded], in the order of the loader
     "The predictions for a loader"
     gather = GatherPreds(with_input, with_loss)
     with self._switched_off(Recorder), self.added_cbs(gather), self.loss_not_reduced() if with_loss else nullcontext():
         self._run_validation(dl)
-    preds = _cat(gather.preds) if act is None else act(_cat(gather.preds))
-    return (*[_cat(gather.inputs)]*with_input, preds, _cat(gather.targs), *[_cat(gather.sample_losses)]*with_loss)
+    raw = _cat(gather.preds)
+    preds,decoded = raw if act is None else act(raw),[self.decode(raw)] if with_decoded else []
+    return (*[_cat(gather.inputs)]*with_input, preds, _cat(gather.targs), *[_cat(gather.sample_losses)]*with_loss, *decoded)
+
+@patch
+def decode(self:Learner,
+    preds # Predictions of the model, (n, …)
+): # What they stand for
+    "What `loss_func.decodes` makes of predictions; for a cross-entropy the class whose logit is largest, (n, classes, …) to (n, …)"
+    if hasattr(self.loss_func, 'decodes'): return self.loss_func.decodes(preds)
+    if self.loss_func is nn.functional.cross_entropy or isinstance(self.loss_func, nn.CrossEntropyLoss): return preds.argmax(1)
+    raise TypeError(f"predictions for {_func_name(self.loss_func)} cannot be decoded: give the loss function a method `decodes`, or pass act=…")
+
+# %% ../nbs/02_learner.ipynb #e67e82f8
+@patch
+def predict(self:Learner,
+    x, # Tensor or array: one input, without the dimension of the batch
+    **kwargs # `act`, `with_decoded` and `with_loss` as for `get_preds`
+): # The prediction, without the dimension of the batch; a tuple if more was asked for
+    "The prediction for one input"
+    preds,_,*more = self.get_preds([torch.as_tensor(x)[None]], **kwargs)
+    res = [o[0] for o in (preds, *more)]
+    return res if more else res[0]
+
+@patch
+def one_batch(self:Learner,
+    batch=None # Tuple of tensors, inputs first; default: the first of the training loader
+): # Float: its loss, before the step
+    "Train on a single batch, with all events of a fit and without a table"
+    if batch is None: batch = next(iter(self.dls.train))
+    dls,self.dls = self.dls,DataLoaders([batch])
+    try:
+        with self.no_logging(): self.fit(1)
+    finally: self.dls = dls
+    return self.recorder.losses[-1]
+
+# %% ../nbs/02_learner.ipynb #9c208d7a
+@patch
+def freeze_to(self:Learner,
+    n:int # Number of the first group to train; negative numbers count from the end
+):
+    "Train only the parameter groups from `n` on, and norm layers if `train_bn`"
+    if self.opt is None: self.create_opt()
+    if len(self.opt.param_groups)==1 and n not in (0,-1): raise ValueError(f"freeze_to({n}): the model is one group. Give the Learner a splitter that makes several")
+    self.opt.freeze_to(n)
+
+@patch
+def freeze(self:Learner):
+    "Train only the last parameter group"
+    if self.opt is None: self.create_opt()
+    if len(self.opt.param_groups)==1: raise ValueError("freeze: the model is one group, so nothing would be frozen. Give the Learner a splitter that makes several")
+    self.freeze_to(-1)
+
+@patch
+def unfreeze(self:Learner):
+    "Train all parameter groups"
+    self.freeze_to(0)
+
+@patch
+@contextmanager
+def validation_context(self:Learner,
+    cbs=None # Callbacks for this context only
+):
+    "In this context the model is in evaluation mode, no gradients are kept, and nothing is recorded or shown"
+    modes = [(m,m.training) for m in self.model.modules()]
+    with self._switched_off(Recorder), self.no_logging(), self.added_cbs(cbs), torch.no_grad():
+        self.model.eval()
+        try: yield self
+        finally:
+            for m,mode in modes: m.training = mode
 
 # %% ../nbs/02_learner.ipynb #6b996545
 @patch
