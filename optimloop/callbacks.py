@@ -8,7 +8,7 @@ __all__ = ['event', 'run_cbs', 'sort_cbs', 'Callback', 'CancelBatchException', '
            'CallbackRunner', 'TrainEvalCallback', 'ModelResetter', 'RNNRegularizer', 'TerminateOnNaN']
 
 # %% ../nbs/01_callbacks.ipynb #89d72653
-import difflib, weakref
+import difflib, traceback, weakref
 from copy import copy
 from types import SimpleNamespace
 
@@ -88,7 +88,7 @@ class Callback:
     @property
     def name(self):
         "The class name in snake case, without `Callback`"
-        return camel2snake(type(self).__name__.removesuffix('Callback') or 'callback')
+        return camel2snake(type(self).__name__.replace('NaN', 'Nan').removesuffix('Callback') or 'callback')
 
     def __repr__(self): return type(self).__name__
 
@@ -207,6 +207,7 @@ def with_cleanup(self:CallbackRunner,
     if self.running: return f() # the outer one cleans up
     self.running,errors = True,[]
     _attempt(f, errors)
+    if errors and isinstance(errors[0], _out_of_memory): traceback.clear_frames(errors[0].__traceback__)
     if errors and isinstance(errors[0], tuple(_cancels.values())):
         _add_note(errors[0], "it was raised outside the stage that it cancels, where there is nothing of that kind to skip")
     for cb,handler in reversed(self._find_handlers('cleanup_fit')): _attempt(handler, errors, f"raised by {_name(cb)}.cleanup_fit")
@@ -216,6 +217,8 @@ def with_cleanup(self:CallbackRunner,
     finally:
         errors.clear() # an error holds on to this frame, so the frame must not hold on to the error
         self.running = False
+
+_out_of_memory = MemoryError,torch.cuda.OutOfMemoryError # whoever keeps the error, as a notebook does, must not keep the batch with it
 
 def _attempt(f, errors, note=None):
     try: f()

@@ -13,6 +13,7 @@ from array import array
 from contextlib import contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import torch
@@ -479,7 +480,7 @@ class Recorder(Callback):
 
     def _start(self):
         self.started,self.valid_mean,self.valid_values = time.perf_counter(),None,None
-        self.values,self.epoch_ends,self.hps = [],[],{}
+        self.names,self.values,self.epoch_ends,self.hps = [],[],[],{}
         self._losses,self._sizes,self._smooth = BatchValues(),[],(0.,0) # the sizes are those of this epoch's batches
 
 # %% ../nbs/02_learner.ipynb #9b9f7b2b
@@ -496,13 +497,21 @@ def smooth_loss(self:Recorder):
     self._smooth = avg,len(losses)
     return avg/debias(self.beta, 1-self.beta, len(losses)) if losses else None
 
+# %% ../nbs/02_learner.ipynb #059191bc
+@patch(as_prop=True)
+def table(self:Recorder):
+    "The results so far: a list with a number for each epoch, under the name of each column"
+    return SimpleNamespace(**{name:[row[i] for row in self.values] for i,name in enumerate(self.names[1:-1])})
+
 # %% ../nbs/02_learner.ipynb #1909c1a7
 @patch
 def before_fit(self:Recorder):
     self._start()
     metrics = ['valid_loss', *(_metric_name(as_metric(o)) for o in self.metrics)]
-    self.names = ['epoch','train_loss', *(metrics if self.dls.valid is not None else ()), 'time']
+    self.names = _told_apart(['epoch','train_loss', *(metrics if self.dls.valid is not None else ()), 'time'])
     self.logger([_cell(name, name) for name in self.names])
+
+def _told_apart(names): return [o if o not in names[:i] else f'{o}_{names[:i+1].count(o)}' for i,o in enumerate(names)]
 
 # %% ../nbs/02_learner.ipynb #79beed91
 @patch
@@ -902,11 +911,12 @@ def save(self:Learner,
     name:str, # Name of the file, without folder and ending
     with_opt:bool=True # Save the optimizer's state too, if there is an optimizer?
 ): # Path of the file
-    "Save the model, and the optimizer, to `path/model_dir/name.pth`"
+    "Save the model, the optimizer and the callbacks' state to `path/model_dir/name.pth`"
     file = self._model_file(name)
     file.parent.mkdir(parents=True, exist_ok=True)
     aside = file.with_suffix('.tmp')
-    torch.save(dict(model=self.model.state_dict(), opt=self.opt.state_dict() if with_opt and self.opt else None), aside)
+    opt,cbs = self.opt.state_dict() if with_opt and self.opt else None,{cb.name:cb.state_dict() for cb in self._with_state()}
+    torch.save(dict(model=self.model.state_dict(), opt=opt, cbs=cbs), aside)
     os.replace(aside, file)
     return file
 
@@ -917,14 +927,19 @@ def load(self:Learner,
 ): # The Learner
     "Load what `save` wrote; a mismatch is an error that names the parameters, and changes nothing"
     state = torch.load(self._model_file(name), map_location='cpu', weights_only=True)
-    if not isinstance(state, dict) or set(state)!={'model','opt'}:
+    if not isinstance(state, dict) or set(state)-{'cbs'}!={'model','opt'}:
         raise ValueError(f"{self._model_file(name)} was not written by Learner.save: load it with torch.load, and its weights with model.load_state_dict")
     self._check_weights(state['model'])
     if with_opt and state['opt'] is not None:
         if self.opt is None: self.create_opt()
         self.opt.load_state_dict(state['opt'])
     self.model.load_state_dict(state['model'])
+    for cb in self._with_state():
+        if cb.name in state.get('cbs', {}): cb.load_state_dict(state['cbs'][cb.name])
     return self
+
+@patch
+def _with_state(self:Learner): return [cb for cb in self.cbs if hasattr(type(cb), 'state_dict')]
 
 # %% ../nbs/02_learner.ipynb #9c53cad6
 @patch
