@@ -7,7 +7,7 @@ __all__ = ['LayerInfo', 'TrackValue', 'EarlyStopping', 'SaveModel', 'ReduceLROnP
            'StopValidation', 'CSVLogger', 'ShowGraph', 'ModelSummary', 'load_learner']
 
 # %% ../nbs/11_tracking.ipynb #a1ec066d
-import copy, csv, io, math, os, sys, time
+import copy, csv, io, math, os, pickle, sys, time
 from collections import namedtuple
 from contextlib import contextmanager
 from functools import partial
@@ -21,7 +21,7 @@ from fastcore.basics import patch
 from .callbacks import *
 from .callbacks import _batch_events, _check_events, _events, _name, _own
 from .learner import *
-from .learner import _NotebookScreen, _find_screen, _func_name
+from .learner import _func_name
 from .schedulers import *
 from .plotting import *
 
@@ -48,6 +48,8 @@ class TrackValue(Callback):
 @patch
 def before_fit(self:TrackValue):
     _check_recorder(self)
+    if self.order<=self.recorder.order:
+        raise ValueError(f"{_name(self)} has the order {self.order}, and reads what the Recorder has written: expected an order above {self.recorder.order}")
     names = _columns(self)
     if self.monitor not in names:
         why = '' if self.dls.valid is not None else ' (there is no validation loader)'
@@ -153,10 +155,12 @@ def after_epoch(self:ReduceLROnPlateau):
     old,self.wait = self.opt.lr,0
     new = [self._reduced(o) for o in old] if isinstance(old, list) else self._reduced(old)
     self.opt.set_hyper('lr', new)
-    if new!=old: print(f"ReduceLROnPlateau: learning rate {old} → {new} after epoch {self.epoch}")
+    if new!=old: print(f"ReduceLROnPlateau: learning rate {_short(old)} → {_short(new)} after epoch {self.epoch}")
 
 @patch
 def _reduced(self:ReduceLROnPlateau, lr): return max(lr*self.factor, min(lr, self.min_lr))
+
+def _short(lrs): return ', '.join(f'{o:.3g}' for o in (lrs if isinstance(lrs, list) else [lrs]))
 
 # %% ../nbs/11_tracking.ipynb #8fc76ca8
 class ShortEpoch(Callback):
@@ -187,16 +191,27 @@ class EveryN(Callback):
         if isinstance(f, type) and issubclass(f, Callback): f = f()
         self.n,self.f,self.of,self._seen,self._due = _at_least_1(n=n),f,of,0,False
         self._gated = _batch_events if of=='batch' else _events[2:_events.index('after_epoch')+1]
-        is_cb = isinstance(f, Callback)
-        if is_cb: self.order,self.run_before,self.run_after,self.run_train,self.run_valid = f.order,f.run_before,f.run_after,f.run_train,f.run_valid
-        else: self.run_valid = of=='epoch'
-        own = [o for o in _events if _own(f, o) is not None] if is_cb else [f'after_{of}']
-        for o in {'before_fit', f'before_{of}', *own}: vars(self)[o] = partial(EveryN._run, self, o, o in own)
+        if not isinstance(f, Callback): self.run_valid = of=='epoch'
+        else:
+            _check_events(f)
+            self.order,self.run_before,self.run_after,self.run_train,self.run_valid = f.order,f.run_before,f.run_after,f.run_train,f.run_valid
+        self._bind()
 
     @property
     def name(self): return f"every_{self.n}_{self.f.name if isinstance(self.f, Callback) else _func_name(self.f).strip('<>')}"
 
 # %% ../nbs/11_tracking.ipynb #4680527e
+@patch
+def _bind(self:EveryN):
+    own = [o for o in _events if _own(self.f, o) is not None] if isinstance(self.f, Callback) else [f'after_{self.of}']
+    for o in {'before_fit', f'before_{self.of}', *own}: vars(self)[o] = partial(EveryN._run, self, o, o in own)
+
+@patch
+def __setstate__(self:EveryN, state):
+    vars(self).update(state)
+    if isinstance(self.f, Callback): self.f = copy.copy(self.f)
+    self._bind()
+
 @patch
 def _run(self:EveryN, event_name, own):
     if event_name=='before_fit': self._seen = 0
@@ -293,13 +308,13 @@ class ShowGraph(Callback):
     def __init__(self,
         seconds:float=5., # Draw at least so often, in seconds; also after each epoch
         log:bool=False # A logarithmic axis for the loss?
-    ): self.seconds,self.log,self._handle,self._drawn = seconds,log,None,0.
+    ): self.seconds,self.log,self._handle,self._drawn,self._end = seconds,log,None,0.,None
 
     def before_fit(self):
         _check_recorder(self)
         self.run_train = not _rehearses(self) and _in_notebook()
         self._drawn = time.perf_counter()
-    def before_train(self): self._end = self.n_iter and self.n_iter*self.n_epoch
+    def before_train(self): self._end = self.n_iter and self.n_iter*(self.n_epoch-self.start_epoch)
     def after_batch(self):
         if time.perf_counter()-self._drawn > self.seconds: self._show()
     def after_epoch(self):
@@ -377,7 +392,7 @@ def _layer_info(name, m, outputs, counted):
     ps = [*m.parameters(recurse=False)]
     new = [p for p in ps if p not in counted]
     counted.update(new)
-    shape = _shape(outputs[0]) + f' ({len(outputs)} calls)'*(len(outputs)>1) if outputs else 'not used'
+    shape = outputs[0][0] + f' ({len(outputs)} calls)'*(len(outputs)>1) if outputs else 'not used'
     trained = {p.requires_grad for p in ps}
     trainable = ('' if not ps else 'in part' if len(trained)>1 else 'yes' if True in trained else 'no') + ' (shared)'*(len(new)<len(ps))
     return LayerInfo(name, type(m).__name__, shape, sum(p.numel() for p in new) if ps else '', trainable)
@@ -388,7 +403,7 @@ def summary(self:Learner,
     batch:tuple=None # `(x, y)` to send through the model; default: a batch of the training loader
 ): # `ModelSummary`
     "The layers of the model with their output shapes, parameters and memory; leaves the Learner as it was"
-    model,hooks = self.model,[]
+    model,hooks,train_eval = self.model,[],[] if any(isinstance(cb, TrainEvalCallback) for cb in self.cbs) else TrainEvalCallback
     with same_random_state(self.dls.train):
         batch = _look_at_batch(self.dls.train) if batch is None else batch
         if any(map(nn.parameter.is_lazy, [*model.parameters(), *model.buffers()])): self.model = copy.deepcopy(model) # or it would be lazy no more
@@ -396,13 +411,13 @@ def summary(self:Learner,
         outputs = {name:[] for name in layers}
         try:
             for name,m in layers.items(): hooks.append(m.register_forward_hook(partial(_note, outputs[name])))
-            with self._switched_off(Recorder): self._run_validation([batch])
+            with self._switched_off(Recorder), self.added_cbs(train_eval): self._run_validation([batch])
             return _summarize(self.model, _layers(self.model), outputs)
         finally:
             for o in hooks: o.remove()
             self.model = model
 
-def _note(outputs, m, inputs, output): outputs.append(output)
+def _note(outputs, m, inputs, output): outputs.append((_shape(output), _n_bytes(_tensors(output))))
 
 # %% ../nbs/11_tracking.ipynb #224d30b2
 def _summarize(model, layers, outputs):
@@ -411,7 +426,7 @@ def _summarize(model, layers, outputs):
     trained = [p for p in ps if p.requires_grad]
     return ModelSummary(infos, {'parameters': sum(p.numel() for p in ps), 'trainable': sum(p.numel() for p in trained),
         'memory of parameters and buffers': _n_bytes([*ps, *model.buffers()]), 'memory of gradients': _n_bytes(trained),
-        "memory of the layers' outputs for this batch": _n_bytes(_tensors(outputs))})
+        "memory of the layers' outputs for this batch": sum(n for calls in outputs.values() for shape,n in calls)})
 
 def _look_at_batch(dl):
     it = iter(dl)
