@@ -59,12 +59,13 @@ def before_fit(self:TrackValue):
 @patch
 def after_epoch(self:TrackValue):
     self.value = None if _rehearses(self) else dict(zip(_columns(self), self.recorder.values[-1]))[self.monitor]
-    self.improved = self.value is not None and (self.value < self.best-self.min_delta if self.mode=='min' else self.value > self.best+self.min_delta)
+    sign = 1 if self.mode=='min' else -1
+    self.improved = self.value is not None and sign*self.value < sign*self.best-self.min_delta
     if self.improved: self.best,self.best_epoch,self.wait = self.value,self.epoch,0
     elif self.value is not None: self.wait += 1
 
 def _check_recorder(cb):
-    if not hasattr(cb.learn, 'recorder'): raise ValueError(f"{_name(cb)} reads the Recorder's table, and there is no Recorder: add it to the callbacks")
+    if not hasattr(cb.learn, 'recorder'): raise ValueError(f"{_name(cb)} reads the table of a Recorder, and there is none: add a Recorder to the callbacks")
 
 def _columns(cb): return cb.recorder.names[1:-1]
 
@@ -138,7 +139,8 @@ class ReduceLROnPlateau(TrackValue):
         **kwargs # `monitor`, `mode` and `min_delta` of `TrackValue`
     ):
         super().__init__(**kwargs)
-        if not 0<factor<1 or not min_lr>=0: raise ValueError(f"factor={factor}, min_lr={min_lr}: the rate is multiplied by factor: expected 0 < factor < 1, min_lr ≥ 0")
+        if not 0<factor<1 or not min_lr>=0:
+            raise ValueError(f"factor={factor}, min_lr={min_lr}: the rate is multiplied by factor; expected 0 < factor < 1 and min_lr ≥ 0")
         self.patience,self.factor,self.min_lr = _at_least_1(patience=patience),factor,min_lr
 
 # %% ../nbs/11_tracking.ipynb #1c932d11
@@ -146,7 +148,7 @@ class ReduceLROnPlateau(TrackValue):
 def before_fit(self:ReduceLROnPlateau):
     TrackValue.before_fit(self)
     scheds = [cb for cb in self.learn.cbs if isinstance(cb, ParamScheduler) and 'lr' in map(self.opt._hyper_name, cb.scheds)]
-    if scheds: raise ValueError(f"ReduceLROnPlateau and {scheds[0].name} would both set the learning rate, and the schedule would win: use one of the two")
+    if scheds: raise ValueError(f"{_name(self)} and {scheds[0].name} would both set the learning rate, and the schedule would win: use one of the two")
 
 @patch
 def after_epoch(self:ReduceLROnPlateau):
@@ -280,11 +282,12 @@ class CSVLogger(Callback):
         _check_recorder(self)
         if _rehearses(self): return
         self.file.parent.mkdir(parents=True, exist_ok=True)
-        there = self.file.read_text() if self.append and self.file.exists() else ''
+        there = self.file.read_text(encoding='utf-8') if self.append and self.file.exists() else ''
         if not there: return self._write(self.recorder.names, 'w')
         names = next(csv.reader([there.splitlines()[0]]), [])
         if names!=self.recorder.names:
-            raise ValueError(f"{self.file} has the columns {', '.join(names)}, and this run {', '.join(self.recorder.names)}: use another fname, or append=False")
+            raise ValueError(f"{self.file} has the columns {', '.join(names)}, and this run {', '.join(self.recorder.names)}: "
+                             "use another fname, or append=False")
         if there[-1]!='\n': self._write([], 'a') # end a line that was not
 
 # %% ../nbs/11_tracking.ipynb #a17e3a27
@@ -299,7 +302,8 @@ def _write(self:CSVLogger, row, mode):
 @patch
 def read(self:CSVLogger): # List of dictionaries, one a line; numbers are floats, what is empty is `None`
     "What was logged"
-    with open(self.file, newline='', encoding='utf-8') as f: return [{k:float(v) if v else None for k,v in row.items()} for row in csv.DictReader(f)]
+    with open(self.file, newline='', encoding='utf-8') as f:
+        return [{k:float(v) if v else None for k,v in row.items()} for row in csv.DictReader(f)]
 
 # %% ../nbs/11_tracking.ipynb #33dbc233
 class ShowGraph(Callback):
@@ -452,7 +456,8 @@ def timed_cbs(self:Learner):
 @patch
 def _find_handlers(self:Learner, event_name):
     handlers = CallbackRunner._find_handlers(self, event_name)
-    if self._timing: handlers[:] = [(cb,partial(_clocked, self.cb_times.setdefault(self._time_key(cb, event_name), [0,0.]), f)) for cb,f in handlers]
+    if self._timing: handlers[:] = [(cb,partial(_clocked, self.cb_times.setdefault(self._time_key(cb, event_name), [0,0.]), f))
+                                    for cb,f in handlers]
     return handlers
 
 @patch
@@ -494,10 +499,11 @@ def export(self:Learner,
     try: torch.save(state, aside)
     except Exception as e:
         aside.unlink(missing_ok=True)
-        raise TypeError(f"something in the Learner cannot be pickled ({e}): define functions with def in a module, or export it without whole=True") from e
+        raise TypeError(f"something in the Learner cannot be pickled ({e}): define functions with def in a module, or do without whole=True") from e
     os.replace(aside, file)
     return file
 
+# %% ../nbs/11_tracking.ipynb #36c4c1d6
 _recorded = 'names','values','epoch_ends','hps','losses'
 
 @patch
@@ -526,12 +532,14 @@ def load_learner(
     except pickle.UnpicklingError as e:
         raise ValueError(f"{fname} holds Python objects, and reading these can run any code: if you know who wrote it, pass trusted=True") from e
     if isinstance(state, Learner): return state
-    if not isinstance(state, dict) or set(state)!={'model','opt','recorder'}: raise ValueError(f"{fname} was not written by Learner.export")
+    if not isinstance(state, dict) or set(state)!={'model','opt','recorder'}:
+        raise ValueError(f"{fname} was not written by Learner.export: load it with torch.load, and its weights with model.load_state_dict")
     learn = learn() if callable(learn) and not isinstance(learn, Learner) else learn
     if not isinstance(learn, Learner): raise TypeError(f"{fname} holds weights and no code: pass a Learner to put them into, or a function that makes one")
     learn._fill(state)
     return learn
 
+# %% ../nbs/11_tracking.ipynb #6ad1cfc8
 @patch
 def _fill(self:Learner, state):
     self._check_weights(state['model'])
