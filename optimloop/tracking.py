@@ -191,6 +191,7 @@ class EveryN(Callback):
     ):
         if of not in ('batch','epoch'): raise ValueError(f"of={of!r}: expected 'batch' or 'epoch'")
         if isinstance(f, type) and issubclass(f, Callback): f = f()
+        if not (isinstance(f, Callback) or callable(f)): raise TypeError(f"{f!r} is neither a callback nor a function of the learner")
         self.n,self.f,self.of,self._seen,self._due = _at_least_1(n=n),f,of,0,False
         self._gated = _batch_events if of=='batch' else _events[2:_events.index('after_epoch')+1]
         if not isinstance(f, Callback): self.run_valid = of=='epoch'
@@ -225,9 +226,11 @@ def _run(self:EveryN, event_name, own):
 
 @patch
 def _count(self:EveryN):
-    if self.of=='epoch': return self.epoch+1
-    self._seen += self.training
-    return self._seen if self.training else self.iter+1
+    learn = self.learn
+    if self.of=='epoch': return learn.epoch+1
+    if not learn.training: return learn.iter+1
+    self._seen += 1
+    return self._seen
 
 # %% ../nbs/11_tracking.ipynb #0882066f
 class SkipValidation(Callback):
@@ -396,7 +399,7 @@ def _layer_info(name, m, outputs, counted):
     ps = [*m.parameters(recurse=False)]
     new = [p for p in ps if p not in counted]
     counted.update(new)
-    shape = outputs[0][0] + f' ({len(outputs)} calls)'*(len(outputs)>1) if outputs else 'not used'
+    shape = outputs[0][0] + f' ({len(outputs)} calls)'*(len(outputs)>1) if outputs else 'not called'
     trained = {p.requires_grad for p in ps}
     trainable = ('' if not ps else 'in part' if len(trained)>1 else 'yes' if True in trained else 'no') + ' (shared)'*(len(new)<len(ps))
     return LayerInfo(name, type(m).__name__, shape, sum(p.numel() for p in new) if ps else '', trainable)
@@ -531,6 +534,7 @@ def load_learner(
     try: state = torch.load(fname, map_location='cpu', weights_only=not trusted)
     except pickle.UnpicklingError as e:
         raise ValueError(f"{fname} holds Python objects, and reading these can run any code: if you know who wrote it, pass trusted=True") from e
+    except (RuntimeError, LookupError, EOFError) as e: raise ValueError(f"{fname} was not written by Learner.export, or is damaged ({e!r})") from e
     if isinstance(state, Learner): return state
     if not isinstance(state, dict) or set(state)!={'model','opt','recorder'}:
         raise ValueError(f"{fname} was not written by Learner.export: load it with torch.load, and its weights with model.load_state_dict")
