@@ -557,5 +557,7 @@ def _fill(self:Learner, state):
         raise
     self.model.load_state_dict(state['model'])
     if state['recorder'] is not None and hasattr(self, 'recorder'):
-        values = dict(state['recorder'])
-        vars(self.recorder).update(_losses=values.pop('losses'), _waiting=[], _smooth=(0.,0), **values)
+        rec,values = self.recorder,dict(state['recorder'])
+        rec._start()
+        getattr(rec._losses, 'numbers', rec._losses).extend(values.pop('losses'))
+        vars(rec).update(values)
