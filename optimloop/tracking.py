@@ -85,7 +85,7 @@ class EarlyStopping(TrackValue):
     def after_epoch(self):
         super().after_epoch()
         if self.value is None or self.wait<self.patience: return
-        print(f"EarlyStopping: {self.monitor} has not improved for {self.wait} epochs (best: {self.best:.6g} in epoch {self.best_epoch}); "
+        print(f"EarlyStopping: {self.monitor} has not improved in {self.wait} epoch{'s'*(self.wait>1)} (best: {self.best:.6g} in epoch {self.best_epoch}); "
               f"stopped after epoch {self.epoch}")
         raise CancelFitException
 
