@@ -655,9 +655,9 @@ class ProgressCallback(Callback):
         self._close_bars() # of an epoch that was cancelled
         self._start_bar('train')
     def before_validate(self): self._start_bar('valid')
-    def after_batch(self): self._bars[-1].update()
-    def after_train(self): self._bars.pop().close()
-    def after_validate(self): self._bars.pop().close()
+    def after_batch(self): self._bars[-1][1].update()
+    def after_train(self): self._end_bar('train')
+    def after_validate(self): self._end_bar('valid')
 
     def cleanup_fit(self):
         self._close_bars()
@@ -672,11 +672,16 @@ def _start_bar(self:ProgressCallback, phase):
     file = self.screen and self.screen.bar
     where = f'epoch {self.epoch+1}/{self.n_epoch} ' if self.screen and self.epoch is not None else ''
     ncols = 80 if isinstance(file, _NotebookScreen) else shutil.get_terminal_size().columns # 80 too where a terminal does not know
-    self._bars.append(tqdm(total=self.n_iter, desc=f'{self.desc} {where}{phase}'.strip(), file=file, disable=file is None, leave=False, ncols=ncols))
+    bar = tqdm(total=self.n_iter, desc=f'{self.desc} {where}{phase}'.strip(), file=file, disable=file is None, leave=False, ncols=ncols)
+    self._bars.append((phase,bar))
+
+@patch
+def _end_bar(self:ProgressCallback, phase):
+    if self._bars and self._bars[-1][0]==phase: self._bars.pop()[1].close() # a stage that was cancelled at its start has none
 
 @patch
 def _close_bars(self:ProgressCallback):
-    while self._bars: self._bars.pop().close()
+    while self._bars: self._bars.pop()[1].close()
 
 default_callbacks.append(ProgressCallback)
 

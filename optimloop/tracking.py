@@ -559,5 +559,5 @@ def _fill(self:Learner, state):
     if state['recorder'] is not None and hasattr(self, 'recorder'):
         rec,values = self.recorder,dict(state['recorder'])
         rec._start()
-        getattr(rec._losses, 'numbers', rec._losses).extend(values.pop('losses'))
+        rec._losses.numbers.extend(values.pop('losses'))
         vars(rec).update(values)
