@@ -30,7 +30,7 @@ class GradientClip(Callback):
     def before_fit(self): self._norms,self._waiting = [],[]
     def before_step(self):
         params = [p for g in self.opt.param_groups for p in g['params'] if p.grad is not None]
-        self._waiting.append(torch.nn.utils.clip_grad_norm_(params, self.max_norm))
+        if params: self._waiting.append(torch.nn.utils.clip_grad_norm_(params, self.max_norm))
 
     def after_train(self): self.norms # so that there is never more than an epoch of them waiting
     def cleanup_fit(self): self.norms
@@ -156,7 +156,7 @@ def _count_good(self:NaNPolicy):
 
 @patch
 def after_fit(self:NaNPolicy):
-    if self.bad: print(f"NaNPolicy: {len(self.bad)} batches were not finite ({self.policy}), the first in epoch {self.bad[0][0]}, batch {self.bad[0][1]}")
+    if self.bad: print(f"NaNPolicy ({self.policy}): batches that were not finite: {len(self.bad)}, the first in epoch {self.bad[0][0]}, batch {self.bad[0][1]}")
 
 # %% ../nbs/10_training_callbacks.ipynb #314bf139
 @patch
@@ -285,7 +285,7 @@ class BnFreeze(Callback):
 class SampleByLoss(Callback):
     "Draw the samples of each epoch with probabilities in proportion to a power of their losses"
     def __init__(self,
-        power:float=1. # 0 draws all alike, 1 in proportion to the loss; ≥ 0
+        power:float=.5 # 0 draws all alike, 1 in proportion to the loss; ≥ 0
     ):
         if not power>=0: raise ValueError(f"power={power}: expected a number ≥ 0")
         self.power,self.drawn = power,None # drawn: numbers of the samples of the last epoch, in their order
