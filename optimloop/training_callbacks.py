@@ -156,7 +156,9 @@ def _count_good(self:NaNPolicy):
 
 @patch
 def after_fit(self:NaNPolicy):
-    if self.bad: print(f"NaNPolicy ({self.policy}): batches that were not finite: {len(self.bad)}, the first in epoch {self.bad[0][0]}, batch {self.bad[0][1]}")
+    if not self.bad: return
+    epoch,i = self.bad[0]
+    print(f"NaNPolicy ({self.policy}): batches that were not finite: {len(self.bad)}, the first in epoch {epoch}, batch {i}")
 
 # %% ../nbs/10_training_callbacks.ipynb #314bf139
 @patch
@@ -181,7 +183,8 @@ def _wide(t): return t.detach().float() if t.dtype in (torch.float16,torch.bfloa
 
 def _check_same(avg, live):
     wrong = [k for k in {**avg,**live} if k not in avg or k not in live or avg[k].shape!=live[k].shape]
-    if wrong: raise ValueError(f"the averages are of another model, which differs in {', '.join(wrong[:5])}. Call reset() to begin anew with this one")
+    if wrong: raise ValueError(f"the averages are of another model, which differs in {', '.join(wrong[:5])}. "
+                               "Call reset() to begin anew with this one")
 
 # %% ../nbs/10_training_callbacks.ipynb #fbc1e2dd
 class EMA(Callback):
@@ -267,7 +270,8 @@ def load_state_dict(self:EMA,
     state:dict # What `state_dict` returned; it is copied
 ):
     "Go on from a saved average"
-    if not isinstance(state, dict) or set(state)!={'n_steps','avg'}: raise ValueError("expected the dictionary that EMA.state_dict returns, with `n_steps` and `avg`")
+    if not isinstance(state, dict) or set(state)!={'n_steps','avg'}:
+        raise ValueError("expected the dictionary that EMA.state_dict returns, with `n_steps` and `avg`")
     if self.is_swapped: raise RuntimeError("the averaged weights are in the model: leave `swapped()` before you load others")
     if self.learn is not None: _check_same(state['avg'], _averaged(self.model))
     self.n_steps,self.avg = state['n_steps'],{k:v.clone() for k,v in state['avg'].items()}
