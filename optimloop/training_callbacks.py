@@ -30,6 +30,7 @@ class GradientClip(Callback):
     def before_fit(self): self._norms,self._waiting = [],[]
     def before_step(self):
         params = [p for g in self.opt.param_groups for p in g['params'] if p.grad is not None]
+        if any(p.grad.is_sparse for p in params): raise TypeError("GradientClip needs dense gradients: make the embedding with sparse=False")
         if params: self._waiting.append(torch.nn.utils.clip_grad_norm_(params, self.max_norm))
 
     def after_train(self): self.norms # so that there is never more than an epoch of them waiting
