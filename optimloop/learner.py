@@ -736,10 +736,17 @@ class CheckFirstBatch(Callback):
         loss = self.learn.loss
         if not isinstance(loss, torch.Tensor): raise TypeError(f"the loss must be a tensor with one number; the loss function returned a {type(loss).__name__}")
         if loss.numel()!=1: raise ValueError(f"the loss must be the mean over the batch, a single number; it is a tensor of shape {tuple(loss.shape)}")
+        self._compare_shapes()
         if loss.requires_grad: return
         if any(p.requires_grad for p in self.model.parameters()):
             raise ValueError("no gradient can flow back from the loss: were predictions detached, or computed under torch.no_grad?")
         raise ValueError("all parameters of the model are frozen: unfreeze some, for instance with opt.unfreeze()")
+
+    def _compare_shapes(self):
+        pred,y,f = self.learn.pred,self.learn.y,self.loss_func
+        if not (f in _each_with_its_own or type(f).__name__ in ('MSELoss','L1Loss','SmoothL1Loss','HuberLoss')) or pred.shape==y.shape: return
+        raise ValueError(f"predictions of shape {tuple(pred.shape)} and targets of shape {tuple(y.shape)} would be compared each with all others: "
+                         "bring them to one shape, for instance with pred.squeeze(-1) in the model or y[:,None] in the data")
 
     def after_backward(self):
         self.run_train = False
@@ -747,6 +754,7 @@ class CheckFirstBatch(Callback):
                    if p.requires_grad and p.grad is None and any(p is o for o in g['params'])]
         if lacking: warnings.warn(f"the loss has no gradient for {', '.join(lacking[:5])}{' and others' if len(lacking)>5 else ''}: not used in the forward pass?")
 
+_each_with_its_own = [getattr(nn.functional, o) for o in ('mse_loss','l1_loss','smooth_l1_loss','huber_loss')] # PyTorch only warns
 default_callbacks.insert(2, CheckFirstBatch)
 
 # %% ../nbs/02_learner.ipynb #9ab8ee96
