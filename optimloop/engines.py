@@ -8,7 +8,7 @@ __all__ = ['SLICE', 'SMALL', 'PACK', 'FEW', 'all_engines', 'PIECES', 'CannotReco
            'WatchedStates', 'Plan', 'step_by_plan', 'run_batched', 'run_compiled_notes', 'run_compiled', 'how_run']
 
 # %% ../nbs/06_engines.ipynb #e54bbdcb
-import itertools, math, re, warnings
+import itertools, math, warnings
 from collections import defaultdict
 from functools import partial
 from operator import attrgetter, is_
@@ -272,7 +272,8 @@ class Single:
     ): # Pieces, each with its function, in a list
         "The parameter, or its slices"
         grad, = grads
-        if self.rows is None and not rec.creates: self._make_rows([self.p.detach(), *[self.state[k] for k in rec.keys]])
+        if rec.creates: self.rows = None # the state is going to be another
+        elif self.rows is None: self._make_rows([self.p.detach(), *[self.state[k] for k in rec.keys]])
         if not self.rows or not grad.is_contiguous():
             return [([grad, self.p.detach(), *[self.state[k] for k in rec.keys]],lambda given: self.keep(rec, given))]
         rows = Rows([grad.view(-1), *self.rows])
