@@ -4,19 +4,23 @@
 
 # %% auto #0
 __all__ = ['SchedLin', 'SchedCos', 'SchedNo', 'SchedExp', 'sched_lin', 'sched_cos', 'sched_exp', 'sched_no', 'annealer',
-           'SchedPoly', 'combine_scheds', 'combined_cos', 'ParamScheduler', 'same_random_state', 'LRFinder', 'valley',
-           'plot_lr_curve']
+           'SchedPoly', 'combine_scheds', 'combined_cos', 'with_restarts', 'Steps', 'Samples', 'with_warmup',
+           'ParamScheduler', 'SchedWSD', 'FreezeUntil', 'TorchScheduler', 'same_random_state', 'LRFinder', 'minimum',
+           'steep', 'slide', 'valley', 'plot_lr_curve']
 
 # %% ../nbs/03_schedulers.ipynb #30bd839b
-import copy, inspect, math, random
+import copy, inspect, math, random, warnings
+from bisect import bisect_right
 from collections import namedtuple
 from contextlib import contextmanager
 from functools import wraps
+from types import SimpleNamespace
 
 import numpy as np
 import torch
 
 from fastcore.basics import patch
+from fastcore.meta import delegates
 from .optimizer import *
 from .callbacks import *
 from .callbacks import _as_tuple
@@ -49,6 +53,8 @@ def sched_exp(
     pos:float # Progress, in [0,1]
 ): # The value at `pos`
     "From `start` to `end` by equal factors in equal times"
+    apart = start*end > 0 # neither is 0, and no sign changes on the way
+    if apart is not True and not np.all(apart): raise ValueError(f"sched_exp from {start} to {end}: no factor leads from one to the other; expected two numbers of one sign, not 0")
     return start * (end/start)**pos
 
 # %% ../nbs/03_schedulers.ipynb #2ac4d692
@@ -62,7 +68,7 @@ def sched_no(
 
 # %% ../nbs/03_schedulers.ipynb #95c125b2
 class _Schedule:
-    def __init__(self, f, args): self.f,self.args = f,args
+    def __init__(self, f, args): self.f,self.args = f,tuple(np.array(o) if isinstance(o, list) else o for o in args)
     def __call__(self, pos): return self.f(*self.args, pos)
     def __repr__(self): return f"{self.f.__name__.lstrip('_')}({', '.join(map(repr, self.args))})"
 
@@ -100,15 +106,15 @@ def combine_scheds(
     if not all(map(callable, scheds)): raise TypeError(f"schedules must be functions of the progress, got {scheds}; SchedNo(v, v) stays at v")
     if any(o<0 for o in pcts): raise ValueError(f"fractions must not be negative, got {pcts}")
     if not abs(sum(pcts)-1)<=1e-6: raise ValueError(f"fractions must add up to 1, got {pcts}, which add up to {sum(pcts):g}")
-    phases,start = [],0.
+    phases,start = (),0.
     for pct,sched in zip(pcts, scheds):
-        if pct>0: phases.append((start,pct,sched))
+        if pct>0: phases += ((start,pct,sched),)
         start += pct
-    return _Schedule(_combined, (phases,))
+    return _Schedule(_combined, (phases, tuple(o[0] for o in phases[1:])))
 
-def _combined(phases, pos):
-    start,pct,sched = next((o for o in phases[:-1] if pos<o[0]+o[1]), phases[-1])
-    return sched(min(1., (pos-start)/pct))
+def _combined(phases, starts, pos):
+    start,pct,sched = phases[bisect_right(starts, pos+1e-12)] # where a phase begins, rounding must not give the end of the one before
+    return sched(min(1., max(0., (pos-start)/pct)))
 
 # %% ../nbs/03_schedulers.ipynb #80be05ad
 def combined_cos(
@@ -118,8 +124,51 @@ def combined_cos(
     end # Value at progress 1
 ): # Function of the progress
     "From `start` to `middle` and on to `end`, along half a cosine each"
-    if not 0<=pct<=1: raise ValueError(f"pct={pct}: expected a fraction between 0 and 1")
+    _check_fraction(pct=pct)
     return combine_scheds([pct,1-pct], [SchedCos(start, middle), SchedCos(middle, end)])
+
+def _check_fraction(**kwargs):
+    (name,v), = kwargs.items()
+    if not 0<=v<=1: raise ValueError(f"{name}={v}: expected a fraction of the training, between 0 and 1")
+
+# %% ../nbs/03_schedulers.ipynb #78f7b276
+def with_restarts(
+    sched, # Function of the progress
+    n:int, # How many times, ≥ 1
+    mult:float=1. # Each time takes `mult` times as long as the one before, > 0
+): # Function of the progress
+    "`sched` from its beginning, `n` times"
+    if not (isinstance(n, int) and n>=1 and mult>0): raise ValueError(f"n={n}, mult={mult}: expected a whole number n ≥ 1 and mult > 0")
+    lengths = [mult**i for i in range(n)]
+    return combine_scheds([o/sum(lengths) for o in lengths], [sched]*n)
+
+# %% ../nbs/03_schedulers.ipynb #a3d68603
+class Steps(namedtuple('Steps', 'n')):
+    "A length of `n` training batches. Where gradients are accumulated a step takes several; count in `Samples` there"
+    def fraction(self, run): return _part_of(self, run.n_steps)
+
+class Samples(namedtuple('Samples', 'n')):
+    "A length of `n` training samples"
+    def fraction(self, run): return _part_of(self, run.n_samples())
+
+def _part_of(length, total):
+    if not 0<=length.n<=total: raise ValueError(f"{length!r} does not fit into this training, which has n={total}: expected a number from 0 to that")
+    return length.n/total
+
+# %% ../nbs/03_schedulers.ipynb #24825e1f
+def with_warmup(
+    sched, # Function of the progress
+    length:float|Steps|Samples, # How long to warm up: a fraction of the training, in [0,1], or `Steps(n)` or `Samples(n)`
+    start:float=0. # Where to start
+): # Function of the progress
+    "From `start` in a straight line to the first value of `sched`, and then `sched` over what is left of the training"
+    if not isinstance(length, (Steps,Samples)): _check_fraction(length=length)
+    return _Schedule(_warmed_up, (sched, length, start))
+
+def _warmed_up(sched, length, start, pos):
+    if isinstance(length, tuple): raise ValueError(f"how much of the training {length!r} is only a run can tell: give this schedule to a ParamScheduler")
+    if pos<length-1e-12: return sched_lin(start, sched(0.), pos/length)
+    return sched(min(1., max(0., (pos-length)/(1-length)))) if length<1 else sched(0.)
 
 # %% ../nbs/03_schedulers.ipynb #2b17c144
 class ParamScheduler(Callback):
@@ -129,7 +178,7 @@ class ParamScheduler(Callback):
         scheds:dict # From name of a hyper-parameter to function of the progress, which returns a number, or an array with one for each group
     ):
         if not all(map(callable, scheds.values())): raise TypeError(f"schedules must be functions of the progress, got {scheds}")
-        self.scheds,self.old,self.history = scheds,{},{}
+        self.scheds,self.old,self.history,self._filled = scheds,{},{},{}
 
     @property
     def name(self): return '_'.join(['sched',*self.scheds]) # so that there may be several, for different hyper-parameters
@@ -140,28 +189,58 @@ class ParamScheduler(Callback):
 
     def before_batch(self):
         learn = self.learn
-        for name,sched in self.scheds.items():
-            value = sched(learn.pct_train)
-            learn.opt.set_hyper(name, value)
-            self.history[name].append(value)
-
-    def before_train(self):
-        if self.n_iter is None: raise ValueError("a schedule must know how many batches an epoch has: give the training loader a length (__len__)")
-        if hasattr(self.learn, 'recorder'): self.recorder.hps.update(self.history) # the Recorder shows our lists
+        pos,set_hyper,history = learn.pct_train,learn.opt.set_hyper,self.history
+        for name,sched in self._filled.items():
+            value = sched(pos)
+            set_hyper(name, value)
+            history[name].append(value)
 
     def cleanup_fit(self):
         for k,v in self.old.items(): self.opt.set_hyper(k, v)
         self.old = {}
 
+# %% ../nbs/03_schedulers.ipynb #92237fd4
+def _fill_in(o, run):
+    "What stands for a value that only the run knows, replaced by that value, in schedules within schedules too"
+    if isinstance(o, (Steps,Samples)): return o.fraction(run)
+    if isinstance(o, slice): return _per_group(o, run.n_groups)
+    if isinstance(o, _Schedule): return _Schedule(o.f, _fill_in(o.args, run))
+    return tuple(_fill_in(v, run) for v in o) if isinstance(o, tuple) else o
+
+def _per_group(v, n):
+    "`v` as one number, or as an array if there are several groups"
+    vs = spread(v, n)
+    return vs[0] if n==1 else np.array(vs)
+
+# %% ../nbs/03_schedulers.ipynb #17e49334
+@patch
+def before_train(self:ParamScheduler):
+    n_iter,loader = self.n_iter,self.dls.train
+    if n_iter is None: raise ValueError("a schedule must know how many batches an epoch has: give the training loader a length (__len__)")
+    run = SimpleNamespace(n_groups=len(self.opt.param_groups), n_steps=n_iter*self.n_epoch, n_samples=lambda: self.n_epoch*_n_samples(loader, n_iter))
+    self._filled = {k:_fill_in(sched, run) for k,sched in self.scheds.items()}
+    if hasattr(self.learn, 'recorder'): self.recorder.hps.update(self.history) # the Recorder shows our lists
+
+def _n_samples(loader, n_iter):
+    "Samples in an epoch of `n_iter` batches"
+    bs = getattr(loader, 'batch_size', None) or getattr(getattr(loader, 'sampler', None), 'batch_size', None)
+    try: return min(len(loader.dataset), n_iter*(bs or math.inf))
+    except (AttributeError,TypeError): raise ValueError("a length in Samples needs a loader with a `dataset` that has a length: count in Steps, or give a fraction") from None
+
 # %% ../nbs/03_schedulers.ipynb #4aabebde
 @patch
 def _check(self:ParamScheduler):
-    names = set(map(self.opt._hyper_name, self.scheds)) # an unknown name is an error
     if not any(isinstance(cb, TrainEvalCallback) for cb in self.learn.cbs):
         raise ValueError("a schedule needs TrainEvalCallback, which keeps the progress `pct_train`: add it to the callbacks")
-    for cb in self.learn.cbs:
-        twice = names & set(map(self.opt._hyper_name, cb.scheds)) if isinstance(cb, ParamScheduler) and cb is not self else ()
-        if twice: raise ValueError(f"{', '.join(sorted(twice))} is scheduled twice, by {self.name} and {cb.name}: remove one of the two ParamSchedulers")
+    _check_alone(self, self._hypers())
+
+@patch
+def _hypers(self:ParamScheduler): return set(map(self.opt._hyper_name, self.scheds)) # an unknown name is an error
+
+def _check_alone(cb, hypers):
+    for o in cb.learn.cbs:
+        twice = hypers & o._hypers() if isinstance(o, ParamScheduler) and o is not cb else ()
+        if twice: raise ValueError(f"{', '.join(sorted(twice))} is scheduled twice, by {cb.name} and {o.name}: remove one of the two")
 
 # %% ../nbs/03_schedulers.ipynb #98de8801
 @patch
@@ -175,55 +254,235 @@ def plot_sched(self:Recorder,
     if unknown: raise ValueError(f"{', '.join(unknown)} was not scheduled in the last fit; scheduled: {', '.join(self.hps)}")
     axs = plot_axes(ncols=len(names), size=(4.5,2.8), xlabel='batch', titles=names)
     axs = axs if isinstance(axs, list) else [axs]
-    for ax,name in zip(axs, names): ax.plot(np.array(self.hps[name]))
+    for ax,name in zip(axs, names):
+        lines = ax.plot(np.array(self.hps[name]))
+        if len(lines)>1: ax.legend(lines, [f'group {i}' for i in range(len(lines))])
     return axs
 
-# %% ../nbs/03_schedulers.ipynb #d29e102c
+# %% ../nbs/03_schedulers.ipynb #2918b185
 @patch
-def _lrs(self:Learner, lr):
-    "`lr`, or the Learner's, as one number, or as an array if there are several groups"
-    lrs = spread(self.lr if lr is None else lr, len(self.opt.param_groups))
-    return lrs[0] if len(lrs)==1 else np.array(lrs)
+def _fit_scheduled(self:Learner, n_epoch, lr, make_scheds, cbs=None, reset_opt=False, start_epoch=0, **kwargs):
+    "Fit with the schedules that `make_scheds` makes of the learning rate, which is an array if there are several groups"
+    self._check_epochs(n_epoch, start_epoch)
+    if self.opt is None or reset_opt: self.create_opt()
+    scheds = make_scheds(_per_group(self.lr if lr is None else lr, len(self.opt.param_groups)))
+    self.fit(n_epoch, lr, cbs=[*_as_tuple(cbs), ParamScheduler(scheds)], start_epoch=start_epoch, **kwargs)
 
 @patch
+def _with_mom(self:Learner, scheds, mom):
+    "`scheds`, and `mom` where the optimizer has a momentum"
+    return {**scheds, 'mom': mom} if np.any(getattr(self.opt, 'mom', 0)) else scheds
+
+# %% ../nbs/03_schedulers.ipynb #15f9b4dd
+@patch
+@delegates(Learner.fit, but='lr')
 def fit_one_cycle(self:Learner,
     n_epoch:int, # Number of epochs, ≥ 1
     lr_max:float|slice=None, # Highest learning rate; a slice spreads over the groups; default: the Learner's `lr`
     div:float=25., # The learning rate begins at `lr_max/div`
     div_final:float=1e5, # and ends at `lr_max/div_final`
-    wd:float=None, # Weight decay, as for `fit`
-    moms:tuple=None, # Momentum at the beginning, at the highest rate and at the end; default: the Learner's `moms`
-    cbs=None, # Callbacks for this fit only
     pct_start:float=.25, # Fraction of the training in which the rate climbs, in [0,1]
-    reset_opt:bool=False, # Begin with a new optimizer?
-    start_epoch:int=0 # Number of the first epoch: earlier ones are taken to be done
+    moms:tuple=None, # Momentum at the beginning, at the highest rate and at the end; default: the Learner's `moms`
+    **kwargs # As for `fit`
 ):
     "Train with one cycle of the learning rate, and of momentum where there is one"
-    self._check_epochs(n_epoch, start_epoch)
-    if self.opt is None or reset_opt: self.create_opt()
-    lr = self._lrs(lr_max)
-    scheds = {'lr': combined_cos(pct_start, lr/div, lr, lr/div_final)}
-    if np.any(getattr(self.opt, 'mom', 0)): scheds['mom'] = combined_cos(pct_start, *(self.moms if moms is None else moms))
-    self.fit(n_epoch, lr_max, wd, cbs=[*_as_tuple(cbs), ParamScheduler(scheds)], start_epoch=start_epoch)
+    _check_fraction(pct_start=pct_start)
+    mom = combined_cos(pct_start, *(self.moms if moms is None else moms))
+    make = lambda lr: self._with_mom({'lr': combined_cos(pct_start, lr/div, lr, lr/div_final)}, mom)
+    self._fit_scheduled(n_epoch, lr_max, make, **kwargs)
 
-# %% ../nbs/03_schedulers.ipynb #3308d09a
+# %% ../nbs/03_schedulers.ipynb #91eddf55
+_curves = dict(cosine=SchedCos, linear=SchedLin, exponential=SchedExp, sqrt=lambda start, end: SchedPoly(start, end, .5))
+
+def SchedWSD(
+    lr, # The value that is held: a number, or an array with one for each parameter group
+    end, # Value at progress 1
+    warmup:float|Steps|Samples=.05, # How long to climb from 0: a fraction of the training, `Steps(n)` or `Samples(n)`
+    decay:float|Steps|Samples=.2, # How long to come down, at the end
+    curve:str='linear' # Along which curve: 'cosine', 'linear', 'exponential' or 'sqrt'
+): # Function of the progress
+    "Warm up from 0 in a straight line, hold, and come down to `end`"
+    if curve not in _curves: raise ValueError(f"curve={curve!r}: expected one of {', '.join(map(repr, _curves))}")
+    for k,v in dict(warmup=warmup, decay=decay).items():
+        if not isinstance(v, tuple): _check_fraction(**{k:v})
+    return _Schedule(_wsd, (lr, _curves[curve](lr, end), warmup, decay))
+
+def _wsd(lr, down, warmup, decay, pos):
+    if isinstance(warmup, tuple) or isinstance(decay, tuple): raise ValueError("only a run can tell how long its warm-up and its decay are: give this schedule to a ParamScheduler")
+    if warmup+decay>1+1e-6: raise ValueError(f"a warm-up of {warmup:g} of the training and a decay of {decay:g} are more than all of it: make one of them shorter")
+    if pos<warmup-1e-12: return sched_lin(0., lr, pos/warmup)
+    return down((pos-1+decay)/decay) if pos>1-decay else lr
+
+# %% ../nbs/03_schedulers.ipynb #77381f02
 @patch
+@delegates(Learner.fit)
 def fit_flat_cos(self:Learner,
     n_epoch:int, # Number of epochs, ≥ 1
     lr:float|slice=None, # Learning rate of the flat part; a slice spreads over the groups; default: the Learner's `lr`
     div_final:float=1e5, # The learning rate ends at `lr/div_final`
-    pct_start:float=.72, # Fraction of the training in which the rate is flat, in [0,1]
-    wd:float=None, # Weight decay, as for `fit`
-    cbs=None, # Callbacks for this fit only
-    reset_opt:bool=False, # Begin with a new optimizer?
-    start_epoch:int=0 # Number of the first epoch: earlier ones are taken to be done
+    pct_start:float=.72, # Fraction of the training at which it begins to come down, in [0,1]
+    curve:str='cosine', # Along which curve: 'cosine', 'linear', 'exponential' or 'sqrt'
+    warmup:float|Steps|Samples=0., # How long to climb from 0 before: a fraction of the training, `Steps(n)` or `Samples(n)`
+    **kwargs # As for `fit`
 ):
-    "Train at a flat learning rate that comes down along half a cosine at the end"
-    self._check_epochs(n_epoch, start_epoch)
-    if self.opt is None or reset_opt: self.create_opt()
-    lrs = self._lrs(lr)
-    sched = combined_cos(pct_start, lrs, lrs, lrs/div_final)
-    self.fit(n_epoch, lr, wd, cbs=[*_as_tuple(cbs), ParamScheduler({'lr': sched})], start_epoch=start_epoch)
+    "Train at a flat learning rate that comes down at the end"
+    _check_fraction(pct_start=pct_start)
+    self._fit_scheduled(n_epoch, lr, lambda lr: {'lr': SchedWSD(lr, lr/div_final, warmup, 1-pct_start, curve)}, **kwargs)
+
+# %% ../nbs/03_schedulers.ipynb #100ae9f0
+@patch
+@delegates(Learner.fit)
+def fit_wsd(self:Learner,
+    n_epoch:int, # Number of epochs, ≥ 1
+    lr:float|slice=None, # Learning rate of the stable part; a slice spreads over the groups; default: the Learner's `lr`
+    warmup:float|Steps|Samples=.05, # How long to climb from 0: a fraction of the training, `Steps(n)` or `Samples(n)`
+    decay:float|Steps|Samples=.2, # How long to come down, at the end
+    curve:str='sqrt', # Along which curve: 'cosine', 'linear', 'exponential' or 'sqrt'
+    div_final:float=1e5, # The learning rate ends at `lr/div_final`
+    **kwargs # As for `fit`
+):
+    "Train with warm-up, a stable learning rate, and decay"
+    self._fit_scheduled(n_epoch, lr, lambda lr: {'lr': SchedWSD(lr, lr/div_final, warmup, decay, curve)}, **kwargs)
+
+# %% ../nbs/03_schedulers.ipynb #4890052d
+@patch
+@delegates(Learner.fit)
+def fit_linear(self:Learner,
+    n_epoch:int, # Number of epochs, ≥ 1
+    lr:float|slice=None, # Highest learning rate; a slice spreads over the groups; default: the Learner's `lr`
+    warmup:float|Steps|Samples=.1, # How long to climb from 0: a fraction of the training, `Steps(n)` or `Samples(n)`
+    **kwargs # As for `fit`
+):
+    "Train with warm-up and a learning rate that falls to 0 in a straight line"
+    self._fit_scheduled(n_epoch, lr, lambda lr: {'lr': with_warmup(SchedLin(lr, 0.), warmup)}, **kwargs)
+
+# %% ../nbs/03_schedulers.ipynb #1d3e1c0b
+@patch
+@delegates(Learner.fit, but=['n_epoch','lr'])
+def fit_sgdr(self:Learner,
+    n_cycles:int, # Number of cycles, ≥ 1
+    cycle_len:int, # Epochs in the first cycle, ≥ 1
+    lr_max:float|slice=None, # Learning rate at the start of each cycle; a slice spreads over the groups; default: the Learner's `lr`
+    cycle_mult:int=2, # Each cycle is so many times as long as the one before, ≥ 1
+    **kwargs # As for `fit`
+):
+    "Train with cosines from `lr_max` to 0, one after another: `n_cycles` of them, in `cycle_len*(1 + cycle_mult + …)` epochs"
+    if not all(isinstance(o, int) and o>=1 for o in (n_cycles,cycle_len,cycle_mult)):
+        raise ValueError(f"n_cycles={n_cycles}, cycle_len={cycle_len}, cycle_mult={cycle_mult}: expected whole numbers ≥ 1")
+    n_epoch = cycle_len*sum(cycle_mult**i for i in range(n_cycles))
+    self._fit_scheduled(n_epoch, lr_max, lambda lr: {'lr': with_restarts(SchedCos(lr, 0.), n_cycles, cycle_mult)}, **kwargs)
+
+# %% ../nbs/03_schedulers.ipynb #ed747e75
+class FreezeUntil(Callback):
+    "Train only the last parameter group, and norm layers if the Learner's `train_bn`, in the first `n` epochs; then all"
+    order = -20 # before those that look at what is trained
+    def __init__(self,
+        n:int # Number of epochs, ≥ 0
+    ): self.n = n
+
+    def before_epoch(self):
+        if self.epoch<self.n: self.learn.freeze()
+        else: self.learn.unfreeze()
+
+    def cleanup_fit(self): self.learn.unfreeze()
+
+# %% ../nbs/03_schedulers.ipynb #ff2b4381
+@patch
+@delegates(Learner.fit, but='lr')
+def fine_tune(self:Learner,
+    n_epoch:int, # Number of epochs with all groups, ≥ 1
+    lr:float=None, # Highest learning rate of the head while the rest is frozen, later a half of it; default: the Learner's `lr`
+    freeze_epochs:int=1, # Number of epochs before, with all groups but the last frozen, ≥ 0
+    lr_mult:float=100., # The first group has a rate `lr_mult` times lower than the last, the groups between them in equal factors
+    pct_start:float=.3, # Fraction of the second part in which the rate climbs, in [0,1]
+    div:float=5., # There it begins at its highest divided by `div`
+    cbs=None, # Callbacks for this fit only
+    **kwargs # As for `fit`; `start_epoch` counts the frozen epochs too
+):
+    "Train the last group for `freeze_epochs`, then all: a cycle each"
+    if not isinstance(freeze_epochs, int) or freeze_epochs<0: raise ValueError(f"freeze_epochs={freeze_epochs!r}: expected a whole number ≥ 0")
+    self._check_epochs(n_epoch, 0)
+    _check_fraction(pct_start=pct_start)
+    total,lr = n_epoch+freeze_epochs,self.lr if lr is None else lr
+    def make(_):
+        head,top = (_per_group(o, len(self.opt.param_groups)) for o in (slice(lr), slice(lr/2/lr_mult, lr/2)))
+        cycles = [combined_cos(.99, head/25, head, head/1e5), combined_cos(pct_start, top/div, top, top/1e5)]
+        mom = [combined_cos(o, *self.moms) for o in (.99,pct_start)]
+        join = lambda parts: combine_scheds([freeze_epochs/total,n_epoch/total], parts)
+        return self._with_mom({'lr': join(cycles)}, join(mom))
+    self._fit_scheduled(total, lr, make, cbs=[*_as_tuple(cbs), FreezeUntil(freeze_epochs)], **kwargs)
+
+# %% ../nbs/03_schedulers.ipynb #424dd972
+class TorchScheduler(Callback):
+    "Run a schedule of `torch.optim.lr_scheduler`"
+    order = 60 # after the Recorder, whose results `ReduceLROnPlateau` asks for
+    def __init__(self,
+        sched_func, # Called with the optimizer at the beginning of a fit; returns the scheduler, for instance `partial(OneCycleLR, max_lr=.1, total_steps=1000)`
+        every:str='step', # When it is stepped: after each 'step' of the optimizer that was taken, or after each 'epoch'
+        monitor:str='valid_loss' # Column of the Recorder's table whose value a scheduler that asks for one (`ReduceLROnPlateau`) is given
+    ):
+        if every not in ('step','epoch'): raise ValueError(f"every={every!r}: expected 'step' or 'epoch'")
+        self.sched_func,self.every,self.monitor,self.sched,self.old,self.history = sched_func,every,monitor,None,[],[]
+
+# %% ../nbs/03_schedulers.ipynb #aac0a436
+@patch
+def before_fit(self:TorchScheduler):
+    _check_alone(self, {'lr'})
+    self.old,self._own_step = [dict(g) for g in self.opt.param_groups],'step' in vars(self.opt)
+    self.sched,self.history = self.sched_func(self.opt),[]
+    self._needs_value = isinstance(self.sched, torch.optim.lr_scheduler.ReduceLROnPlateau)
+    if self._needs_value and self.every=='step': raise ValueError("ReduceLROnPlateau looks at the results of epochs: use TorchScheduler(…, every='epoch')")
+    if self._needs_value and self.start_epoch: raise ValueError("ReduceLROnPlateau cannot begin at start_epoch: it has not seen the epochs before")
+
+@patch
+def cleanup_fit(self:TorchScheduler):
+    if self.sched is None: return # it did not begin
+    if not self._own_step: vars(self.opt).pop('step', None)
+    for g,old in zip(self.opt.param_groups, self.old):
+        for k in set(g)-set(old): del g[k]
+        g.update({k:v for k,v in old.items() if k!='params'})
+    self.sched,self.old = None,[]
+
+# %% ../nbs/03_schedulers.ipynb #8b772a17
+@patch
+def before_train(self:TorchScheduler):
+    if hasattr(self.learn, 'recorder'): self.recorder.hps['lr'] = self.history
+    missed = self.start_epoch*(self.n_iter if self.every=='step' else 1) if self.epoch==self.start_epoch and not self.history else 0
+    for _ in range(missed): self._step() # the past of a run that begins later
+
+@patch
+def before_batch(self:TorchScheduler):
+    if self.training: self.history.append(_per_group(self.opt.lr, len(self.opt.param_groups)))
+
+@patch
+def after_step(self:TorchScheduler):
+    if self.stepped and self.every=='step': self._step()
+
+@patch
+def after_epoch(self:TorchScheduler):
+    if self.every=='epoch': self._step(*[getattr(self.recorder.table, self.monitor)[-1]]*self._needs_value)
+
+@patch
+def _step(self:TorchScheduler, *value):
+    with warnings.catch_warnings():
+        warnings.filterwarnings('ignore', message='.*lr_scheduler.step.. before') # there were no optimizer steps in the past that is made up for
+        self.sched.step(*value)
+
+@patch
+def state_dict(self:TorchScheduler): # Dictionary: `sched`, the scheduler's state, and `history`
+    "What the scheduler has come to"
+    return dict(sched=None if self.sched is None else self.sched.state_dict(), history=list(self.history))
+
+@patch
+def load_state_dict(self:TorchScheduler,
+    state:dict # What `state_dict` returned
+):
+    "Go on from a saved state, within a fit"
+    self.history[:] = state['history']
+    if hasattr(self.learn, 'recorder'): self.recorder.hps['lr'] = self.history
+    if self.sched is None or state['sched'] is None: return
+    self.sched.load_state_dict(state['sched'])
+    self.opt.set_hyper('lr', self.sched.get_last_lr())
 
 # %% ../nbs/03_schedulers.ipynb #a2252068
 def _owned(dl):
@@ -267,77 +526,129 @@ def _mock(self:Learner):
 
 # %% ../nbs/03_schedulers.ipynb #21e86932
 class LRFinder(Callback):
-    "Train with an exponentially growing learning rate, until the smoothed loss exceeds 4 times its best"
+    "Train with an exponentially growing hyper-parameter, until the smoothed loss exceeds 4 times its best"
     order,run_valid = 46,False # after any schedule
     def __init__(self,
-        start_lr:float=1e-7, # Learning rate of the first batch, > 0
-        end_lr:float=10., # Learning rate of the last batch
-        num_it:int=100, # Number of batches, ≥ 2
+        start_lr:float=1e-7, # Value in the first step, > 0
+        end_lr:float=10., # Value in the last step
+        num_it:int=100, # Number of steps, ≥ 2
         stop_div:bool=True, # Stop when the loss diverges?
-        beta:float=0.98 # How much of the smoothed loss is kept from batch to batch
+        beta:float=0.98, # How much of the smoothed loss is kept from step to step
+        param:str='lr' # Name of the hyper-parameter
     ):
         if not 0<start_lr<end_lr or num_it<2:
             raise ValueError(f"start_lr={start_lr}, end_lr={end_lr}, num_it={num_it}: expected 0 < start_lr < end_lr and num_it ≥ 2")
-        self.start_lr,self.end_lr,self.num_it,self.stop_div,self.beta = start_lr,end_lr,num_it,stop_div,beta
-        self.lrs,self.smoothed,self.n_tried,self.avg = [],[],0,0.
+        self.start_lr,self.end_lr,self.num_it,self.stop_div,self.beta,self.param = start_lr,end_lr,num_it,stop_div,beta,param
+        self.lrs,self.smoothed,self.avg,self._seen = [],[],0.,[]
 
-# %% ../nbs/03_schedulers.ipynb #4ab612ba
+# %% ../nbs/03_schedulers.ipynb #f90ba84b
+@patch
+def before_fit(self:LRFinder):
+    self.param = self.opt._hyper_name(self.param)
+    now = [g[self.param] for g in self.opt.param_groups]
+    self._shares = [o/now[-1] if now[-1] else 1. for o in now] # the groups keep their proportions
+
 @patch
 def before_batch(self:LRFinder):
-    if self.n_tried==self.num_it: raise CancelFitException
-    self.rate = sched_exp(self.start_lr, self.end_lr, self.n_tried/(self.num_it-1))
-    self.opt.set_hyper('lr', self.rate)
-    self.n_tried += 1
+    if len(self.lrs)==self.num_it: raise CancelFitException
+    self.rate = sched_exp(self.start_lr, self.end_lr, len(self.lrs)/(self.num_it-1))
+    self.opt.set_hyper(self.param, [self.rate*o for o in self._shares])
 
 @patch
 def after_loss(self:LRFinder):
-    self.avg = self.beta*self.avg + (1-self.beta)*self.loss.item()
-    smoothed = self.avg/debias(self.beta, 1-self.beta, len(self.lrs)+1)
-    if not math.isfinite(smoothed): raise CancelFitException
+    self._seen.append(self.loss.item())
+    if not math.isfinite(self._seen[-1]) or len(self._seen)==1000: raise CancelFitException # diverged; or there are no steps
+
+# %% ../nbs/03_schedulers.ipynb #6e50054f
+@patch
+def after_step(self:LRFinder):
+    if not (self.stepped and self._seen): return
+    self.avg = self.beta*self.avg + (1-self.beta)*sum(self._seen)/len(self._seen)
     self.lrs.append(self.rate)
-    self.smoothed.append(smoothed)
-    if self.stop_div and smoothed > 4*min(self.smoothed): raise CancelFitException
+    self.smoothed.append(self.avg/debias(self.beta, 1-self.beta, len(self.lrs)))
+    self._seen = []
+    if self.stop_div and self.smoothed[-1] > 4*min(self.smoothed): raise CancelFitException
 
 @patch
 def before_validate(self:LRFinder): raise CancelValidException
 
-# %% ../nbs/03_schedulers.ipynb #c028fa58
-def valley(
-    lrs:list, # Learning rates, ascending
+# %% ../nbs/03_schedulers.ipynb #c85cb806
+def _descent(lrs, losses):
+    "The rates and the losses of the largest descent; nothing if there is none to speak of"
+    best = 0.,0,0
+    for top in range(len(losses)//10, len(losses)):
+        low = top
+        for i in range(top, len(losses)):
+            if losses[i]<losses[low]: low = i
+            if losses[i]-losses[low] > .2*(losses[top]-losses[low]): break
+        best = max(best, (losses[top]-losses[low],top,low))
+    fall,top,low = best
+    if not 30*fall > abs(losses[top] if losses else 0) or low-top < .15*len(losses): return [],[]
+    return list(lrs[top:low+1]),list(losses[top:low+1])
+
+# %% ../nbs/03_schedulers.ipynb #62de4d59
+def minimum(
+    lrs:list, # Learning rates, ascending by equal factors
     losses:list # Smoothed losses at them
-): # Learning rate, or `None` if the loss does not fall by a twentieth anywhere
-    "Where half of the longest fall of the loss is done"
-    length,before = [1]*len(losses),[None]*len(losses)
-    for i in range(len(losses)):
-        for j in range(i):
-            if losses[j]>losses[i] and length[j]>=length[i]: length[i],before[i] = length[j]+1,j
-    if not losses: return None
-    path = [max(range(len(losses)), key=length.__getitem__)]
-    while before[path[-1]] is not None: path.append(before[path[-1]])
-    top,bottom = losses[path[-1]],losses[path[0]]
-    if top-bottom < .05*abs(top): return None
-    return next(lrs[i] for i in reversed(path) if losses[i] <= (top+bottom)/2)
+): # Learning rate, or `None` if the loss does not fall
+    "A tenth of the rate at which the loss is lowest"
+    lrs,_ = _descent(lrs, losses)
+    return lrs[-1]/10 if lrs else None
+
+def steep(
+    lrs:list, # Learning rates, ascending by equal factors
+    losses:list # Smoothed losses at them
+): # Learning rate, or `None` if the loss does not fall
+    "Where the loss falls fastest on its way down"
+    lrs,losses = _descent(lrs, losses)
+    return min(zip(np.gradient(losses), lrs))[1] if lrs else None
+
+# %% ../nbs/03_schedulers.ipynb #08e135a0
+def slide(
+    lrs:list, # Learning rates, ascending by equal factors
+    losses:list, # Smoothed losses at them
+    width:int=15, # Width of the window, in steps
+    part:float=.2 # The window must span this fraction of the whole fall, in (0,1)
+): # Learning rate, or `None` if the loss does not fall
+    "The left end of the rightmost window over which the loss really falls"
+    lrs,losses = _descent(lrs, losses)
+    for right in range(len(lrs)-1, -1, -1):
+        left = max(0, right-width)
+        if losses[left]-losses[right] >= part*(losses[0]-losses[-1]): return lrs[left]
+
+def valley(
+    lrs:list, # Learning rates, ascending by equal factors
+    losses:list, # Smoothed losses at them
+    part:float=.7, # Of the fall, the fraction that is to be done, in (0,1)
+    margin:float=5. # The suggestion is at least so many times lower than the rate at the lowest loss
+): # Learning rate, or `None` if the loss does not fall
+    "Where most of the fall of the loss is done, well before its end"
+    lrs,losses = _descent(lrs, losses)
+    if not lrs: return None
+    level = losses[0] - part*(losses[0]-losses[-1])
+    return min(next(lr for lr,loss in zip(lrs, losses) if loss<=level), lrs[-1]/margin)
 
 # %% ../nbs/03_schedulers.ipynb #d372caf0
 @patch
 def lr_find(self:Learner,
-    start_lr:float=1e-7, # Learning rate of the first batch, > 0
-    end_lr:float=10., # Learning rate of the last batch
-    num_it:int=100, # Number of batches, ≥ 2; a short loader is run through again and again
+    start_lr:float=1e-7, # Learning rate of the first step, > 0
+    end_lr:float=10., # Learning rate of the last step
+    num_it:int=100, # Number of steps, ≥ 2; a short loader is run through again and again
     stop_div:bool=True, # Stop when the loss exceeds 4 times its best?
     show_plot:bool=True, # Plot the curve and the suggestions?
-    suggest_funcs=(valley,) # Functions of learning rates and losses that return a learning rate or `None`
-): # Named tuple with one suggestion for each function, under its name
+    suggest_funcs=(valley,), # Functions of learning rates and losses that return a learning rate or `None`: `valley`, `slide`, `steep`, `minimum`, or your own
+    param:str='lr' # Name of the hyper-parameter to vary in place of the learning rate
+): # Named tuple with one suggestion for each function, under its name; with several groups, for the last
     "Find a learning rate by a mock training, which leaves no trace"
-    funcs,finder = _as_tuple(suggest_funcs),LRFinder(start_lr, end_lr, num_it, stop_div)
+    funcs,finder = _as_tuple(suggest_funcs),LRFinder(start_lr, end_lr, num_it, stop_div, param=param)
     names = [_func_name(f) for f in funcs]
     if not all(map(str.isidentifier, names)): raise ValueError(f"functions that suggest must have names, to be listed by; got {names}: define them with def")
     with same_random_state(self.dls.train, self.dls.valid):
         mock = self._mock()
-        with mock.no_logging(): mock.fit(num_it, cbs=finder)
+        with mock.no_logging(): mock.fit(10**9, cbs=finder) # until the finder ends it
     res = namedtuple('SuggestedLRs', names)(*[f(finder.lrs, finder.smoothed) for f in funcs])
     for name,lr in zip(res._fields, res):
-        if lr is None: print(f"lr_find: {name} has no suggestion: the loss never fell clearly in {len(finder.smoothed)} batches")
+        if lr is None: print(f"lr_find: {name} has no suggestion: the loss never fell clearly in {len(finder.smoothed)} steps")
     if hasattr(self, 'recorder'): self.recorder.lr_finder,self.recorder.suggested_lrs = finder,res
     if show_plot: plot_lr_curve(finder, res)
     return res
@@ -345,11 +656,12 @@ def lr_find(self:Learner,
 # %% ../nbs/03_schedulers.ipynb #7ffb0a23
 def plot_lr_curve(
     finder, # `LRFinder` after its fit
-    suggested # Named tuple of suggested learning rates
+    suggested # Named tuple of suggested values
 ): # The `Axes`
-    "Plot the smoothed loss against the learning rate, with the suggestions"
-    ax = plot_axes(size=(6,3.5), xlabel='learning rate', ylabel='smoothed loss')
+    "Plot the smoothed loss against the learning rate, or what was varied in its place, with the suggestions"
+    ax = plot_axes(size=(6,3.5), xlabel='learning rate' if finder.param=='lr' else finder.param, ylabel='smoothed loss')
     ax.semilogx(finder.lrs, finder.smoothed)
+    if finder.smoothed: ax.set_ylim(None, min(max(finder.smoothed), 1.5*max(finder.smoothed[:len(finder.smoothed)//2+1])))
     for i,(name,lr) in enumerate(zip(suggested._fields, suggested)):
         if lr is not None: ax.plot(lr, np.interp(lr, finder.lrs, finder.smoothed), 'o', color=f'C{i+1}', label=f'{name}: {lr:.2g}')
     if any(o is not None for o in suggested): ax.legend()
