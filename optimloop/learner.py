@@ -185,7 +185,7 @@ class LearnerLoop(CallbackRunner):
 
     def _do_train(self):
         self.opt.zero_grad()
-        for self.iter,batch in enumerate(self.dl):
+        for self.iter,batch in enumerate(self.dl, self.start_iter):
             self._set_batch(batch)
             if not self.stage('batch', self._do_batch): self.opt.zero_grad()
         self._check_any()
@@ -225,7 +225,9 @@ def _step(self:LearnerLoop):
 
 # %% ../nbs/02_learner.ipynb #bb8ec65b
 @patch
-def _set_dl(self:LearnerLoop, dl): self.dl,self.n_iter,self.iter = dl,_n_batches(dl),None
+def _set_dl(self:LearnerLoop, dl):
+    self.dl,self.n_iter,self.start_iter = dl,_n_batches(dl),getattr(dl, 'start_iter', 0) # a resumed epoch begins in its midst
+    self.iter = self.start_iter-1 if self.start_iter else None
 
 @patch
 def _check_any(self:LearnerLoop):
@@ -240,6 +242,7 @@ def _set_batch(self:LearnerLoop, batch):
 @patch
 def _forget_batch(self:LearnerLoop):
     self.dl = self.n_iter = self.iter = self.pred = self.loss = self.stepped = None
+    self.start_iter = 0
     self.xb = self.yb = ()
 
 # %% ../nbs/02_learner.ipynb #f84393bc
@@ -281,7 +284,7 @@ class Learner(LearnerLoop):
         self.path,self.metrics = Path(path or '.'),list(_as_tuple(metrics))
         for o in self.metrics: as_metric(o) # to complain at once
         self.opt,self.logger = None,print_row
-        self.n_epoch = self.start_epoch = self.epoch = self.train_iter = self.pct_train = None
+        self.n_epoch = self.start_epoch = self.epoch = self.train_iter = self.pct_train = self.resume_from = None
         self._forget_batch()
         super().__init__([*(default_callbacks if default_cbs else ()), *_as_tuple(cbs)])
         self('after_create')
@@ -332,14 +335,16 @@ def fit(self:Learner,
     wd:float=None, # Weight decay; default: the Learner's, or else the optimizer's
     cbs=None, # Callbacks for this fit only
     reset_opt:bool=False, # Begin with a new optimizer?
-    start_epoch:int=0 # Number of the first epoch: earlier ones are taken to be done
+    start_epoch:int=0, # Number of the first epoch: earlier ones are taken to be done
+    resume:bool|str|Path=False # Go on from the newest checkpoint, if there is one, or from this file? Needs a `Checkpoint` among the callbacks
 ):
     "Train for epochs `start_epoch` to `n_epoch`"
     self._check_epochs(n_epoch, start_epoch)
     with self.added_cbs(cbs):
+        if resume and not hasattr(self, 'checkpoint'): raise ValueError("resume needs to know where the checkpoints are: add a Checkpoint to the callbacks")
         if reset_opt or self.opt is None: self.create_opt()
         with self._hypers_of_fit(lr, self.wd if wd is None else wd):
-            self.n_epoch,self.start_epoch = n_epoch,start_epoch
+            self.n_epoch,self.start_epoch,self.resume_from = n_epoch,start_epoch,resume
             try: self.with_cleanup(lambda: self.stage('fit', self._do_fit))
             except Exception as e:
                 _add_note(e, f"in {self._where()}")
@@ -672,7 +677,7 @@ def _start_bar(self:ProgressCallback, phase):
     file = self.screen and self.screen.bar
     where = f'epoch {self.epoch+1}/{self.n_epoch} ' if self.screen and self.epoch is not None else ''
     ncols = 80 if isinstance(file, _NotebookScreen) else shutil.get_terminal_size().columns # 80 too where a terminal does not know
-    bar = tqdm(total=self.n_iter, desc=f'{self.desc} {where}{phase}'.strip(), file=file, disable=file is None, leave=False, ncols=ncols)
+    bar = tqdm(total=self.n_iter, initial=self.start_iter, desc=f'{self.desc} {where}{phase}'.strip(), file=file, disable=file is None, leave=False, ncols=ncols)
     self._bars.append((phase,bar))
 
 @patch
@@ -758,7 +763,7 @@ _each_with_its_own = [getattr(nn.functional, o) for o in ('mse_loss','l1_loss','
 default_callbacks.insert(2, CheckFirstBatch)
 
 # %% ../nbs/02_learner.ipynb #9ab8ee96
-_loop_state = 'dl n_iter iter xb yb pred loss stepped training'.split()
+_loop_state = 'dl n_iter start_iter iter xb yb pred loss stepped training'.split()
 
 @patch
 def _run_validation(self:Learner, dl):
@@ -876,7 +881,7 @@ def one_batch(self:Learner,
     if batch is None: batch = next(iter(self.dls.train))
     dls,self.dls = self.dls,DataLoaders([batch])
     try:
-        with self.no_logging(): self.fit(1)
+        with self.no_logging(), self.removed_cbs('Checkpoint'): self.fit(1)
     finally: self.dls = dls
     return self.recorder.losses[-1]
 

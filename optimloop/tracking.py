@@ -28,7 +28,7 @@ from .plotting import *
 # %% ../nbs/11_tracking.ipynb #04254cd8
 class TrackValue(Callback):
     "Know the best value of a column of the Recorder's table, and whether this epoch improved on it"
-    order = 60 # after the Recorder
+    order,keeps = 60,('best','best_epoch','value','improved','wait') # after the Recorder
     def __init__(self,
         monitor:str='valid_loss', # Name of the column
         mode:str=None, # What is better, 'min' or 'max'; default: 'min' if the name has 'loss' or 'error' in it, else 'max'
@@ -179,7 +179,7 @@ class ShortEpoch(Callback):
         n = self.n_iter
         if self.pct and n is None: raise ValueError("the training loader has no length (__len__) to take a fraction of: use ShortEpoch(n_batches=…)")
         n = math.ceil(self.pct*n) if self.pct else min(self.n_batches, n or self.n_batches)
-        self.learn.dl,self.learn.n_iter = islice(self.dl, n),n
+        self.learn.dl,self.learn.n_iter = islice(self.dl, max(0, n-self.start_iter)),n
 
 # %% ../nbs/11_tracking.ipynb #5aa50a02
 class EveryN(Callback):
