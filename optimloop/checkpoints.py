@@ -611,7 +611,7 @@ def _files(self:Checkpoint):
     return [o for n,o in sorted(numbered, reverse=True)]
 
 # %% ../nbs/12_checkpoints.ipynb #97e2817d
-_versions = lambda: dict(torch=torch.__version__, numpy=np.__version__, python='.'.join(map(str, os.sys.version_info[:3])))
+_versions = lambda: dict(torch=str(torch.__version__), numpy=np.__version__, python='.'.join(map(str, os.sys.version_info[:3])))
 
 @patch
 def _state(self:Checkpoint, epoch, batch, trained=False, ended=False, rng=None):

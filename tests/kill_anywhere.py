@@ -21,6 +21,7 @@ import types
 import warnings
 from pathlib import Path
 
+os.environ['CUDA_VISIBLE_DEVICES'] = '' # a process that has used a GPU cannot fork
 import numpy as np
 import torch
 from torch import nn
@@ -79,8 +80,9 @@ def learner(folder, checkpoint, log):
     return Learner(DataLoaders.from_arrays(x, y, x, y, bs=bs), model, nn.CrossEntropyLoss(), Adam, lr=.01, cbs=cbs, metrics=accuracy, path=folder).to_fp16(init_scale=2.**12, growth_interval=2)
 
 def result(learn):
-    rec = learn.recorder
-    return dict(model=dict(learn.model.state_dict()), opt=read_optimizer(learn), ema=learn.ema.state_dict(), values=rec.values, losses=rec.losses, hps=rec.hps, clip=learn.gradient_clip.norms,
+    rec,opt = learn.recorder,read_optimizer(learn)
+    opt['state'] = dict(sorted(opt['state'].items()))
+    return dict(model=dict(learn.model.state_dict()), opt=opt, ema=learn.ema.state_dict(), values=rec.values, losses=rec.losses, hps=rec.hps, clip=learn.gradient_clip.norms,
                 scales=learn.mixed_precision.scales, iters=learn.train_iter, csv=[row[:-1] for row in (o.split(',') for o in (learn.path/'history.csv').read_text().splitlines())])
 
 class Forgetful(Checkpoint):
@@ -107,6 +109,12 @@ def run(folder, n=None, when=None, forgets=''):
     if when=='boundary': learn.add_cb(KillAfterBatch(n))
     with learn.no_bar(): learn.fit_one_cycle(n_epoch, resume=True)
     save_state(Path(folder)/'result.safetensors', result(learn))
+
+def warm_up():
+    "Train in this process, so that the children need not do what PyTorch does only once"
+    with tempfile.TemporaryDirectory() as folder:
+        learn = learner(folder, Checkpoint(), os.open(os.devnull, os.O_WRONLY))
+        with learn.no_logging(): learn.fit_one_cycle(1)
 
 def in_child(seconds=None, **kwargs):
     "Run the script in a process of its own, killed after `seconds`; was it killed, by any of this?"
@@ -155,6 +163,7 @@ def plans(n_calls, seconds, rng):
 def kill_anywhere(kills, folder):
     "How many kills there were, and a list of what went wrong"
     rng,folder = random.Random(0),Path(folder)
+    warm_up()
     start = time.perf_counter()
     in_child(folder=folder/'truth')
     seconds = time.perf_counter()-start
@@ -181,7 +190,6 @@ def count_calls(folder):
     if not pid:
         try:
             counter = DeadlyOS(10**9, 'before')
-            global DeadlyOS_
             checkpoints.os = counter
             run(folder)
             Path(folder, 'calls').write_text(str(10**9-counter.left))
