@@ -411,12 +411,12 @@ def put_run_state(self:ParamScheduler, state):
     if hasattr(self.learn, 'recorder'): self.recorder.hps.update(self.history) # the Recorder shows our lists
 
 @patch
-def run_state(self:MixedPrecision): return dict(scaler=self.scaler.state_dict(), scales=self.scales, grads_scaled=self.grads_scaled)
+def run_state(self:PrecisionCallback): return dict(Callback.run_state(self), kept={k:getattr(self, k) for k in ('scales','_scaled','_backward')})
 
 @patch
-def put_run_state(self:MixedPrecision, state):
-    if state['scaler']: self.scaler.load_state_dict(state['scaler'])
-    self.scales,self.grads_scaled = state['scales'],state['grads_scaled']
+def put_run_state(self:PrecisionCallback, state):
+    if state['state'] and self.scaler is not None: self.scaler.scale(torch.ones((), device=self.device_type)) # or it has no scale before the first batch
+    Callback.put_run_state(self, state)
 
 @patch
 def run_state(self:GradientClip): return list(self.norms)
@@ -512,13 +512,13 @@ class _Feed:
 
 class _StatefulFeed(_Feed):
     "A training loader that keeps its place itself"
-    used = False
     def begin(self, start=0, state=None):
-        self.start_iter = start
-        if state is not None: self.dl.load_state_dict(state)
-    def state(self): return self.dl.state_dict() if self.used else None
+        self.start_iter,self.begun = start,state and state['begun']
+        if state: self.dl.load_state_dict(state['loader'])
+    def state(self): return self.begun and dict(begun=self.begun, loader=self.dl.state_dict())
     def __iter__(self):
-        self.used = True
+        if self.start_iter and self.begun: self._random[1](self.begun)
+        else: self.begun = self._random[0]()
         return iter(self.dl)
 
 # %% ../nbs/12_checkpoints.ipynb #8c425255
@@ -617,7 +617,7 @@ _versions = lambda: dict(torch=str(torch.__version__), numpy=np.__version__, pyt
 def _state(self:Checkpoint, epoch, batch, trained=False, ended=False, rng=None):
     learn = self.learn
     run = dict(epoch=epoch, batch=batch, trained=trained, ended=ended, n_epoch=learn.n_epoch, train_iter=learn.train_iter, pct_train=learn.pct_train, best=self._best)
-    feed = self._feed.state() if batch or trained or isinstance(self._feed, _StatefulFeed) else None
+    feed = self._feed.state() if batch or trained or isinstance(self._feed, _StatefulFeed) else None # a stream may go on from epoch to epoch
     state = dict(run=run, versions=_versions(), feed=feed, **{k:read(learn) for k,(read,put) in self.parts.items()})
     return state if rng is None else dict(state, random=rng)
 

@@ -98,7 +98,7 @@ def after_cancel_backward(self:GradientAccumulation): self.n_done,self.n_new = s
 
 @patch
 def after_cancel_step(self:GradientAccumulation):
-    if self._undo!=1: torch._foreach_mul_(_grads(self.opt), self._undo)
+    if self._undo!=1 and (grads := _grads(self.opt)): torch._foreach_mul_(grads, self._undo) # an overflow has dropped them
     self._undo = 1.
 
 @patch

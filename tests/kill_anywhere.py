@@ -199,10 +199,10 @@ def count_calls(folder):
 
 forgotten = 'weights optimizer gradients random position order ema gradient_accumulation mixed_precision recorder gradient_clip sched_lr_mom csv_logger'.split()
 
-def controls(folder, truth):
+def controls(folder, truth, n):
     "What each part, left out, does to the run: where it differs first. A part without which nothing differs is not tested by the comparison"
     res = {}
-    for part in forgotten:
+    for part in forgotten[::-(-len(forgotten)//n)]:
         where = Path(folder)/f'without_{part}'
         assert in_child(folder=where, n=7, when='boundary')
         try: in_child(folder=where, forgets=part)
@@ -214,12 +214,13 @@ if __name__=='__main__':
     sys.path.insert(0, str(Path(__file__).parent))
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--kills', type=int, default=200)
+    parser.add_argument('--controls', type=int, default=len(forgotten))
     args,start = parser.parse_args(),time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
         done,wrong,kinds,truth = kill_anywhere(args.kills, folder)
         print(f'{done} kills ({dict(kinds)}), {len(wrong)} runs that differ, {time.perf_counter()-start:.0f} s', *wrong, sep='\n')
         unseen = []
-        for part,bad in controls(folder, truth).items():
+        for part,bad in controls(folder, truth, args.controls).items():
             print(f'without {part}: {bad or "NOTHING DIFFERS"}')
             if not bad: unseen.append(part)
     sys.exit(bool(wrong or unseen))

@@ -3,13 +3,16 @@
 pytest tests/test_checkpoints.py
 """
 import collections
-import hashlib
+import errno
 import json
 import math
 import os
 import pickle
 import random
+import signal
 import struct
+import subprocess
+import sys
 import time
 import zipfile
 from array import array
@@ -21,7 +24,16 @@ import safetensors.torch
 import torch
 
 from optimloop import checkpoints
-from optimloop.checkpoints import DamagedFile, load_state, save_state
+from optimloop.callbacks import *
+from optimloop.checkpoints import *
+from optimloop.learner import *
+from optimloop.mixed_precision import *
+from optimloop.more_optimizers import *
+from optimloop.optimizer import *
+from optimloop.schedulers import *
+from optimloop.tracking import *
+from optimloop.training_callbacks import *
+from optimloop.wrapping import *
 
 torch.set_num_threads(1)
 
@@ -155,3 +167,238 @@ def test_path_tricks(tmp_path):
     for name in '../../harm','/tmp/harm','C:\\harm','a\0b','..','harm\n':
         (tmp_path/'x').write_bytes(signed({'dict':[name, {'tensor':[name]}]}, {name:torch.ones(1)}))
         assert load_state(tmp_path/'x')=={name:torch.ones(1)} and os.listdir(tmp_path)==['x']
+
+# Runs
+
+class Dies(Exception): "Stands for the kill in these quick tests: all that the process knew is thrown away"
+
+class DieAfter(Callback):
+    "After training batch number `n` of this process; or at an event of it"
+    order,run_valid = 3000,False
+    def __init__(self, n, at='after_batch', error=Dies): self.left,self.error = n,error; setattr(self, at, self.count)
+    def count(self):
+        self.left -= 1
+        if not self.left: raise self.error
+
+class Rows(torch.utils.data.Dataset):
+    "Samples with random augmentation, by the three generators"
+    def __len__(self): return 22
+    def __getitem__(self, i): return torch.tensor([i, torch.rand(()), np.random.rand(), random.random()]).float(),torch.tensor([i/10])
+
+class Stream(torch.utils.data.IterableDataset):
+    def __iter__(self): return ((torch.tensor([i, 1., 2., 3.]),torch.tensor([i/10])) for i in torch.randperm(22).tolist())
+
+class KnowsItsPlace(Stream):
+    "A stream that can say where it is; torchdata would otherwise skip what was seen, and too much of it after a second resume"
+    order,i = None,0
+    def __iter__(self):
+        if self.order is None: self.order,self.i = torch.randperm(22).tolist(),0
+        while self.i<22:
+            self.i += 1
+            yield torch.tensor([self.order[self.i-1], 1., 2., 3.]),torch.tensor([self.order[self.i-1]/10])
+        self.order = None
+    def state_dict(self): return dict(order=self.order, i=self.i)
+    def load_state_dict(self, state): self.order,self.i = state['order'],state['i']
+
+def arrays():
+    x = torch.cat([torch.arange(22.)[:,None], torch.linspace(-1, 1, 66).view(22, 3)], 1)
+    return x, x[:,:1]/10
+
+def loaders(kind):
+    from torch.utils.data import DataLoader, WeightedRandomSampler
+    x,y = arrays()
+    valid = [(x,y)]
+    if kind=='arrays': return DataLoaders.from_arrays(x, y, x, y, bs=4)
+    if kind=='dataset': return DataLoaders(DataLoader(Rows(), 4, shuffle=True), valid)
+    if kind=='own_generator': return DataLoaders(DataLoader(Rows(), 4, shuffle=True, generator=torch.Generator().manual_seed(3)), valid)
+    if kind=='weighted': return DataLoaders(DataLoader(Rows(), 4, sampler=WeightedRandomSampler(torch.arange(1., 23), 22)), valid)
+    if kind=='single': return DataLoaders(DataLoader(Rows(), batch_size=None, shuffle=True), valid)
+    if kind=='list': return DataLoaders([(x[i:i+4],y[i:i+4]) for i in range(0, 22, 4)], valid)
+    if kind=='stream': return DataLoaders(DataLoader(Stream(), 4), valid)
+    if kind=='workers': return DataLoaders(DataLoader(Rows(), 4, shuffle=True, num_workers=2), valid)
+    if kind=='persistent': return DataLoaders(DataLoader(Rows(), 4, shuffle=True, num_workers=2, persistent_workers=True), valid)
+    stateful = pytest.importorskip('torchdata.stateful_dataloader').StatefulDataLoader
+    return DataLoaders(stateful(Rows() if kind=='stateful' else KnowsItsPlace(), 4, shuffle=True if kind=='stateful' else None, num_workers=0), valid)
+
+class Seen(Callback):
+    "What was trained on: the whole input of each batch, by epoch and number, for all the lives of a run"
+    order = -100
+    def __init__(self, seen): self.all = seen
+    def before_batch(self):
+        if self.training: self.all.setdefault((self.epoch,self.iter), []).append(self.xb[0].clone())
+
+def make(folder, seen, kind='arrays', cbs=(), opt_func=Adam, drop=.2, checkpoint=dict(every_batches=1)):
+    for f in torch.manual_seed,np.random.seed,random.seed: f(7)
+    model = torch.nn.Sequential(torch.nn.Linear(4, 6), torch.nn.BatchNorm1d(6) if kind!='single' else torch.nn.Identity(), torch.nn.Dropout(drop), torch.nn.ReLU(), torch.nn.Linear(6, 1))
+    loss = torch.nn.functional.mse_loss
+    cbs = [o() if isinstance(o, (type,partial)) else o for o in cbs]
+    learn = Learner(loaders(kind), model, loss, opt_func, lr=.02, cbs=[Seen(seen), *cbs], path=folder)
+    learn.remove_cb(ProgressCallback)
+    if checkpoint is not None: learn.add_cb(Checkpoint(**checkpoint))
+    return learn
+
+def outcome(learn):
+    rec,opt = learn.recorder,read_optimizer(learn)
+    return dict(model=dict(learn.model.state_dict()), state=dict(sorted(opt['state'].items())), groups=opt['param_groups'], losses=rec.losses, values=rec.values, ends=rec.epoch_ends, hps=rec.hps,
+                kept={k:s for k,s in read_callbacks(learn).items() if k not in ('recorder','csv_logger')}, n=learn.train_iter)
+
+def lives(folder, deaths, fit=lambda learn, **kwargs: learn.fit(3, **kwargs), **kwargs):
+    "Train, dying as told, and resuming each time; the outcome and what was seen"
+    seen = {}
+    for death in [*deaths, None]:
+        learn = make(folder, seen, **kwargs)
+        if death is None: fit(learn, resume=hasattr(learn, 'checkpoint'))
+        else:
+            with learn.added_cbs(DieAfter(*death) if isinstance(death, tuple) else DieAfter(death)), pytest.raises((Dies,KeyboardInterrupt,OSError)): fit(learn, resume=True)
+    return outcome(learn),{k:v[-1] for k,v in seen.items()},seen
+
+one_cycle = lambda learn, **kwargs: learn.fit_one_cycle(3, **kwargs)
+setups = dict(
+    plain={}, one_cycle=dict(fit=one_cycle), flat_cos=dict(fit=lambda learn, **kwargs: learn.fit_flat_cos(3, **kwargs)), accumulation=dict(cbs=[partial(GradientAccumulation, 10), partial(GradientClip, 1.)]),
+    ema=dict(cbs=[partial(EMA, .7, in_valid=True)]), fp16=dict(cbs=[partial(MixedPrecision, init_scale=2.**30, growth_interval=2), partial(GradientAccumulation, 10)], fit=one_cycle),
+    bf16=dict(cbs=[partial(MixedPrecision, 'bf16')]), lookahead=dict(opt_func=lambda ps, lr: Lookahead(Adam(ps, lr))), ranger=dict(opt_func=ranger), lamb=dict(opt_func=Lamb),
+    torch_adam=dict(opt_func=partial(OptimWrapper, opt=torch.optim.AdamW)), loop=dict(opt_func=partial(Adam, engine='loop')), early=dict(cbs=[partial(EarlyStopping, 1, min_delta=.5)]),
+    plateau=dict(cbs=[partial(ReduceLROnPlateau, 1, .5, min_delta=.5)]), by_loss=dict(cbs=[SampleByLoss]), by_loss_short=dict(cbs=[SampleByLoss, partial(ShortEpoch, n_batches=4)]), short=dict(cbs=[partial(ShortEpoch, .6)]),
+    nan=dict(cbs=[partial(NaNPolicy, 'rollback', 2)]), every=dict(cbs=[partial(EveryN, 3, GradientClip)]), save=dict(cbs=[partial(SaveModel, at_end=True)]), csv=dict(cbs=[partial(CSVLogger, append=False)]),
+    skip_valid=dict(cbs=[partial(SkipValidation, every=2)]), **{kind:dict(kind=kind) for kind in 'dataset own_generator weighted single list stream stateful stateful_stream'.split()})
+
+@pytest.mark.filterwarnings('error', "ignore:'set_vital'")
+@pytest.mark.parametrize('setup', setups)
+def test_exact(setup, tmp_path):
+    "Dying twice at different batches, and once while it resumes, makes no difference; nor does the Checkpoint itself"
+    setup = setups[setup]
+    truth,seen,_ = lives(tmp_path/'truth', [], **setup)
+    bare,bare_seen,_ = lives(tmp_path/'bare', [], checkpoint=None, **setup)
+    n = min(len(seen), 9)
+    assert not differs(truth, bare) and not differs(seen, bare_seen)
+    for i,deaths in enumerate([[n-4], [2, 3, 1]]):
+        again,again_seen,_ = lives(tmp_path/f'{i}', deaths, **setup)
+        assert not differs(truth, again) and not differs(seen, again_seen)
+
+@pytest.mark.parametrize('kind', ['workers','persistent'])
+def test_workers(kind, tmp_path):
+    "With worker processes, random augmentation is the same however far they had fetched ahead"
+    truth,seen,_ = lives(tmp_path/'truth', [], kind=kind)
+    again,again_seen,_ = lives(tmp_path/'again', [8], kind=kind)
+    assert not differs(truth, again) and not differs(seen, again_seen)
+    assert len({tuple(row[1:].tolist()) for x in seen.values() for row in x})==66 # each epoch has other numbers
+
+@pytest.mark.parametrize('death', [(8, 'before_batch', KeyboardInterrupt), (8, 'after_backward', KeyboardInterrupt), (2, 'before_validate'), (9, 'after_pred', OSError), (2, 'after_validate'), (2, 'before_epoch'), (2, 'after_epoch')])
+def test_errors(death, tmp_path):
+    "An error anywhere: what is saved is a state between two batches, or nothing"
+    setup = dict(cbs=[partial(EMA, .7, in_valid=True), partial(GradientAccumulation, 10)], checkpoint=dict(every_epochs=2))
+    truth,seen,_ = lives(tmp_path/'truth', [], **setup)
+    again,again_seen,_ = lives(tmp_path/'again', [death], **setup)
+    assert not differs(truth, again) and not differs(seen, again_seen)
+
+class Flaky(torch.utils.data.Dataset):
+    broken = 0
+    def __len__(self): return 22
+    def __getitem__(self, i):
+        row = torch.rand(4)
+        self.broken -= 1
+        if self.broken==0: raise OSError('the cable was pulled')
+        return row,torch.tensor([i/10])
+
+def test_loader_error(tmp_path, capsys):
+    "The loader fails: the state after the last batch is saved, with the random generators as they were then"
+    def new(folder, broken):
+        learn = make(folder, {}, checkpoint=dict(every_epochs=9))
+        learn.dls = DataLoaders(torch.utils.data.DataLoader(ds := Flaky(), 4, shuffle=True), [arrays()])
+        ds.broken = broken
+        return learn
+    (truth := new(tmp_path/'a', 0)).fit(2)
+    with pytest.raises(OSError, match='the cable'): new(tmp_path/'b', 31).fit(2)
+    assert 'epoch1_batch2.safetensors; go on with resume=True' in capsys.readouterr().out
+    (again := new(tmp_path/'b', 0)).fit(2, resume=True)
+    assert not differs(outcome(truth), outcome(again))
+
+class Told(Exception): "What the handler that was there before does"
+
+@pytest.mark.parametrize('at,n,file', [('before_batch', 9, 'epoch1_batch3'), ('before_validate', 2, 'epoch1_batch6')])
+def test_sigterm(at, n, file, tmp_path):
+    "The batch is finished and saved, then the signal does what it did before"
+    def told(*args): raise Told
+    old = signal.signal(signal.SIGTERM, told)
+    try:
+        setup = dict(cbs=[partial(EMA, .7, in_valid=True), partial(GradientAccumulation, 10)], checkpoint=dict(every_epochs=9))
+        truth,seen,_ = lives(tmp_path/'truth', [], **setup)
+        learn = make(tmp_path/'again', {}, **setup)
+        dying = DieAfter(n, at)
+        dying.error = None
+        setattr(dying, at, lambda: (setattr(dying, 'left', dying.left-1), dying.left==0 and os.kill(os.getpid(), signal.SIGTERM)))
+        with learn.added_cbs(dying), pytest.raises(Told): learn.fit(3)
+        assert signal.getsignal(signal.SIGTERM) is told
+        assert f'000003_{file}.safetensors' in os.listdir(tmp_path/'again'/'checkpoints')
+        again,*_ = lives(tmp_path/'again', [], **setup)
+        assert not differs(truth, again)
+    finally: signal.signal(signal.SIGTERM, old)
+
+def failing(monkeypatch, errno_, after):
+    "From call number `after` on, writing fails: on a full disk really, by /dev/full"
+    calls,open_,write = [],os.open,os.write
+    def full(fd, data):
+        calls.append(1)
+        if len(calls)<after: return write(fd, data)
+        if errno_!=errno.ENOSPC: raise OSError(errno_, os.strerror(errno_))
+        full = open_('/dev/full', os.O_WRONLY)
+        try: return write(full, data)
+        finally: os.close(full)
+    monkeypatch.setattr(checkpoints.os, 'write', full)
+
+@pytest.mark.parametrize('errno_', [errno.ENOSPC, errno.EROFS])
+def test_disk_full(errno_, tmp_path, monkeypatch):
+    truth,*_ = lives(tmp_path/'truth', [])
+    failing(monkeypatch, errno_, 5)
+    with pytest.warns(UserWarning, match=r'could not be written \((No space left|Read-only)'): again,*_ = lives(tmp_path/'warn', [])
+    assert not differs(truth, again)                                       # the fit went on
+    with pytest.raises(OSError, match='could not be written'): make(tmp_path/'raise', {}, checkpoint=dict(every_batches=1, on_error='raise')).fit(3)
+    monkeypatch.undo()
+    for folder in 'warn','raise':
+        files = os.listdir(tmp_path/folder/'checkpoints') if (tmp_path/folder/'checkpoints').exists() else []
+        assert not [o for o in files if o.endswith('.tmp')]
+        for o in files: load_state(tmp_path/folder/'checkpoints'/o)
+    assert len(os.listdir(tmp_path/'warn'/'checkpoints'))==3
+    again,*_ = lives(tmp_path/'warn', [])
+    assert not differs(truth, again)
+
+def test_read_only_folder(tmp_path):
+    (tmp_path/'file').write_text('in the way')
+    with pytest.warns(UserWarning, match='no checkpoint|The run goes on'): make(tmp_path, {}, checkpoint=dict(folder=tmp_path/'file')).fit(1)
+
+def test_damaged_checkpoint(tmp_path):
+    "The one before is used, with a warning; if none is whole nothing is begun anew unasked"
+    truth,*_ = lives(tmp_path/'truth', [])
+    with pytest.raises(Dies): make(tmp_path/'a', {}, cbs=[DieAfter(9)]).fit(3)
+    newest,*others = sorted((tmp_path/'a'/'checkpoints').glob('0*'), reverse=True)
+    content = bytearray(newest.read_bytes())
+    content[-5] ^= 1
+    newest.write_bytes(content)
+    with pytest.warns(UserWarning, match='the digest differs.*The checkpoint before it is tried'): again,*_ = lives(tmp_path/'a', [])
+    assert not differs(truth, again)
+    for o in (tmp_path/'a'/'checkpoints').glob('0*'): o.write_bytes(o.read_bytes()[:-1])
+    with pytest.warns(UserWarning), pytest.raises(ValueError, match='none of the 3 checkpoints'): make(tmp_path/'a', {}).fit(3, resume=True)
+    with pytest.raises(ValueError, match='add a Checkpoint'): make(tmp_path/'a', {}, checkpoint=None).fit(3, resume=True)
+
+def test_files_kept(tmp_path):
+    learn = make(tmp_path, {}, checkpoint=dict(every_batches=2, keep=2))
+    learn.fit(2)
+    files = sorted(os.listdir(tmp_path/'checkpoints'))
+    assert files==['000008_epoch1_batch6.safetensors','000009_epoch2_batch0.safetensors','best.safetensors'], files
+    before = outcome(learn)
+    (again := make(tmp_path, {})).fit(2, resume=True)                       # over already: nothing is trained
+    assert not differs(before, outcome(again)) and sorted(os.listdir(tmp_path/'checkpoints'))==files
+    again.fit(3, resume=True)
+    assert len(again.recorder.values)==3 and again.recorder.values[:2]==learn.recorder.values
+    best = make(tmp_path, {}).resume(tmp_path/'checkpoints'/'best.safetensors')
+    assert best.recorder.values[-1][1]==min(o[1] for o in again.recorder.values)
+    again.one_batch()
+    again.lr_find(show_plot=False)                                          # neither is a run
+    assert again.dls.train.__class__.__name__=='DataLoader'
+
+def test_kill_anywhere():
+    "A bounded part of tests/kill_anywhere.py, in a process that has not trained yet"
+    script = os.path.join(os.path.dirname(__file__), 'kill_anywhere.py')
+    res = subprocess.run([sys.executable, script, '--kills', '8', '--controls', '4'], capture_output=True, text=True, timeout=300)
+    print(res.stdout, res.stderr)
+    assert res.returncode==0, res.stdout+res.stderr
