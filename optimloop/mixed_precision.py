@@ -78,9 +78,14 @@ class LossScale:
         self.value,self.n_good,self.finite = init_scale,0,True
 
     def get_scale(self): return self.value
-    def scale(self, loss): return loss*self.value
-    def state_dict(self): return {'scale': self.value, '_growth_tracker': self.n_good}
-    def load_state_dict(self, state): self.value,self.n_good = state['scale'],state['_growth_tracker']
+    def scale(self,
+        loss # 0-d tensor
+    ): return loss*self.value # 0-d tensor
+
+    def state_dict(self): return {'scale': self.value, '_growth_tracker': self.n_good} # under `GradScaler`'s names
+    def load_state_dict(self,
+        state:dict # What `state_dict` returned
+    ): self.value,self.n_good = state['scale'],state['_growth_tracker']
 
 # %% ../nbs/04_mixed_precision.ipynb #c00e73d9
 @patch
@@ -130,7 +135,7 @@ class PrecisionCallback(Callback):
         self.scaler,self.scales = None,[] # what keeps the scale; the scale at each check of the gradients
         self._inside = self._scaled = self._backward = self._fitting = False # in half precision? gradients scaled? computed?
         self._true_loss = self._loaded = None # the loss before it was scaled; a state for the next fit
-        if amp_mode=='bf16': self.before_backward = self.after_cancel_backward = self.before_step = None # nothing to scale
+        if amp_mode=='bf16': self.before_backward = self.after_cancel_backward = None # nothing to scale
 
 # %% ../nbs/04_mixed_precision.ipynb #aea01e30
 @patch
@@ -288,7 +293,7 @@ def _set_scale(self:PrecisionCallback, state):
 # %% ../nbs/04_mixed_precision.ipynb #96c2b05b
 class HalfWeights(PrecisionCallback):
     "Within a batch, up to the end of its backward pass, all but norm layers is in half precision; outside it the weights are fp32"
-    _hooks = _weights = _buffers = ()
+    _hooks = ()
     def _dtype(self): return _dtypes[self.amp_mode]
     def _start_phase(self):
         super()._start_phase()
@@ -303,7 +308,7 @@ class HalfWeights(PrecisionCallback):
     before_train = before_validate = _start_phase
     def _forget(self):
         for o in self._hooks: o.remove()
-        self._hooks = self._weights = self._buffers = ()
+        self._hooks = self._weights = self._buffers = self._model_pgs = self._master_pgs = self._copies = ()
 
     def cleanup_fit(self):
         super().cleanup_fit()
@@ -390,7 +395,6 @@ class ModelToHalf(PrecisionCallback):
         self._hook.remove()
         self._hook = self._to(torch.float32)
 
-# %% ../nbs/04_mixed_precision.ipynb #943f3aed
 @patch
 def _to(self:ModelToHalf, dtype):
     self.model.to(dtype)
@@ -405,7 +409,7 @@ class MixedPrecision(PrecisionCallback):
         **kwargs # For `GradScaler`, fp16 only: `init_scale` (> 0), `growth_factor` (> 1), `backoff_factor` (in (0,1)), `growth_interval` (steps)
     ):
         super().__init__(amp_mode, **kwargs)
-        if amp_mode=='bf16': self.after_backward = None
+        if amp_mode=='bf16': self.after_backward = self.before_step = None
 
     def _new_scaler(self, device_type): return torch.amp.GradScaler(device_type, **self.scaler_args)
 
