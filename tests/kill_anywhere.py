@@ -6,7 +6,7 @@ python tests/kill_anywhere.py --kills 24       # a part of it, evenly chosen
 The run: a model with batch norm and dropout, unique samples that are shuffled, a ragged last batch, gradients accumulated over
 12 samples in batches of 8, clipping, EMA, one cycle, fp16 with a loss scale that grows, a checkpoint after every batch. It is
 killed by SIGKILL at each boundary between two batches, inside the writing of a file at each call of the operating system
-(before it, after it, and in the midst of a write), and at random instants; once, or several times one after another. Then
+(before it, after it, and in the midst of a write), and at random instants, some by SIGTERM, of which it is told; once, or several times one after another. Then
 parts are left out of the checkpoint one by one, and the comparison must fail.
 """
 import argparse
@@ -116,8 +116,8 @@ def warm_up():
         learn = learner(folder, Checkpoint(), os.open(os.devnull, os.O_WRONLY))
         with learn.no_logging(): learn.fit_one_cycle(1)
 
-def in_child(seconds=None, **kwargs):
-    "Run the script in a process of its own, killed after `seconds`; was it killed, by any of this?"
+def in_child(seconds=None, number=signal.SIGKILL, **kwargs):
+    "Run the script in a process of its own, to which signal `number` is sent after `seconds`; was it killed, by any of this?"
     pid = os.fork()
     if not pid:
         try:
@@ -129,7 +129,7 @@ def in_child(seconds=None, **kwargs):
         finally: os._exit(1)
     if seconds is not None:
         time.sleep(seconds)
-        os.kill(pid, signal.SIGKILL)
+        os.kill(pid, number)
     status = os.waitpid(pid, 0)[1]
     if not os.WIFSIGNALED(status) and os.WEXITSTATUS(status): raise AssertionError(f'the script failed: {kwargs}')
     return os.WIFSIGNALED(status)
@@ -156,6 +156,7 @@ def plans(n_calls, seconds, rng):
     yield from ([dict(n=n, when=when)] for n in range(1, 3*one_file+1) for when in ('before','amid','after'))
     while True:
         yield [dict(seconds=rng.uniform(.005, seconds))]
+        yield [dict(seconds=rng.uniform(.005, seconds), number=signal.SIGTERM)]
         yield [dict(n=rng.randrange(1, n_calls), when=rng.choice(['before','amid','after']))]
         yield [dict(n=rng.randrange(1, 5), when='boundary') for _ in range(rng.randrange(2, 5))] # killed, resumed, killed, resumed …
         yield [dict(seconds=rng.uniform(.005, seconds/2)), dict(n=rng.randrange(1, 60), when='amid'), dict(n=1, when='boundary')]
@@ -179,7 +180,7 @@ def kill_anywhere(kills, folder):
         for death in plan:
             if in_child(folder=where, **death):
                 done += 1
-                kinds[death.get('when', 'instant')] += 1
+                kinds[death.get('when', 'SIGTERM' if 'number' in death else 'instant')] += 1
         if in_child(folder=where): raise AssertionError('nobody was to kill this one')
         if bad := compare(where, truth): wrong.append(f'{plan}: {bad}')
     return done,wrong,kinds,truth
