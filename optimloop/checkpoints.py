@@ -17,7 +17,6 @@ from pathlib import Path
 import numpy as np
 import torch
 import safetensors
-import safetensors.torch
 from fastcore.basics import patch
 
 from .callbacks import *
@@ -149,35 +148,51 @@ def _too_many(skeleton, tensors):
 
 def _json_view(dtype, shape, stride, offset): return [str(dtype).removeprefix('torch.'), list(shape), list(stride), offset]
 
-# %% ../nbs/12_checkpoints.ipynb #afedd75c
+# %% ../nbs/12_checkpoints.ipynb #2e7f196f
 _version = '1' # of the format
+
+def _bytes_of(t): return t.reshape(-1).view(torch.uint8).numpy() if t.numel() else b''
 
 def _digest(skeleton, tensors):
     "SHA-256 of all that a file holds, in hexadecimal"
     res = hashlib.sha256(json.dumps([_version,skeleton]).encode())
     for name,t in sorted(tensors.items()):
         res.update(json.dumps([name, str(t.dtype), list(t.shape)]).encode())
-        if t.numel(): res.update(t.reshape(-1).view(torch.uint8).numpy())
+        res.update(_bytes_of(t))
     return res.hexdigest()
 
+_codes = dict(float64='F64', float32='F32', float16='F16', bfloat16='BF16', int64='I64', int32='I32', int16='I16', int8='I8', uint8='U8', bool='BOOL')
+
+def _header(metadata, tensors):
+    "The header of a safetensors file, with its length in front"
+    res,end = dict(__metadata__=metadata),0
+    for name,t in tensors.items():
+        start,end = end,end+t.numel()*t.element_size()
+        res[name] = dict(dtype=_codes[str(t.dtype).removeprefix('torch.')], shape=list(t.shape), data_offsets=[start,end])
+    text = json.dumps(res).encode()
+    text += b' '*(-len(text)%8) # what comes after it begins at a multiple of 8
+    return len(text).to_bytes(8, 'little') + text
+
 def _write_file(path, skeleton, tensors):
-    metadata = {'format':'pt', 'optimloop':skeleton, 'version':_version, 'sha256':_digest(skeleton, tensors)}
-    data,aside = safetensors.torch.save(tensors, metadata),path.with_name(f'.{path.name}.tmp')
-    if int.from_bytes(data[:8], 'little')>_max_header: raise ValueError(f"{path}: names and plain data take up more than {_max_header} bytes: put numbers into arrays or tensors")
+    tensors = dict(sorted(tensors.items(), key=lambda o: (-o[1].element_size(), o[0]))) # so that each begins where a number of its type may begin
+    header = _header({'format':'pt', 'optimloop':skeleton, 'version':_version, 'sha256':_digest(skeleton, tensors)}, tensors)
+    if len(header)>_max_header: raise ValueError(f"{path}: names and plain data take up more than {_max_header} bytes: put numbers into arrays or tensors")
+    aside = path.with_name(f'.{path.name}.tmp')
     try:
-        _write_bytes(aside, data)
+        _write_bytes(aside, header, *map(_bytes_of, tensors.values()))
         os.replace(aside, path)
         _sync_folder(path.parent)
     except OSError as e:
         _try_unlink(aside)
-        raise OSError(e.errno, f"{path} could not be written ({e.strerror}, after {len(data)/2**20:.1f} MiB were prepared); what was there before is whole") from e
+        raise OSError(e.errno, f"{path} could not be written ({e.strerror}); what was there before is whole") from e
 
 # %% ../nbs/12_checkpoints.ipynb #bb2f7642
-def _write_bytes(path, data):
+def _write_bytes(path, *parts):
     fd = os.open(path, os.O_WRONLY|os.O_CREAT|os.O_TRUNC|getattr(os, 'O_BINARY', 0), 0o666)
     try:
-        view = memoryview(data)
-        while view: view = view[os.write(fd, view[:2**24]):]
+        for part in parts:
+            view = memoryview(part)
+            while view: view = view[os.write(fd, view[:2**24]):]
         os.fsync(fd)
     finally: os.close(fd)
 

@@ -153,7 +153,7 @@ def plans(n_calls, seconds, rng):
     "Kinds of death: lists of arguments of `in_child`, one for each kill; the first ones cover every boundary and every call"
     yield from ([dict(n=n, when='boundary')] for n in range(1, n_batches+1))
     one_file = n_calls//(n_batches+n_epoch+1)
-    yield from ([dict(n=n, when=when)] for n in range(1, 3*one_file+1) for when in ('before','amid','after'))
+    yield from ([dict(n=n, when=when)] for n in range(one_file, 2*one_file+1) for when in ('before','amid')) # of the second file
     while True:
         yield [dict(seconds=rng.uniform(.005, seconds))]
         yield [dict(seconds=rng.uniform(.005, seconds), number=signal.SIGTERM)]
@@ -172,10 +172,10 @@ def kill_anywhere(kills, folder):
     assert sorted(truth[1])==[(e, i) for e in range(n_epoch) for i in range(n_batches//n_epoch)] and len(set(truth[0]['scales']))>1
     n_calls = count_calls(folder/'counted')
     done,wrong,kinds,every = 0,[],collections.Counter(),plans(n_calls, seconds, rng)
-    fixed = n_batches+9*(n_calls//(n_batches+n_epoch+1))
+    fixed = n_batches+2*(n_calls//(n_batches+n_epoch+1)+1)
     for i,plan in enumerate(every):
         if done>=kills: break
-        if kills<200 and i<fixed and i%max(1, -(-fixed*3//(2*kills))): continue # a part of them
+        if kills<200 and i<fixed and i%(-(-fixed*3//(2*kills))): continue # a part of them
         where = folder/f'run{i}'
         for death in plan:
             if in_child(folder=where, **death):
