@@ -37,24 +37,25 @@ _native = {str(getattr(torch, o)):getattr(torch, o) for o in 'float64 float32 fl
 class _Packer:
     "Takes a state apart: tensors, and a skeleton of plain data that says where each belongs"
     def __init__(self): self.nodes,self.n_parts = [],0 # of each tensor: its path, itself, and its place in the skeleton
-    def pack(self, o, path='', depth=0):
+    def _walk(self, o, path='', depth=0):
         if type(o) in _plain_types: return o
         if type(o) is float: return o if math.isfinite(o) else {'float': repr(o)}
         self.n_parts += 1
         if depth==_max_depth or self.n_parts==_max_parts:
             raise ValueError(f"{path[:80]}…: more than {_max_depth} levels deep or {_max_parts} parts: does it hold itself?")
-        inner = lambda v, k: self.pack(v, f'{path}.{k}' if path else f'{k}', depth+1)
+        inner = lambda v, k: self._walk(v, f'{path}.{k}' if path else f'{k}', depth+1)
         if type(o) in (list,tuple,torch.Size): return self._sequence(o, path, inner)
         if isinstance(o, dict): return {'dict': [p for k,v in o.items() for p in (inner(k, f'key {k!r}'), inner(v, k))]}
         return self._leaf(o, path)
 
-# %% ../nbs/12_checkpoints.ipynb #c93e1634
+# %% ../nbs/12_checkpoints.ipynb #9d2acfa4
 def _numbers(o):
     "A long sequence of nothing but floats, or nothing but small integers, as an array; else `None`"
     kinds = set(map(type, o)) if len(o)>16 else ()
     try: return torch.tensor(o, dtype=torch.float64 if kinds=={float} else torch.int64) if kinds in ({float},{int}) else None
     except (OverflowError, RuntimeError): return None
 
+# %% ../nbs/12_checkpoints.ipynb #ed3c3f17
 def _are_rows(o):
     "Is this a long sequence of numpy arrays, or numpy's numbers, of one type and shape?"
     return len(o)>16 and all(isinstance(v, (np.ndarray,np.generic)) and (type(v),v.dtype,v.shape)==(type(o[0]),o[0].dtype,o[0].shape) for v in o)
@@ -67,6 +68,7 @@ def _sequence(self:_Packer, o, path, inner):
     parts = [inner(v, i) for i,v in enumerate(o)]
     return parts if kind=='list' else {'tuple': parts}
 
+# %% ../nbs/12_checkpoints.ipynb #ffec45ec
 @patch
 def _leaf(self:_Packer, o, path):
     if isinstance(o, torch.Tensor): return self._tensor(o, path)
@@ -90,12 +92,13 @@ def _tensor(self:_Packer, t, path):
     self.nodes.append((path or 'state', t.detach().resolve_conj().resolve_neg(), node := []))
     return {'tensor': node}
 
-# %% ../nbs/12_checkpoints.ipynb #9020ed32
+# %% ../nbs/12_checkpoints.ipynb #3e67ba16
 def _span(t):
     "First byte, and the one after the last, that `t` looks at in its storage"
     start = t.storage_offset()*t.element_size()
     return start, start + (sum((n-1)*s for n,s in zip(t.shape, t.stride()))+1)*t.element_size() if t.numel() else start
 
+# %% ../nbs/12_checkpoints.ipynb #9020ed32
 def _clusters(nodes):
     "Groups of nodes whose tensors overlap in memory"
     by_storage,res = defaultdict(list),[]
@@ -127,10 +130,11 @@ def _entry(cluster):
     start,end = start//16*16,max(o[1] for o in cluster)
     return _flat(t, start, end, torch.uint8), [(o.dtype,o.shape,o.stride(),(a-start)//o.element_size()) for a,_,_,o,_ in cluster]
 
+# %% ../nbs/12_checkpoints.ipynb #5df83796
 def _pack(state, copied=False):
     "The skeleton of a state, as text, and its tensors, by name"
     packer,tensors = _Packer(),{}
-    skeleton = packer.pack(state)
+    skeleton = packer._walk(state)
     for cluster in _clusters(packer.nodes):
         name = path = cluster[0][2]
         while name in tensors or name=='__metadata__': name = f'{name}~' # `a.b` may be a key, or a path
@@ -141,6 +145,7 @@ def _pack(state, copied=False):
     if _too_many(skeleton, tensors): raise ValueError("the state has too many small parts to be read safely again: put numbers into arrays or tensors")
     return skeleton, tensors
 
+# %% ../nbs/12_checkpoints.ipynb #8b476068
 def _too_many(skeleton, tensors):
     "Would the parts of the skeleton take up more memory than the file is long, and some megabytes? One is at most about 60 bytes"
     size = len(skeleton) + sum(t.numel()*t.element_size() for t in tensors.values())
@@ -148,7 +153,7 @@ def _too_many(skeleton, tensors):
 
 def _json_view(dtype, shape, stride, offset): return [str(dtype).removeprefix('torch.'), list(shape), list(stride), offset]
 
-# %% ../nbs/12_checkpoints.ipynb #2e7f196f
+# %% ../nbs/12_checkpoints.ipynb #ec69f172
 _version = '1' # of the format
 
 def _bytes_of(t): return t.reshape(-1).view(torch.uint8).numpy() if t.numel() else b''
@@ -161,6 +166,7 @@ def _digest(skeleton, tensors):
         res.update(_bytes_of(t))
     return res.hexdigest()
 
+# %% ../nbs/12_checkpoints.ipynb #2e7f196f
 _codes = dict(float64='F64', float32='F32', float16='F16', bfloat16='BF16', int64='I64', int32='I32', int16='I16', int8='I8', uint8='U8', bool='BOOL')
 
 def _header(metadata, tensors):
@@ -173,6 +179,7 @@ def _header(metadata, tensors):
     text += b' '*(-len(text)%8) # what comes after it begins at a multiple of 8
     return len(text).to_bytes(8, 'little') + text
 
+# %% ../nbs/12_checkpoints.ipynb #bea053cd
 def _write_file(path, skeleton, tensors):
     tensors = dict(sorted(tensors.items(), key=lambda o: (-o[1].element_size(), o[0]))) # so that each begins where a number of its type may begin
     header = _header({'format':'pt', 'optimloop':skeleton, 'version':_version, 'sha256':_digest(skeleton, tensors)}, tensors)
@@ -218,7 +225,7 @@ def save_state(
     _write_file(path, *packed)
     return path
 
-# %% ../nbs/12_checkpoints.ipynb #b0de93d2
+# %% ../nbs/12_checkpoints.ipynb #188d6038
 class DamagedFile(ValueError): "A file that is not whole, or was not written by `save_state`"
 
 def is_pickle(
@@ -228,6 +235,7 @@ def is_pickle(
     with open(path, 'rb') as f: head = f.read(8)
     return int.from_bytes(head, 'little')>os.path.getsize(path) and head.startswith((b'PK\x03\x04',b'\x80'))
 
+# %% ../nbs/12_checkpoints.ipynb #cdccd374
 def _check_length(path):
     "That the header, whose length is in the first 8 bytes, fits into the file"
     with open(path, 'rb') as f: head = f.read(8)
@@ -237,6 +245,7 @@ def _check_length(path):
         raise DamagedFile(f"{path} is a pickle, as torch.save writes it, and reading one can run code: it is not read here")
     if not n<=min(size-8, _max_header): raise DamagedFile(f"{path} is damaged or no safetensors file: a header of {n} bytes was announced, in a file of {size}")
 
+# %% ../nbs/12_checkpoints.ipynb #b0de93d2
 def _read_file(path):
     "The skeleton and the tensors of a file that is whole; `DamagedFile` if it is not"
     _check_length(path)
@@ -254,10 +263,10 @@ def _read_file(path):
 class _Unpacker:
     "Puts a state together again"
     def __init__(self, tensors): self.tensors,self.rows = tensors,{}
-    def unpack(self, o, depth=0):
+    def _walk(self, o, depth=0):
         if not isinstance(o, (list,dict)): return o
         if depth>2*_max_depth: raise ValueError("the skeleton has too many levels")
-        inner = lambda v: self.unpack(v, depth+1)
+        inner = lambda v: self._walk(v, depth+1)
         if isinstance(o, list): return [inner(v) for v in o]
         (kind,v), = o.items()
         if kind=='dict': return {inner(k):inner(v) for k,v in zip(v[::2], v[1::2], strict=True)}
@@ -265,6 +274,7 @@ class _Unpacker:
         if kind=='tensor': return self._tensor(*v)
         return _makers[kind](v, inner)
 
+# %% ../nbs/12_checkpoints.ipynb #c0709c24
 _makers = dict(
     float=lambda v, inner: {'nan':math.nan, 'inf':math.inf, '-inf':-math.inf}[v],
     numbers=lambda v, inner: {'list':list, 'tuple':tuple}[v[0]](inner(v[1]).tolist()),
@@ -293,7 +303,7 @@ def load_state(
     skeleton,tensors = _read_file(path)
     try:
         if _too_many(skeleton, tensors): raise ValueError("the skeleton has too many parts")
-        return _Unpacker(tensors).unpack(json.loads(skeleton))
+        return _Unpacker(tensors)._walk(json.loads(skeleton))
     except (LookupError, TypeError, ValueError, AttributeError, RuntimeError, OverflowError) as e:
         raise DamagedFile(f"{path} is damaged: what it says about its content makes no sense ({type(e).__name__}: {str(e)[:200]})") from e
 
@@ -310,6 +320,7 @@ def read_weights(
     return dict(model=_by_plain_name(m.state_dict()), buffers=_unsaved_buffers(m), frozen=[k for k,p in _by_plain_name(dict(m.named_parameters())).items() if not p.requires_grad],
                 eval=[k for k,o in _by_plain_name(dict(m.named_modules())).items() if not o.training])
 
+# %% ../nbs/12_checkpoints.ipynb #93786cb8
 @torch.no_grad()
 def put_weights(
     learn, # The Learner
@@ -333,6 +344,7 @@ def _renamed(state, numbers):
     res = {k:{numbers[i]:o for i,o in v.items()} if isinstance(v, dict) else v for k,v in state.items() if k!='param_groups'}
     return dict(res, param_groups=[dict(g, params=[numbers[i] for i in g['params']]) for g in state['param_groups']])
 
+# %% ../nbs/12_checkpoints.ipynb #2f1e6eab
 def read_optimizer(
     learn # The Learner
 ): # State
@@ -340,6 +352,7 @@ def read_optimizer(
     state,names = learn.opt.state_dict(),_named_groups(learn)
     return _renamed(state, {i:k for g,ks in zip(state['param_groups'], names) for i,k in zip(g['params'], ks)})
 
+# %% ../nbs/12_checkpoints.ipynb #3c27d092
 def put_optimizer(
     learn, # The Learner
     state # What `read_optimizer` returned
@@ -359,6 +372,7 @@ def read_gradients(
     "The gradients of the model, by name"
     return {k:p.grad for k,p in _by_plain_name(dict(learn.model.named_parameters())).items() if p.grad is not None}
 
+# %% ../nbs/12_checkpoints.ipynb #57a51e43
 def put_gradients(
     learn, # The Learner
     state # What `read_gradients` returned
@@ -379,6 +393,7 @@ def _own_generators(learn):
     parts = [*_owned(train.dl if isinstance(train, _Feed) else train), *_owned(valid)]
     return {f'{i} {k}':found for i,part in enumerate(parts) for k,o in getattr(part, '__dict__', {}).items() if (found := _generator_state(o))}
 
+# %% ../nbs/12_checkpoints.ipynb #4fc95258
 def read_random(
     learn # The Learner
 ): # State
@@ -386,6 +401,7 @@ def read_random(
     return dict(python=random.getstate(), numpy=np.random.get_state(), cpu=torch.get_rng_state(), cuda=torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
                 own={k:state for k,(state,put) in _own_generators(learn).items()})
 
+# %% ../nbs/12_checkpoints.ipynb #92dbc256
 def put_random(
     learn, # The Learner
     state # What `read_random` returned
@@ -398,69 +414,73 @@ def put_random(
     for k,(now,put) in _own_generators(learn).items():
         if k in state['own']: put(state['own'][k])
 
-# %% ../nbs/12_checkpoints.ipynb #a9b18bbd
+# %% ../nbs/12_checkpoints.ipynb #48471cdb
 @patch
-def run_state(self:Callback): # State
+def _run_state(self:Callback): # State
     "What a checkpoint keeps of this callback: its `state_dict` and the attributes named in `keeps`"
     return dict(kept={k:getattr(self, k) for k in getattr(type(self), 'keeps', ())}, state=self.state_dict() if hasattr(type(self), 'state_dict') else None)
 
+# %% ../nbs/12_checkpoints.ipynb #eee8cae2
 @patch
-def put_run_state(self:Callback,
-    state # What `run_state` returned
+def _put_run_state(self:Callback,
+    state # What `_run_state` returned
 ):
     "Take it back"
     for k,v in state['kept'].items(): object.__setattr__(self, k, v)
     if state['state'] is not None: self.load_state_dict(state['state'])
 
+# %% ../nbs/12_checkpoints.ipynb #68d771ff
 _recorded = 'values epoch_ends hps _sizes _smooth valid_values'.split()
 
 @patch
-def run_state(self:Recorder): return dict({k:getattr(self, k) for k in _recorded}, losses=self._losses.read(), seconds=time.perf_counter()-self.started)
+def _run_state(self:Recorder): return dict({k:getattr(self, k) for k in _recorded}, losses=self._losses.read(), seconds=time.perf_counter()-self.started)
 
 @patch
-def put_run_state(self:Recorder, state):
+def _put_run_state(self:Recorder, state):
     self._losses,self.started = BatchValues(),time.perf_counter()-state['seconds']
     self._losses.numbers.extend(state['losses'])
     for k in _recorded: setattr(self, k, state[k])
 
-# %% ../nbs/12_checkpoints.ipynb #f54840fd
+# %% ../nbs/12_checkpoints.ipynb #d0d40ac2
 @patch
-def run_state(self:ParamScheduler): return dict(old=self.old, history=self.history)
+def _run_state(self:ParamScheduler): return dict(old=self.old, history=self.history)
 
+# %% ../nbs/12_checkpoints.ipynb #7866a358
 @patch
-def put_run_state(self:ParamScheduler, state):
+def _put_run_state(self:ParamScheduler, state):
     self.old,self.history = state['old'],state['history']
     if hasattr(self.learn, 'recorder'): self.recorder.hps.update(self.history) # the Recorder shows our lists
 
 @patch
-def run_state(self:PrecisionCallback): return dict(Callback.run_state(self), kept={k:getattr(self, k) for k in ('scales','_scaled','_backward')})
+def _run_state(self:PrecisionCallback): return dict(Callback._run_state(self), kept={k:getattr(self, k) for k in ('scales','_scaled','_backward')})
 
 @patch
-def put_run_state(self:PrecisionCallback, state):
+def _put_run_state(self:PrecisionCallback, state):
     if state['state'] and self.scaler is not None: self.scaler.scale(torch.ones((), device=self.device_type)) # or it has no scale before the first batch
-    Callback.put_run_state(self, state)
+    Callback._put_run_state(self, state)
+
+# %% ../nbs/12_checkpoints.ipynb #f54840fd
+@patch
+def _run_state(self:GradientClip): return list(self.norms)
 
 @patch
-def run_state(self:GradientClip): return list(self.norms)
+def _put_run_state(self:GradientClip, state): self._norms,self._waiting = state,[]
 
 @patch
-def put_run_state(self:GradientClip, state): self._norms,self._waiting = state,[]
+def _run_state(self:EveryN): return dict(seen=self._seen, of=self.f._run_state() if isinstance(self.f, Callback) else None)
 
 @patch
-def run_state(self:EveryN): return dict(seen=self._seen, of=self.f.run_state() if isinstance(self.f, Callback) else None)
-
-@patch
-def put_run_state(self:EveryN, state):
+def _put_run_state(self:EveryN, state):
     self._seen = state['seen']
     if state['of'] is None: return
     object.__setattr__(self.f, '_learn', self._learn)
-    self.f.put_run_state(state['of'])
+    self.f._put_run_state(state['of'])
 
 @patch
-def run_state(self:CSVLogger): return self.file.read_text(encoding='utf-8') if self.file.exists() else None
+def _run_state(self:CSVLogger): return self.file.read_text(encoding='utf-8') if self.file.exists() else None
 
 @patch
-def put_run_state(self:CSVLogger, state):
+def _put_run_state(self:CSVLogger, state):
     if state is not None: self.file.write_text(state, encoding='utf-8') # without the lines of epochs that will come again
 
 # %% ../nbs/12_checkpoints.ipynb #39442cc5
@@ -468,7 +488,7 @@ def read_callbacks(
     learn # The Learner
 ): # State
     "What the callbacks keep, by their names"
-    return {cb.name:state for cb in learn.cbs if (state := cb.run_state()) not in (None,dict(kept={}, state=None))}
+    return {cb.name:state for cb in learn.cbs if (state := cb._run_state()) not in (None,dict(kept={}, state=None))}
 
 def put_callbacks(
     learn, # The Learner
@@ -478,7 +498,7 @@ def put_callbacks(
     for k in state:
         if not isinstance(getattr(learn, k, None), Callback): warnings.warn(f"the checkpoint has the state of a callback {k!r}, and this run has none of that name")
     for cb in sorted(learn.cbs, key=lambda cb: not isinstance(cb, Recorder)): # the Recorder first: a schedule hands it its lists
-        if cb.name in state: cb.put_run_state(state[cb.name])
+        if cb.name in state: cb._put_run_state(state[cb.name])
 
 # %% ../nbs/12_checkpoints.ipynb #dbbb884a
 run_parts = dict(weights=(read_weights,put_weights), optimizer=(read_optimizer,put_optimizer), gradients=(read_gradients,put_gradients),
@@ -523,7 +543,7 @@ class _Feed:
     def __getattr__(self, k):
         if k.startswith('__') or k=='dl': raise AttributeError(k)
         return getattr(self.dl, k)
-    def begin(self, start=0, state=None): self.start_iter,self.begun = start,state
+    def _begin(self, start=0, state=None): self.start_iter,self.begun = start,state
     def state(self): return self.begun # the random generators at the beginning of the epoch
     def __iter__(self):
         if not self.start_iter: self.begun = self._random[0]()
@@ -532,9 +552,10 @@ class _Feed:
         for _ in islice(it, self.start_iter): pass
         return it
 
+# %% ../nbs/12_checkpoints.ipynb #fc260acf
 class _StatefulFeed(_Feed):
     "A training loader that keeps its place itself"
-    def begin(self, start=0, state=None):
+    def _begin(self, start=0, state=None):
         self.start_iter,self.begun = start,state and state['begun']
         if state: self.dl.load_state_dict(state['loader'])
     def state(self): return self.begun and dict(begun=self.begun, loader=self.dl.state_dict())
@@ -551,7 +572,7 @@ class _OrderFeed(_Feed):
         self.order,self.loader = _Order(dl.batch_sampler or dl.sampler, each=dl.batch_sampler is not None),copy.copy(dl)
         vars(self.loader)['sampler' if dl.batch_sampler is None else 'batch_sampler'] = self.order
         if dl.num_workers: vars(self.loader).update(dataset=_Seeded(dl.dataset), _iterator=None)
-    def begin(self, start=0, state=None):
+    def _begin(self, start=0, state=None):
         self.start_iter,self.begun = start,state
         self.order.start,self.order.batches,self.order.seed = start,state and _cut(*state['order']),state and state['seed']
     def state(self):
@@ -561,6 +582,7 @@ class _OrderFeed(_Feed):
         if self.dl.num_workers and self.order.seed is None: self.order.seed = hashlib.sha256(torch.get_rng_state().numpy()).hexdigest()[:16]
         return iter(self.loader)
 
+# %% ../nbs/12_checkpoints.ipynb #9f84f5bb
 def _joined(batches):
     "Batches of numbers of samples as one list and the length of each; other keys as they are"
     if not all(type(o) is list and all(type(i) is int for i in o) for o in batches): return [batches,None]
@@ -616,6 +638,9 @@ def before_fit(self:Checkpoint):
     if state is None: self._save(epoch=self.start_epoch, batch=0)
     else: self._go_on(state)
 
+def _fits_done(learn): return getattr(learn, 'fits_done', 0) # in this process, with a Checkpoint
+
+# %% ../nbs/12_checkpoints.ipynb #e7b8ac21
 def _with_train(dls, train):
     try:
         res = copy.copy(dls)
@@ -623,6 +648,7 @@ def _with_train(dls, train):
         return res
     except Exception: return DataLoaders(train, dls.valid)
 
+# %% ../nbs/12_checkpoints.ipynb #236035e6
 @patch
 def _where(self:Checkpoint): return Path(self.folder or self.learn.path/'checkpoints')
 
@@ -638,11 +664,13 @@ _versions = lambda: dict(torch=str(torch.__version__), numpy=np.__version__, pyt
 @patch
 def _state(self:Checkpoint, epoch, batch, trained=False, ended=False, rng=None):
     learn = self.learn
-    run = dict(epoch=epoch, batch=batch, trained=trained, ended=ended, n_epoch=learn.n_epoch, train_iter=learn.train_iter, pct_train=learn.pct_train, best=self._best)
+    run = dict(epoch=epoch, batch=batch, trained=trained, ended=ended, n_epoch=learn.n_epoch, train_iter=learn.train_iter, pct_train=learn.pct_train,
+               best=self._best, fit=_fits_done(learn))
     feed = self._feed.state() if batch or trained or isinstance(self._feed, _StatefulFeed) else None # a stream may go on from epoch to epoch
     state = dict(run=run, versions=_versions(), feed=feed, **{k:read(learn) for k,(read,put) in self.parts.items()})
     return state if rng is None else dict(state, random=rng)
 
+# %% ../nbs/12_checkpoints.ipynb #b801dc7a
 @patch
 def _save(self:Checkpoint, is_best=False, **place):
     "Copy the state to memory, and let a thread write it"
@@ -657,7 +685,7 @@ def _start_writing(self:Checkpoint, packed, place, is_best=False):
     self._thread = threading.Thread(target=self._write, args=(file,packed,is_best))
     self._thread.start()
 
-# %% ../nbs/12_checkpoints.ipynb #bc8bfdf6
+# %% ../nbs/12_checkpoints.ipynb #dcb7f03c
 @patch
 def _write(self:Checkpoint, file, packed, is_best):
     try:
@@ -668,6 +696,7 @@ def _write(self:Checkpoint, file, packed, is_best):
         self._newest = file
     except Exception as e: self._error = e
 
+# %% ../nbs/12_checkpoints.ipynb #2fb902c5
 def _link(file, name):
     "Give `file` a second name, in one step; where there are no links, a copy"
     aside = name.with_name(f'.{name.name}.tmp')
@@ -677,6 +706,7 @@ def _link(file, name):
     os.replace(aside, name)
     _sync_folder(name.parent)
 
+# %% ../nbs/12_checkpoints.ipynb #bc8bfdf6
 @patch
 def _wait(self:Checkpoint):
     "Wait until the last file is written; report if it could not be"
@@ -698,6 +728,7 @@ def after_cancel_batch(self:Checkpoint): self._cancelled = True
 @patch
 def _is_late(self:Checkpoint): return self.every_minutes is not None and time.monotonic()-self._time > 60*self.every_minutes
 
+# %% ../nbs/12_checkpoints.ipynb #a84174ee
 @patch
 def after_batch(self:Checkpoint):
     if not self._active: return
@@ -708,7 +739,7 @@ def after_batch(self:Checkpoint):
     if self._signal or self._is_late() or self.every_batches and not place['batch']%self.every_batches: self._save(**place)
     self._stop_if_told()
 
-# %% ../nbs/12_checkpoints.ipynb #88c5bd69
+# %% ../nbs/12_checkpoints.ipynb #db4f8a34
 @patch
 def after_train(self:Checkpoint):
     "Validation can take long, and changes things: what is saved if it is broken off is from before it"
@@ -716,6 +747,7 @@ def after_train(self:Checkpoint):
     place = dict(epoch=self.epoch, batch=(self.iter or 0)+1, trained=True)
     if self.dls.valid is not None: self._trained = place,_pack(self._state(**place), copied=True)
 
+# %% ../nbs/12_checkpoints.ipynb #88c5bd69
 @patch
 def after_epoch(self:Checkpoint):
     if not self._active: return
@@ -736,33 +768,38 @@ def after_cancel_fit(self:Checkpoint):
     if self._active: self._save(epoch=self.epoch or 0, batch=0, ended=True)
 
 @patch
-def after_fit(self:Checkpoint): self._ended = True
+def after_fit(self:Checkpoint):
+    if self._active: self._ended,self.learn.fits_done = True,_fits_done(self.learn)+1
 
-# %% ../nbs/12_checkpoints.ipynb #4075edf0
+# %% ../nbs/12_checkpoints.ipynb #7f47b337
 def _read_checkpoint(file):
     state = load_state(file)
     if not isinstance(state, dict) or not isinstance(state.get('run'), dict): raise ValueError(f"{file} was not written by Checkpoint: a file of learn.save is read by learn.load")
     return state
 
+# %% ../nbs/12_checkpoints.ipynb #4d0f4f9a
 @patch
 def _find(self:Checkpoint, resume_from):
-    "The state to go on from; `None` if there is no file"
+    "The state to go on from; `None` if there is no file, or only those of fits before this one"
     if resume_from is not True: return _read_checkpoint(resume_from)
     files = self._files()
     for file in files:
-        try: return _read_checkpoint(file)
+        try: state = _read_checkpoint(file)
         except (DamagedFile,OSError) as e: warnings.warn(f"{e}. The checkpoint before it is tried")
+        else: return state if state['run']['fit']>=_fits_done(self.learn) else None
     if files: raise ValueError(f"none of the {len(files)} checkpoints in {self._where()} is whole: move them away to begin anew")
 
+# %% ../nbs/12_checkpoints.ipynb #4075edf0
 @patch
 def _go_on(self:Checkpoint, state):
     learn,run = self.learn,state['run']
     other = [f"{k} {v} (now {_versions().get(k)})" for k,v in state['versions'].items() if _versions().get(k)!=v]
     if other: warnings.warn(f"the checkpoint was written with {', '.join(other)}: the run may differ in the last bits from one that was not interrupted")
-    self._put(state)
-    is_over = run['ended'] and run['n_epoch']==learn.n_epoch
+    is_later = self.resume_from is True and run['fit']>_fits_done(learn)
+    self._put({k:v for k,v in state.items() if k!='callbacks'} if is_later else state)
+    is_over = is_later or run['ended'] and run['n_epoch']==learn.n_epoch
     learn.start_epoch = learn.n_epoch if is_over else run['epoch']
-    if run['batch'] or run['trained'] or state['feed']: self._pending = state
+    if not is_over and (run['batch'] or run['trained'] or state['feed']): self._pending = state
     self._best = run['best']
 
 @patch
@@ -789,17 +826,22 @@ class _Watched:
             cb._fetching = True
         cb._fetching = False
 
+# %% ../nbs/12_checkpoints.ipynb #27f80592
 @patch
 def before_epoch(self:Checkpoint):
     if not self._active: return
     run,state = (self._pending['run'],self._pending['feed']) if self._pending else (dict(batch=0),None)
-    self._feed.begin(run['batch'], state)
+    self._feed._begin(run['batch'], state)
 
 @patch
 def before_train(self:Checkpoint):
     if not self._active: return
     if getattr(self._feed.dl, 'num_workers', 0): self._wait() # processes are not forked beside a thread at work
     self.learn.dl = _Watched(self.dl, self)
+
+@patch
+def before_validate(self:Checkpoint):
+    if self._active and getattr(self.dls.valid, 'num_workers', 0): self._wait()
 
 # %% ../nbs/12_checkpoints.ipynb #fd78d0e6
 @patch
@@ -813,6 +855,7 @@ def _release_sigterm(self:Checkpoint):
     if self._handler is not None: signal.signal(signal.SIGTERM, self._handler)
     self._handler = None
 
+# %% ../nbs/12_checkpoints.ipynb #5a0e73cd
 @patch
 def _stop_if_told(self:Checkpoint):
     if self._signal is None: return
@@ -840,6 +883,7 @@ def _save_after_error(self:Checkpoint):
     self._wait()
     if self._newest: print(f"Checkpoint: broken off in epoch {self.epoch}, batch {self.iter}. The newest state is in {self._newest.name}; go on with resume=True")
 
+# %% ../nbs/12_checkpoints.ipynb #30a2fcd9
 @patch
 def cleanup_fit(self:Checkpoint):
     if not self._active: return

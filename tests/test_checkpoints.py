@@ -227,12 +227,12 @@ class Seen(Callback):
     def before_batch(self):
         if self.training: self.all.setdefault((self.epoch,self.iter), []).append(self.xb[0].clone())
 
-def make(folder, seen, kind='arrays', cbs=(), opt_func=Adam, drop=.2, checkpoint=dict(every_batches=1)):
+def make(folder, seen, kind='arrays', cbs=(), opt_func=Adam, drop=.2, checkpoint=dict(every_batches=1), **more):
     for f in torch.manual_seed,np.random.seed,random.seed: f(7)
     model = torch.nn.Sequential(torch.nn.Linear(4, 6), torch.nn.BatchNorm1d(6) if kind!='single' else torch.nn.Identity(), torch.nn.Dropout(drop), torch.nn.ReLU(), torch.nn.Linear(6, 1))
     loss = torch.nn.functional.mse_loss
     cbs = [o() if isinstance(o, (type,partial)) else o for o in cbs]
-    learn = Learner(loaders(kind), model, loss, opt_func, lr=.02, cbs=[Seen(seen), *cbs], path=folder)
+    learn = Learner(loaders(kind), model, loss, opt_func, lr=.02, cbs=[Seen(seen), *cbs], path=folder, **more)
     learn.remove_cb(ProgressCallback)
     if checkpoint is not None: learn.add_cb(Checkpoint(**checkpoint))
     return learn
@@ -252,6 +252,18 @@ def lives(folder, deaths, fit=lambda learn, **kwargs: learn.fit(3, **kwargs), **
             with learn.added_cbs(DieAfter(*death) if isinstance(death, tuple) else DieAfter(death)), pytest.raises((Dies,KeyboardInterrupt,OSError)): fit(learn, resume=True)
     return outcome(learn),{k:v[-1] for k,v in seen.items()},seen
 
+def two_fits(learn, **kwargs):
+    learn.fit(2, **kwargs)
+    learn.lr /= 2
+    learn.fit_one_cycle(2, **kwargs)
+
+class CancelsSome(Callback):
+    run_valid = False
+    def before_batch(self):
+        if self.iter%3==1: raise CancelBatchException
+    def before_step(self):
+        if self.iter%3==2: raise CancelStepException
+
 one_cycle = lambda learn, **kwargs: learn.fit_one_cycle(3, **kwargs)
 setups = dict(
     plain={}, one_cycle=dict(fit=one_cycle), flat_cos=dict(fit=lambda learn, **kwargs: learn.fit_flat_cos(3, **kwargs)), accumulation=dict(cbs=[partial(GradientAccumulation, 10), partial(GradientClip, 1.)]),
@@ -260,7 +272,7 @@ setups = dict(
     torch_adam=dict(opt_func=partial(OptimWrapper, opt=torch.optim.AdamW)), loop=dict(opt_func=partial(Adam, engine='loop')), early=dict(cbs=[partial(EarlyStopping, 1, min_delta=.5)]),
     plateau=dict(cbs=[partial(ReduceLROnPlateau, 1, .5, min_delta=.5)]), by_loss=dict(cbs=[SampleByLoss]), by_loss_short=dict(cbs=[SampleByLoss, partial(ShortEpoch, n_batches=4)]), short=dict(cbs=[partial(ShortEpoch, .6)]),
     nan=dict(cbs=[partial(NaNPolicy, 'rollback', 2)]), every=dict(cbs=[partial(EveryN, 3, GradientClip)]), save=dict(cbs=[partial(SaveModel, at_end=True)]), csv=dict(cbs=[partial(CSVLogger, append=False)]),
-    skip_valid=dict(cbs=[partial(SkipValidation, every=2)]), **{kind:dict(kind=kind) for kind in 'dataset own_generator weighted single list stream stateful stateful_stream'.split()})
+    fine_tune=dict(fit=lambda learn, **kwargs: learn.fine_tune(2, **kwargs), splitter=lambda m: [list(m[:2].parameters()), list(m[2:].parameters())]), two_fits=dict(fit=two_fits), cancels=dict(cbs=[CancelsSome, partial(GradientAccumulation, 10)]), skip_valid=dict(cbs=[partial(SkipValidation, every=2)]), **{kind:dict(kind=kind) for kind in 'dataset own_generator weighted single list stream stateful stateful_stream'.split()})
 
 @pytest.mark.filterwarnings('error', "ignore:'set_vital'")
 @pytest.mark.parametrize('setup', setups)
@@ -388,7 +400,7 @@ def test_files_kept(tmp_path):
     before = outcome(learn)
     (again := make(tmp_path, {})).fit(2, resume=True)                       # over already: nothing is trained
     assert not differs(before, outcome(again)) and sorted(os.listdir(tmp_path/'checkpoints'))==files
-    again.fit(3, resume=True)
+    (again := make(tmp_path, {})).fit(3, resume=True)
     assert len(again.recorder.values)==3 and again.recorder.values[:2]==learn.recorder.values
     best = make(tmp_path, {}).resume(tmp_path/'checkpoints'/'best.safetensors')
     assert best.recorder.values[-1][1]==min(o[1] for o in again.recorder.values)
