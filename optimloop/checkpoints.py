@@ -21,7 +21,7 @@ from fastcore.basics import patch
 
 from .callbacks import *
 from .learner import *
-from .learner import _by_plain_name
+from .learner import _by_plain_name, _plain_name
 from .schedulers import *
 from .schedulers import _owned
 from .mixed_precision import *
@@ -318,7 +318,7 @@ def read_weights(
     "The model's tensors, what is frozen, and what is in evaluation mode"
     m = learn.model
     return dict(model=_by_plain_name(m.state_dict()), buffers=_unsaved_buffers(m), frozen=[k for k,p in _by_plain_name(dict(m.named_parameters())).items() if not p.requires_grad],
-                eval=[k for k,o in _by_plain_name(dict(m.named_modules())).items() if not o.training])
+                eval=[_plain_name(k) for k,o in m.named_modules() if not o.training])
 
 # %% ../nbs/12_checkpoints.ipynb #93786cb8
 @torch.no_grad()
@@ -331,7 +331,7 @@ def put_weights(
     m.load_state_dict(learn._matched(state['model']))
     for k,b in _unsaved_buffers(m).items(): b.copy_(state['buffers'][k])
     for k,p in _by_plain_name(dict(m.named_parameters())).items(): p.requires_grad_(k not in frozen)
-    for k,o in _by_plain_name(dict(m.named_modules())).items(): o.training = k not in eval
+    for k,o in m.named_modules(): o.training = _plain_name(k) not in eval
 
 # %% ../nbs/12_checkpoints.ipynb #ad29cc3d
 def _named_groups(learn):

@@ -955,9 +955,11 @@ def load(self:Learner,
 def _with_state(self:Learner): return [cb for cb in self.cbs if hasattr(type(cb), 'state_dict')]
 
 # %% ../nbs/02_learner.ipynb #55eeb34b
+def _plain_name(k): return '.'.join(o for o in k.split('.') if o!='_orig_mod').removeprefix('module.')
+
 def _by_plain_name(state):
     "`state` under names without what `torch.compile` and `DataParallel` put in front"
-    res = {'.'.join(o for o in k.split('.') if o!='_orig_mod').removeprefix('module.'):v for k,v in state.items()}
+    res = {_plain_name(k):v for k,v in state.items()}
     return res if len(res)==len(state) else dict(state)
 
 def _misfits(mine, saved):

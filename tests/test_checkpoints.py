@@ -406,6 +406,26 @@ def test_files_kept(tmp_path):
     again.lr_find(show_plot=False)                                          # neither is a run
     assert again.dls.train.__class__.__name__=='DataLoader'
 
+def test_over(tmp_path):
+    "A run that was stopped early is over: resumed, it trains no more"
+    new = lambda: make(tmp_path, {}, cbs=[partial(EarlyStopping, 1, min_delta=.5)])
+    (learn := new()).fit(9)
+    (again := new()).fit(9, resume=True)
+    assert len(learn.recorder.values)<9 and not differs(outcome(learn), outcome(again))
+
+def test_compiled(tmp_path):
+    "A run of a compiled model is resumed with one that is not, and the other way round"
+    truth,*_ = lives(tmp_path/'truth', [])
+    for i in 0,1:
+        for n,life in enumerate([[DieAfter(8)],[]]):
+            learn = make(tmp_path/f'{i}', {}, cbs=life)
+            if n==i: learn.model = torch.compile(learn.model, backend='eager')
+            if n: learn.fit(3, resume=True)
+            else:
+                with pytest.raises(Dies): learn.fit(3)
+        assert not differs(truth['losses'], learn.recorder.losses)
+        assert not differs([*truth['model'].values()], [*learn.model.state_dict().values()])
+
 def test_kill_anywhere():
     "A bounded part of tests/kill_anywhere.py, in a process that has not trained yet"
     script = os.path.join(os.path.dirname(__file__), 'kill_anywhere.py')
