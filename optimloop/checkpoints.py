@@ -495,6 +495,7 @@ def put_callbacks(
     state # What `read_callbacks` returned
 ):
     "Give the callbacks back what they kept; one that has gone is a warning"
+    state = copy.deepcopy(state) # it may be put back a second time, when callbacks have gone on with what they got
     for k in state:
         if not isinstance(getattr(learn, k, None), Callback): warnings.warn(f"the checkpoint has the state of a callback {k!r}, and this run has none of that name")
     for cb in sorted(learn.cbs, key=lambda cb: not isinstance(cb, Recorder)): # the Recorder first: a schedule hands it its lists
@@ -516,6 +517,9 @@ class _Seeded:
     "A data set whose keys come with the seed of the epoch"
     def __init__(self, dataset): self.dataset = dataset
     def __len__(self): return len(self.dataset)
+    def __getattr__(self, k):
+        if k.startswith('__') or k=='dataset': raise AttributeError(k)
+        return getattr(self.dataset, k)
     def __getitem__(self, key):
         seed,i = key
         _seed_all(seed, i)
@@ -620,7 +624,7 @@ class Checkpoint(Callback):
         self.folder,self.best,self.on_error = folder,best,on_error
         self._rest()
     def _rest(self):
-        self._active = self._ended = self._failed = self._fetching = self._cancelled = False
+        self._active = self._ended = self._failed = self._fetching = self._cancelled = self._owed = False
         self._thread = self._error = self._signal = self._pending = self._feed = self._dls = self._boundary = self._random = self._trained = self._saved = None
         self._best = self._newest = None
 
@@ -681,7 +685,7 @@ def _save(self:Checkpoint, is_best=False, **place):
 def _start_writing(self:Checkpoint, packed, place, is_best=False):
     n = 1 + max([int(o.name.split('_')[0]) for o in self._files()], default=0)
     file = self._where()/f"{n:06}_epoch{place['epoch']}_batch{place['batch']}.safetensors"
-    self._saved,self._time = (place['epoch'],place['batch'],place.get('trained', False)),time.monotonic()
+    self._saved,self._time,self._owed = (place['epoch'],place['batch'],place.get('trained', False)),time.monotonic(),False
     self._thread = threading.Thread(target=self._write, args=(file,packed,is_best))
     self._thread.start()
 
@@ -733,16 +737,17 @@ def _is_late(self:Checkpoint): return self.every_minutes is not None and time.mo
 def after_batch(self:Checkpoint):
     if not self._active: return
     if not self.training: return self._stop_if_told() if self.running and self._trained else None
-    if self._cancelled: return
     place = dict(epoch=self.epoch, batch=self.iter+1)
+    self._owed = self._owed or bool(self.every_batches) and place['batch']%self.every_batches==0
+    if self._cancelled: return
     self._boundary,self._random = place,read_random(self.learn)
-    if self._signal or self._is_late() or self.every_batches and not place['batch']%self.every_batches: self._save(**place)
+    if self._owed or self._signal or self._is_late(): self._save(**place)
     self._stop_if_told()
 
 # %% ../nbs/12_checkpoints.ipynb #db4f8a34
 @patch
 def after_train(self:Checkpoint):
-    "Validation can take long, and changes things: what is saved if it is broken off is from before it"
+    "Keep a copy from before validation, which can take long: that is what is saved if it is broken off"
     if not self._active: return
     place = dict(epoch=self.epoch, batch=(self.iter or 0)+1, trained=True)
     if self.dls.valid is not None: self._trained = place,_pack(self._state(**place), copied=True)

@@ -257,6 +257,13 @@ def two_fits(learn, **kwargs):
     learn.lr /= 2
     learn.fit_one_cycle(2, **kwargs)
 
+class Gathers(Callback):
+    "Changes what it keeps in place when an epoch's training begins"
+    keeps = 'sums',
+    def __init__(self): self.sums = torch.zeros(2)
+    def before_train(self): self.sums += 100
+    def after_batch(self): self.sums += 1
+
 class CancelsSome(Callback):
     run_valid = False
     def before_batch(self):
@@ -272,7 +279,7 @@ setups = dict(
     torch_adam=dict(opt_func=partial(OptimWrapper, opt=torch.optim.AdamW)), loop=dict(opt_func=partial(Adam, engine='loop')), early=dict(cbs=[partial(EarlyStopping, 1, min_delta=.5)]),
     plateau=dict(cbs=[partial(ReduceLROnPlateau, 1, .5, min_delta=.5)]), by_loss=dict(cbs=[SampleByLoss]), by_loss_short=dict(cbs=[SampleByLoss, partial(ShortEpoch, n_batches=4)]), short=dict(cbs=[partial(ShortEpoch, .6)]),
     nan=dict(cbs=[partial(NaNPolicy, 'rollback', 2)]), every=dict(cbs=[partial(EveryN, 3, GradientClip)]), save=dict(cbs=[partial(SaveModel, at_end=True)]), csv=dict(cbs=[partial(CSVLogger, append=False)]),
-    fine_tune=dict(fit=lambda learn, **kwargs: learn.fine_tune(2, **kwargs), splitter=lambda m: [list(m[:2].parameters()), list(m[2:].parameters())]), two_fits=dict(fit=two_fits), cancels=dict(cbs=[CancelsSome, partial(GradientAccumulation, 10)]), skip_valid=dict(cbs=[partial(SkipValidation, every=2)]), **{kind:dict(kind=kind) for kind in 'dataset own_generator weighted single list stream stateful stateful_stream'.split()})
+    fine_tune=dict(fit=lambda learn, **kwargs: learn.fine_tune(2, **kwargs), splitter=lambda m: [list(m[:2].parameters()), list(m[2:].parameters())]), two_fits=dict(fit=two_fits), gathers=dict(cbs=[Gathers]), cancels=dict(cbs=[CancelsSome, partial(GradientAccumulation, 10)]), skip_valid=dict(cbs=[partial(SkipValidation, every=2)]), **{kind:dict(kind=kind) for kind in 'dataset own_generator weighted single list stream stateful stateful_stream'.split()})
 
 @pytest.mark.filterwarnings('error', "ignore:'set_vital'")
 @pytest.mark.parametrize('setup', setups)
@@ -389,6 +396,15 @@ def test_damaged_checkpoint(tmp_path):
     for o in (tmp_path/'a'/'checkpoints').glob('0*'): o.write_bytes(o.read_bytes()[:-1])
     with pytest.warns(UserWarning), pytest.raises(ValueError, match='none of the 3 checkpoints'): make(tmp_path/'a', {}).fit(3, resume=True)
     with pytest.raises(ValueError, match='add a Checkpoint'): make(tmp_path/'a', {}, checkpoint=None).fit(3, resume=True)
+
+def test_cancelled_when_due(tmp_path):
+    "A save that is due after a cancelled batch, whose gradients are dropped only afterwards, comes after the next"
+    class CancelSecond(Callback):
+        def before_batch(self):
+            if self.iter==1: raise CancelBatchException
+    make(tmp_path, {}, cbs=[CancelSecond], checkpoint=dict(every_batches=2, keep=9)).fit(1)
+    names = sorted(o.split('.')[0].split('_', 1)[1] for o in os.listdir(tmp_path/'checkpoints') if o[0]=='0')
+    assert names==['epoch0_batch0','epoch0_batch3','epoch0_batch4','epoch0_batch6','epoch1_batch0'], names
 
 def test_files_kept(tmp_path):
     learn = make(tmp_path, {}, checkpoint=dict(every_batches=2, keep=2))
