@@ -141,7 +141,6 @@ class PrecisionCallback(Callback):
 @patch
 def _start_phase(self:PrecisionCallback):
     self._close()
-    self._scaled = False # the loop drops what the last phase left
     self._check_alone()
     params = list(self.model.parameters())
     self.device_type = params[0].device.type if params else 'cpu'
@@ -150,7 +149,13 @@ def _start_phase(self:PrecisionCallback):
     if halved: raise ValueError(f"the model's weights are {halved.pop()} already, too coarse to sum up small steps: "
                                 "give it fp32 weights (model.float())")
 
-for _name in ('before_train','before_validate'): setattr(PrecisionCallback, _name, PrecisionCallback._start_phase)
+@patch
+def before_train(self:PrecisionCallback):
+    self._scaled = False # the loop drops the gradients that are left
+    self._start_phase()
+
+@patch
+def before_validate(self:PrecisionCallback): self._start_phase()
 
 # %% ../nbs/04_mixed_precision.ipynb #b625a671
 @patch
@@ -271,7 +276,7 @@ def state_dict(self:PrecisionCallback): # Dictionary: `scale`, `growth_tracker`;
     "The scale of the loss, and the number of good steps since it last changed"
     if self.amp_mode=='bf16': return {}
     state = (self.scaler or self._new_scaler('cpu')).state_dict()
-    return self._loaded or dict(scale=state['scale'], growth_tracker=state['_growth_tracker'])
+    return dict(self._loaded or {}) or dict(scale=state['scale'], growth_tracker=state['_growth_tracker'])
 
 # %% ../nbs/04_mixed_precision.ipynb #00193f60
 @patch
@@ -288,6 +293,7 @@ def load_state_dict(self:PrecisionCallback,
 
 @patch
 def _set_scale(self:PrecisionCallback, state):
+    for g in _grads(self.opt) if self._scaled else (): g.mul_(state['scale']/self.scaler.get_scale()) # those that wait for others
     self.scaler.load_state_dict({**self.scaler.state_dict(), 'scale': state['scale'], '_growth_tracker': state['growth_tracker']})
 
 # %% ../nbs/04_mixed_precision.ipynb #96c2b05b
@@ -305,7 +311,6 @@ class HalfWeights(PrecisionCallback):
         self._add_hooks([m for m in self.model.modules() if isinstance(m, _norms)])
         self._make_copies()
 
-    before_train = before_validate = _start_phase
     def _forget(self):
         for o in self._hooks: o.remove()
         self._hooks = self._weights = self._buffers = self._model_pgs = self._master_pgs = self._copies = ()
@@ -393,7 +398,8 @@ class ModelToHalf(PrecisionCallback):
         super().cleanup_fit()
         if self._hook is None: return # only validated, or failed before it began
         self._hook.remove()
-        self._hook = self._to(torch.float32)
+        self._hook = None
+        self._to(torch.float32)
 
 @patch
 def _to(self:ModelToHalf, dtype):
@@ -422,7 +428,7 @@ class MixedPrecision(PrecisionCallback):
         self._autocast.__exit__(None, None, None)
 
     def after_loss(self):
-        self._leave()
+        self._close()
         super().after_loss()
 
 # %% ../nbs/04_mixed_precision.ipynb #75ecae2c
