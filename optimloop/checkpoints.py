@@ -426,8 +426,8 @@ def _put_run_state(self:Callback,
     state # What `_run_state` returned
 ):
     "Take it back"
-    for k,v in state['kept'].items(): object.__setattr__(self, k, v)
     if state['state'] is not None: self.load_state_dict(state['state'])
+    for k,v in state['kept'].items(): object.__setattr__(self, k, v)
 
 # %% ../nbs/12_checkpoints.ipynb #68d771ff
 _recorded = 'values epoch_ends hps _sizes _smooth valid_values'.split()
@@ -457,6 +457,7 @@ def _run_state(self:PrecisionCallback): return dict(Callback._run_state(self), k
 @patch
 def _put_run_state(self:PrecisionCallback, state):
     if state['state'] and self.scaler is not None: self.scaler.scale(torch.ones((), device=self.device_type)) # or it has no scale before the first batch
+    self._scaled = False # gradients come back as they were: not to be scaled again
     Callback._put_run_state(self, state)
 
 # %% ../nbs/12_checkpoints.ipynb #f54840fd
