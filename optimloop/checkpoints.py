@@ -627,16 +627,15 @@ class Checkpoint(Callback):
     def _rest(self):
         self._active = self._ended = self._failed = self._fetching = self._cancelled = self._owed = False
         self._thread = self._error = self._signal = self._pending = self._feed = self._dls = self._boundary = self._random = self._trained = self._saved = None
-        self._best = self._newest = None
+        self._best = self._newest = self._handler = None
 
 # %% ../nbs/12_checkpoints.ipynb #59b39163
 @patch
 def before_fit(self:Checkpoint):
     if _rehearses(self): return
     self._rest()
-    self._active,self._time = True,time.monotonic()
-    self._dls,self._feed = self.dls,_feed_for(self.learn)
-    self.learn.dls = _with_train(self.dls, self._feed)
+    self._dls,self._feed,self._time = self.dls,_feed_for(self.learn),time.monotonic()
+    self.learn.dls,self._active = _with_train(self.dls, self._feed),True
     self._catch_sigterm()
     for o in self._where().glob('.*.tmp'): _try_unlink(o) # of a process that was killed while it wrote
     state = self._find(self.resume_from) if self.resume_from else None
@@ -854,7 +853,13 @@ def before_validate(self:Checkpoint):
 def _catch_sigterm(self:Checkpoint):
     self._handler = None
     if threading.current_thread() is not threading.main_thread(): return # only there can signals be handled
-    self._handler = signal.signal(signal.SIGTERM, lambda number, frame: object.__setattr__(self, '_signal', number)) or signal.SIG_DFL
+    pid = os.getpid()
+    def note(number, frame):
+        if os.getpid()==pid: self._signal = number
+        else: # in a process that was forked from this one: not ours
+            signal.signal(number, signal.SIG_DFL)
+            signal.raise_signal(number)
+    self._handler = signal.signal(signal.SIGTERM, note) or signal.SIG_DFL
 
 @patch
 def _release_sigterm(self:Checkpoint):
