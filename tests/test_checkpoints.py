@@ -285,12 +285,12 @@ setups = dict(
 @pytest.mark.filterwarnings('error', "ignore:'set_vital'")
 @pytest.mark.parametrize('setup', setups)
 def test_exact(setup, tmp_path):
-    "Dying three times, in two epochs, makes no difference; nor does the Checkpoint itself"
+    "Dying twice, in two epochs, makes no difference; nor does the Checkpoint itself"
     setup = setups[setup]
     truth,seen,_ = lives(tmp_path/'truth', [], **setup)
     bare,bare_seen,_ = lives(tmp_path/'bare', [], checkpoint=None, **setup)
     assert not differs(truth, bare) and not differs(seen, bare_seen)
-    again,again_seen,_ = lives(tmp_path/'again', [5, 3, 2], **setup)
+    again,again_seen,_ = lives(tmp_path/'again', [5, 4], **setup)
     assert not differs(truth, again) and not differs(seen, again_seen)
 
 @pytest.mark.parametrize('kind', ['workers','persistent'])
@@ -447,6 +447,6 @@ def test_compiled(tmp_path):
 def test_kill_anywhere():
     "A bounded part of tests/kill_anywhere.py, in a process that has not trained yet"
     script = os.path.join(os.path.dirname(__file__), 'kill_anywhere.py')
-    res = subprocess.run([sys.executable, script, '--kills', '8', '--controls', '3'], capture_output=True, text=True, timeout=300)
+    res = subprocess.run([sys.executable, script, '--kills', '6', '--controls', '3'], capture_output=True, text=True, timeout=300)
     print(res.stdout, res.stderr)
     assert res.returncode==0, res.stdout+res.stderr
