@@ -6,7 +6,7 @@
 __all__ = []
 
 # %% ../nbs/99_all.ipynb #6814e2be
-from . import optimizer, callbacks, learner, schedulers, mixed_precision, more_optimizers, wrapping, training_callbacks, tracking, plotting, course
+from . import optimizer, callbacks, learner, schedulers, mixed_precision, more_optimizers, wrapping, training_callbacks, tracking, checkpoints, plotting, course
 from .optimizer import *
 from .callbacks import *
 from .learner import *
@@ -16,9 +16,10 @@ from .more_optimizers import *
 from .wrapping import *
 from .training_callbacks import *
 from .tracking import *
+from .checkpoints import *
 from .plotting import *
 from .course import *
 
 # %% ../nbs/99_all.ipynb #128467e2
-_modules = optimizer, callbacks, learner, schedulers, mixed_precision, more_optimizers, wrapping, training_callbacks, tracking, plotting, course
+_modules = optimizer, callbacks, learner, schedulers, mixed_precision, more_optimizers, wrapping, training_callbacks, tracking, checkpoints, plotting, course
 __all__ = [name for module in _modules for name in module.__all__]

@@ -185,7 +185,7 @@ class LearnerLoop(CallbackRunner):
 
     def _do_train(self):
         self.opt.zero_grad()
-        for self.iter,batch in enumerate(self.dl):
+        for self.iter,batch in enumerate(self.dl, self.start_iter):
             self._set_batch(batch)
             if not self.stage('batch', self._do_batch): self.opt.zero_grad()
         self._check_any()
@@ -225,7 +225,9 @@ def _step(self:LearnerLoop):
 
 # %% ../nbs/02_learner.ipynb #bb8ec65b
 @patch
-def _set_dl(self:LearnerLoop, dl): self.dl,self.n_iter,self.iter = dl,_n_batches(dl),None
+def _set_dl(self:LearnerLoop, dl):
+    self.dl,self.n_iter,self.start_iter = dl,_n_batches(dl),getattr(dl, 'start_iter', 0) # a resumed epoch begins in its midst
+    self.iter = self.start_iter-1 if self.start_iter else None
 
 @patch
 def _check_any(self:LearnerLoop):
@@ -240,6 +242,7 @@ def _set_batch(self:LearnerLoop, batch):
 @patch
 def _forget_batch(self:LearnerLoop):
     self.dl = self.n_iter = self.iter = self.pred = self.loss = self.stepped = None
+    self.start_iter = 0
     self.xb = self.yb = ()
 
 # %% ../nbs/02_learner.ipynb #f84393bc
@@ -281,7 +284,7 @@ class Learner(LearnerLoop):
         self.path,self.metrics = Path(path or '.'),list(_as_tuple(metrics))
         for o in self.metrics: as_metric(o) # to complain at once
         self.opt,self.logger = None,print_row
-        self.n_epoch = self.start_epoch = self.epoch = self.train_iter = self.pct_train = None
+        self.n_epoch = self.start_epoch = self.epoch = self.train_iter = self.pct_train = self.resume_from = None
         self._forget_batch()
         super().__init__([*(default_callbacks if default_cbs else ()), *_as_tuple(cbs)])
         self('after_create')
@@ -332,14 +335,16 @@ def fit(self:Learner,
     wd:float=None, # Weight decay; default: the Learner's, or else the optimizer's
     cbs=None, # Callbacks for this fit only
     reset_opt:bool=False, # Begin with a new optimizer?
-    start_epoch:int=0 # Number of the first epoch: earlier ones are taken to be done
+    start_epoch:int=0, # Number of the first epoch: earlier ones are taken to be done
+    resume:bool|str|Path=False # Go on from the newest checkpoint, if there is one, or from this file? Needs a `Checkpoint` among the callbacks
 ):
     "Train for epochs `start_epoch` to `n_epoch`"
     self._check_epochs(n_epoch, start_epoch)
     with self.added_cbs(cbs):
+        if resume and not hasattr(self, 'checkpoint'): raise ValueError("resume needs to know where the checkpoints are: add a Checkpoint to the callbacks")
         if reset_opt or self.opt is None: self.create_opt()
         with self._hypers_of_fit(lr, self.wd if wd is None else wd):
-            self.n_epoch,self.start_epoch = n_epoch,start_epoch
+            self.n_epoch,self.start_epoch,self.resume_from = n_epoch,start_epoch,resume
             try: self.with_cleanup(lambda: self.stage('fit', self._do_fit))
             except Exception as e:
                 _add_note(e, f"in {self._where()}")
@@ -672,7 +677,7 @@ def _start_bar(self:ProgressCallback, phase):
     file = self.screen and self.screen.bar
     where = f'epoch {self.epoch+1}/{self.n_epoch} ' if self.screen and self.epoch is not None else ''
     ncols = 80 if isinstance(file, _NotebookScreen) else shutil.get_terminal_size().columns # 80 too where a terminal does not know
-    bar = tqdm(total=self.n_iter, desc=f'{self.desc} {where}{phase}'.strip(), file=file, disable=file is None, leave=False, ncols=ncols)
+    bar = tqdm(total=self.n_iter, initial=self.start_iter, desc=f'{self.desc} {where}{phase}'.strip(), file=file, disable=file is None, leave=False, ncols=ncols)
     self._bars.append((phase,bar))
 
 @patch
@@ -758,7 +763,7 @@ _each_with_its_own = [getattr(nn.functional, o) for o in ('mse_loss','l1_loss','
 default_callbacks.insert(2, CheckFirstBatch)
 
 # %% ../nbs/02_learner.ipynb #9ab8ee96
-_loop_state = 'dl n_iter iter xb yb pred loss stepped training'.split()
+_loop_state = 'dl n_iter start_iter iter xb yb pred loss stepped training'.split()
 
 @patch
 def _run_validation(self:Learner, dl):
@@ -876,7 +881,7 @@ def one_batch(self:Learner,
     if batch is None: batch = next(iter(self.dls.train))
     dls,self.dls = self.dls,DataLoaders([batch])
     try:
-        with self.no_logging(): self.fit(1)
+        with self.no_logging(), self.removed_cbs('Checkpoint'): self.fit(1)
     finally: self.dls = dls
     return self.recorder.losses[-1]
 
@@ -915,49 +920,78 @@ def validation_context(self:Learner,
         finally:
             for m,mode in modes: m.training = mode
 
-# %% ../nbs/02_learner.ipynb #6b996545
+# %% ../nbs/02_learner.ipynb #f8a9d9a9
 @patch
-def _model_file(self:Learner, name): return self.path/self.model_dir/f'{name}.pth'
+def _model_file(self:Learner, name): return self.path/self.model_dir/f'{name}.safetensors'
 
 @patch
 def save(self:Learner,
     name:str, # Name of the file, without folder and ending
     with_opt:bool=True # Save the optimizer's state too, if there is an optimizer?
 ): # Path of the file
-    "Save the model, the optimizer and the callbacks' state to `path/model_dir/name.pth`"
-    file = self._model_file(name)
-    file.parent.mkdir(parents=True, exist_ok=True)
-    aside = file.with_suffix('.tmp')
-    opt,cbs = self.opt.state_dict() if with_opt and self.opt else None,{cb.name:cb.state_dict() for cb in self._with_state()}
-    torch.save(dict(model=self.model.state_dict(), opt=opt, cbs=cbs), aside)
-    os.replace(aside, file)
-    return file
+    "Save the model, the optimizer and the callbacks' state to `path/model_dir/name.safetensors`"
+    from optimloop.checkpoints import read_optimizer, save_state
+    weights,cbs = _by_plain_name(self.model.state_dict()),{cb.name:cb.state_dict() for cb in self._with_state()}
+    return save_state(self._model_file(name), dict(model=weights, opt=read_optimizer(self) if with_opt and self.opt else None, cbs=cbs))
 
 @patch
 def load(self:Learner,
     name:str, # Name of the file, without folder and ending
-    with_opt:bool=True # Load the optimizer's state too, if it was saved?
+    with_opt:bool=True, # Load the optimizer's state too, if it was saved?
+    strict:bool=True # Refuse a file that does not fit? If not, load what fits, and warn of the rest
 ): # The Learner
     "Load what `save` wrote; a mismatch is an error that names the parameters, and changes nothing"
-    state = torch.load(self._model_file(name), map_location='cpu', weights_only=True)
-    if not isinstance(state, dict) or set(state)-{'cbs'}!={'model','opt'}:
-        raise ValueError(f"{self._model_file(name)} was not written by Learner.save: load it with torch.load, and its weights with model.load_state_dict")
-    self._check_weights(state['model'])
-    if with_opt and state['opt'] is not None:
-        if self.opt is None: self.create_opt()
-        self.opt.load_state_dict(state['opt'])
-    self.model.load_state_dict(state['model'])
+    from optimloop.checkpoints import load_state
+    file = self._model_file(name)
+    if not file.exists(): raise FileNotFoundError(f"there is no {file}" + f". What is in {file.with_suffix('.pth').name} can be read with torch.load"*file.with_suffix('.pth').exists())
+    state = load_state(file)
+    if not isinstance(state, dict) or set(state)!={'model','opt','cbs'}: raise ValueError(f"{file} was not written by Learner.save: read it with load_state")
+    self._put_model(state['model'], state['opt'] if with_opt else None, strict)
     for cb in self._with_state():
-        if cb.name in state.get('cbs', {}): cb.load_state_dict(state['cbs'][cb.name])
+        if cb.name in state['cbs']: cb.load_state_dict(state['cbs'][cb.name])
     return self
 
 @patch
 def _with_state(self:Learner): return [cb for cb in self.cbs if hasattr(type(cb), 'state_dict')]
 
-# %% ../nbs/02_learner.ipynb #9c53cad6
+# %% ../nbs/02_learner.ipynb #55eeb34b
+def _plain_name(k): return '.'.join(o for o in k.split('.') if o!='_orig_mod').removeprefix('module.')
+
+def _by_plain_name(state):
+    "`state` under names without what `torch.compile` and `DataParallel` put in front"
+    res = {_plain_name(k):v for k,v in state.items()}
+    return res if len(res)==len(state) else dict(state)
+
+def _misfits(mine, saved):
+    "Sentences about what does not fit, and the names of it"
+    shape = lambda o: tuple(getattr(o, 'shape', ()))
+    missing,extra = [k for k in mine if k not in saved],[k for k in saved if k not in mine]
+    other = [k for k in mine if k in saved and shape(mine[k])!=shape(saved[k])]
+    shapes = [f"{k}: {shape(saved[k])} in the file, {shape(mine[k])} in the model" for k in other]
+    kinds = {'missing in the file': missing, 'unexpected, for the model has none of that name': extra, 'of another shape': shapes}
+    return '; '.join(f"{what}: {', '.join(o)}" for what,o in kinds.items() if o),{*missing,*extra,*other}
+
+# %% ../nbs/02_learner.ipynb #da3a5761
 @patch
-def _check_weights(self:Learner, saved):
-    "PyTorch would load what fits and then complain about the rest"
-    mine,saved = ({k:tuple(getattr(v, 'shape', ())) for k,v in o.items()} for o in (self.model.state_dict(),saved))
-    wrong = [f"{k}: {saved.get(k, 'missing')} in the file, {mine.get(k, 'missing')} in the model" for k in {**mine,**saved} if saved.get(k)!=mine.get(k)]
-    if wrong: raise ValueError(f"the file is of another model. Shapes that differ: {'; '.join(wrong)}")
+def _matched(self:Learner, saved, strict=True):
+    "`saved` under the names of the model; what does not fit is an error, or a warning and left out"
+    own = self.model.state_dict()
+    mine,saved = {k:v for k,v in zip(_by_plain_name(own), own.values())},_by_plain_name(saved)
+    text,misfits = _misfits(mine, saved)
+    if text and strict: raise ValueError(f"the file is of another model. {text}. With strict=False what fits is loaded")
+    if text: warnings.warn(f"not loaded: {text}")
+    return {k:saved[plain] for k,plain in zip(own, mine) if plain not in misfits}
+
+@patch
+def _put_model(self:Learner, weights, opt=None, strict=True):
+    "Load weights, and the optimizer's state if there is one; all or, if it does not fit, nothing"
+    from optimloop.checkpoints import put_optimizer
+    weights,had = self._matched(weights, strict),self.opt
+    try:
+        if opt is not None and self.opt is None: self.create_opt()
+        if opt is not None: put_optimizer(self, opt)
+    except ValueError as e:
+        self.opt = had
+        if strict: raise
+        warnings.warn(f"the optimizer's state was not loaded: {e}")
+    self.model.load_state_dict(weights, strict=strict)

@@ -21,14 +21,14 @@ from fastcore.basics import patch
 from .callbacks import *
 from .callbacks import _batch_events, _check_events, _events, _name, _own
 from .learner import *
-from .learner import _func_name
+from .learner import _by_plain_name, _func_name
 from .schedulers import *
 from .plotting import *
 
 # %% ../nbs/11_tracking.ipynb #04254cd8
 class TrackValue(Callback):
     "Know the best value of a column of the Recorder's table, and whether this epoch improved on it"
-    order = 60 # after the Recorder
+    order,keeps = 60,('best','best_epoch','value','improved','wait') # after the Recorder
     def __init__(self,
         monitor:str='valid_loss', # Name of the column
         mode:str=None, # What is better, 'min' or 'max'; default: 'min' if the name has 'loss' or 'error' in it, else 'max'
@@ -179,7 +179,7 @@ class ShortEpoch(Callback):
         n = self.n_iter
         if self.pct and n is None: raise ValueError("the training loader has no length (__len__) to take a fraction of: use ShortEpoch(n_batches=…)")
         n = math.ceil(self.pct*n) if self.pct else min(self.n_batches, n or self.n_batches)
-        self.learn.dl,self.learn.n_iter = islice(self.dl, n),n
+        self.learn.dl,self.learn.n_iter = islice(self.dl, max(0, n-self.start_iter)),n
 
 # %% ../nbs/11_tracking.ipynb #5aa50a02
 class EveryN(Callback):
@@ -491,12 +491,14 @@ def _time_of(self:Learner, cb, event_name):
 # %% ../nbs/11_tracking.ipynb #d04abad7
 @patch
 def export(self:Learner,
-    fname:str|Path='export.pth', # Name of the file, in the Learner's `path`
+    fname:str|Path=None, # Name of the file, in the Learner's `path`; default: `export.safetensors`, or if it is pickled `export.pkl`
     whole:bool=False # Pickle all of the Learner but its data? Reading that needs trust
 ): # Path of the file
     "Write the model, the optimizer's state and the Recorder's values to a file; there is never half a file under its name"
-    state = self._without_data() if whole else self._plain_state()
-    file = self.path/fname
+    from optimloop.checkpoints import save_state
+    file = self.path/(fname or f"export.{'pkl' if whole else 'safetensors'}")
+    if not whole: return save_state(file, self._plain_state())
+    state = self._without_data()
     file.parent.mkdir(parents=True, exist_ok=True)
     aside = file.with_name(file.name+'.tmp')
     try: torch.save(state, aside)
@@ -512,7 +514,8 @@ _recorded = 'names','values','epoch_ends','hps','losses'
 @patch
 def _plain_state(self:Learner):
     rec = {k:_plain(getattr(self.recorder, k)) for k in _recorded} if hasattr(self, 'recorder') and self.recorder.values else None
-    return dict(model=self.model.state_dict(), opt=self.opt.state_dict() if self.opt else None, recorder=rec)
+    from optimloop.checkpoints import read_optimizer
+    return dict(model=_by_plain_name(self.model.state_dict()), opt=read_optimizer(self) if self.opt else None, recorder=rec)
 
 @patch
 def _without_data(self:Learner):
@@ -528,36 +531,30 @@ def _plain(o):
 def load_learner(
     fname:str|Path, # The file
     learn=None, # A Learner to fill, or a function without arguments that makes one
-    trusted:bool=False # Do you know who wrote the file, and may it run code? Needed for what was exported with `whole=True`
+    trusted:bool=False, # Do you know who wrote the file, and may it run code? Needed for what was exported with `whole=True`
+    strict:bool=True # Refuse a file that does not fit? If not, load what fits, and warn of the rest
 ): # The Learner
     "A Learner from what `export` wrote; a mismatch is an error that names the parameters, and changes nothing"
-    try: state = torch.load(fname, map_location='cpu', weights_only=not trusted)
-    except pickle.UnpicklingError as e:
-        raise ValueError(f"{fname} holds Python objects, and reading these can run any code: if you know who wrote it, pass trusted=True") from e
-    except (RuntimeError, LookupError, EOFError) as e: raise ValueError(f"{fname} was not written by Learner.export, or is damaged ({e!r})") from e
+    from optimloop.checkpoints import is_pickle, load_state
+    state = _unpickled(fname, trusted) if is_pickle(fname) else load_state(fname)
     if isinstance(state, Learner): return state
-    if not isinstance(state, dict) or set(state)!={'model','opt','recorder'}:
-        raise ValueError(f"{fname} was not written by Learner.export: load it with torch.load, and its weights with model.load_state_dict")
+    if not isinstance(state, dict) or set(state)!={'model','opt','recorder'}: raise ValueError(f"{fname} was not written by Learner.export")
     learn = learn() if callable(learn) and not isinstance(learn, Learner) else learn
     if not isinstance(learn, Learner): raise TypeError(f"{fname} holds weights and no code: pass a Learner to put them into, or a function that makes one")
-    learn._fill(state)
+    learn._put_model(state['model'], state['opt'], strict)
+    learn._put_recorded(state['recorder'])
     return learn
 
-# %% ../nbs/11_tracking.ipynb #6ad1cfc8
+# %% ../nbs/11_tracking.ipynb #b4ad5745
+def _unpickled(fname, trusted):
+    if not trusted: raise ValueError(f"{fname} holds Python objects, and reading these can run any code: if you know who wrote it, pass trusted=True")
+    try: return torch.load(fname, map_location='cpu', weights_only=False)
+    except (RuntimeError, LookupError, EOFError, pickle.UnpicklingError) as e: raise ValueError(f"{fname} was not written by Learner.export, or is damaged ({e!r})") from e
+
 @patch
-def _fill(self:Learner, state):
-    self._check_weights(state['model'])
-    had = self.opt
-    try:
-        if state['opt'] is not None:
-            if had is None: self.create_opt()
-            self.opt.load_state_dict(state['opt'])
-    except Exception:
-        self.opt = had
-        raise
-    self.model.load_state_dict(state['model'])
-    if state['recorder'] is not None and hasattr(self, 'recorder'):
-        rec,values = self.recorder,dict(state['recorder'])
-        rec._start()
-        rec._losses.numbers.extend(values.pop('losses'))
-        vars(rec).update(values)
+def _put_recorded(self:Learner, values):
+    if values is None or not hasattr(self, 'recorder'): return
+    rec,values = self.recorder,dict(values)
+    rec._start()
+    rec._losses.numbers.extend(values.pop('losses'))
+    vars(rec).update(values)

@@ -49,7 +49,7 @@ def _n_samples(learn): return _batch_size((learn.yb,learn.xb)) or 1
 
 class GradientAccumulation(Callback):
     "Step once for `n_acc` items: the mean gradient over all of them, however they are cut into batches"
-    order,run_before,run_valid = 19,'MixedPrecision',False
+    order,run_before,run_valid,keeps = 19,'MixedPrecision',False,('n_done','n_new','_undo','_open')
     def __init__(self,
         n_acc:int, # Items to gather for a step, ≥ 1: samples, or what `n_items` counts
         n_items=None # Function of the learner that returns the number of items, ≥ 1, over which the loss is a mean; default: samples in the batch
@@ -98,7 +98,7 @@ def after_cancel_backward(self:GradientAccumulation): self.n_done,self.n_new = s
 
 @patch
 def after_cancel_step(self:GradientAccumulation):
-    if self._undo!=1: torch._foreach_mul_(_grads(self.opt), self._undo)
+    if self._undo!=1 and (grads := _grads(self.opt)): torch._foreach_mul_(grads, self._undo) # an overflow has dropped them
     self._undo = 1.
 
 @patch
@@ -121,7 +121,7 @@ def before_batch(self:GradientAccumulation): self._restore()
 # %% ../nbs/10_training_callbacks.ipynb #246fc11d
 class NaNPolicy(TerminateOnNaN):
     "Before the step, when the loss or a gradient is NaN or infinite: stop the fit, skip the batch, or roll back to a good state"
-    name,run_valid = 'nan_policy',False
+    name,run_valid,keeps = 'nan_policy',False,('bad','n_good','_copy')
     def __init__(self,
         policy:str='stop', # 'stop', 'skip' or 'rollback'
         every:int=100 # Good batches between copies to roll back to, ≥ 1
@@ -275,7 +275,8 @@ def load_state_dict(self:EMA,
         raise ValueError("expected the dictionary that EMA.state_dict returns, with `n_steps` and `avg`")
     if self.is_swapped: raise RuntimeError("the averaged weights are in the model: leave `swapped()` before you load others")
     if self.learn is not None: _check_same(state['avg'], _averaged(self.model))
-    self.n_steps,self.avg = state['n_steps'],{k:v.clone() for k,v in state['avg'].items()}
+    devices = {k:t.device for k,t in _averaged(self.model).items()} if self._live else {} # in a fit: beside the weights, in their order
+    self.n_steps,self.avg = state['n_steps'],{k:state['avg'][k].detach().clone().to(devices.get(k)) for k in devices or state['avg']}
 
 # %% ../nbs/10_training_callbacks.ipynb #1ac87c1c
 class BnFreeze(Callback):
@@ -289,6 +290,7 @@ class BnFreeze(Callback):
 # %% ../nbs/10_training_callbacks.ipynb #3352f5d6
 class SampleByLoss(Callback):
     "Draw the samples of each epoch with probabilities in proportion to a power of their losses"
+    keeps = 'drawn',
     def __init__(self,
         power:float=.5 # 0 draws all alike, 1 in proportion to the loss; ≥ 0
     ):
@@ -302,4 +304,7 @@ class SampleByLoss(Callback):
         *_,losses = self.learn.get_preds(zip(*(t.split(2*bs) for t in tensors)), with_loss=True)
         weights = losses.flatten(1).mean(1) if losses.ndim>1 else losses
         self.drawn = torch.multinomial(weights.double()**self.power, len(weights), replacement=True)
-        self.learn.dl = (tuple(t[i] for t in tensors) for i in self.drawn.split(bs))
+        self.learn.dl = self._batches(tensors, bs)
+
+    def _batches(self, tensors, bs):
+        for i in self.drawn.split(bs)[self.start_iter:]: yield tuple(t[i] for t in tensors)

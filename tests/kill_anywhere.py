@@ -1,0 +1,227 @@
+"""Kill a run, anywhere and again and again, resume it to its end, and compare it bit for bit with the run that nobody killed.
+
+python tests/kill_anywhere.py --kills 200      # all of it, some minutes
+python tests/kill_anywhere.py --kills 24       # a part of it, evenly chosen
+
+The run: a model with batch norm and dropout, unique samples that are shuffled, a ragged last batch, gradients accumulated over
+12 samples in batches of 8, clipping, EMA, one cycle, fp16 with a loss scale that grows, a checkpoint after every batch. It is
+killed by SIGKILL at each boundary between two batches, inside the writing of a file at each call of the operating system
+(before it, after it, and in the midst of a write), and at random instants, some by SIGTERM, of which it is told; once, or several times one after another. Then
+parts are left out of the checkpoint one by one, and the comparison must fail.
+"""
+import argparse
+import collections
+import os
+import random
+import signal
+import sys
+import tempfile
+import time
+import types
+import warnings
+from pathlib import Path
+
+os.environ['CUDA_VISIBLE_DEVICES'] = '' # a process that has used a GPU cannot fork
+import numpy as np
+import torch
+from torch import nn
+
+from optimloop import checkpoints
+from optimloop.callbacks import *
+from optimloop.checkpoints import *
+from optimloop.learner import *
+from optimloop.mixed_precision import *
+from optimloop.optimizer import *
+from optimloop.schedulers import *
+from optimloop.tracking import *
+from optimloop.training_callbacks import *
+
+torch.set_num_threads(1)
+n_epoch,n_samples,bs = 3,37,8
+n_batches = n_epoch*-(-n_samples//bs)
+calls = 'open','write','fsync','close','replace','link','unlink'
+
+class Log(Callback):
+    "Writes the samples of each batch to a file: a line that is there says what was trained on"
+    order = -100
+    def __init__(self, file): self.to_file = file
+    def before_batch(self):
+        if self.training: os.write(self.to_file, f'{self.epoch} {self.iter} {self.xb[0][:,0].int().tolist()}\n'.encode())
+
+class KillAfterBatch(Callback):
+    order,run_valid = 2000,False
+    def __init__(self, n): self.left = n
+    def after_batch(self):
+        self.left -= 1
+        if not self.left: os.kill(os.getpid(), signal.SIGKILL)
+
+class DeadlyOS:
+    "Stands for the module `os`, counts the calls that write, and kills at number `n`: 'before' it, 'after' it, or 'amid' what it writes"
+    def __init__(self, n, when): self.left,self.when = n,when
+    def __getattr__(self, k):
+        f = getattr(os, k)
+        if k not in calls: return f
+        def deadly(*args, **kwargs):
+            self.left -= 1
+            if self.left==0 and self.when=='amid' and k=='write': f(args[0], args[1][:len(args[1])//2])
+            if self.left==0 and self.when!='after': os.kill(os.getpid(), signal.SIGKILL)
+            try: return f(*args, **kwargs)
+            finally:
+                if self.left==0: os.kill(os.getpid(), signal.SIGKILL)
+        return deadly
+
+def learner(folder, checkpoint, log):
+    for f in torch.manual_seed,np.random.seed,random.seed: f(1) # as a script would
+    x = torch.randn(n_samples, 6)
+    x[:,0] = torch.arange(n_samples)
+    y = (x[:,1:3].sum(1)>0).long()
+    model = nn.Sequential(nn.Linear(6, 12), nn.BatchNorm1d(12), nn.ReLU(), nn.Dropout(.3), nn.Linear(12, 2))
+    cbs = [Log(log), checkpoint, GradientAccumulation(12), GradientClip(5.), EMA(.8), CSVLogger(append=False)]
+    return Learner(DataLoaders.from_arrays(x, y, x, y, bs=bs), model, nn.CrossEntropyLoss(), Adam, lr=.01, cbs=cbs, metrics=accuracy, path=folder).to_fp16(init_scale=2.**12, growth_interval=2)
+
+def result(learn):
+    rec,opt = learn.recorder,read_optimizer(learn)
+    opt['state'] = dict(sorted(opt['state'].items()))
+    return dict(model=dict(learn.model.state_dict()), opt=opt, ema=learn.ema.state_dict(), values=rec.values, losses=rec.losses, hps=rec.hps, clip=learn.gradient_clip.norms,
+                scales=learn.mixed_precision.scales, iters=learn.train_iter, csv=[row[:-1] for row in (o.split(',') for o in (learn.path/'history.csv').read_text().splitlines())])
+
+class Forgetful(Checkpoint):
+    "Puts back all but one part"
+    name,forgets = 'checkpoint',''
+    def _put(self, state): super()._put(forget(self.forgets, state))
+    def _go_on(self, state): super()._go_on(forget(self.forgets, state))
+
+def forget(what, state):
+    if what=='position': return dict(state, run=dict(state['run'], batch=0))
+    if what=='order': return dict(state, feed=None)
+    if what in state['callbacks']: return dict(state, callbacks={k:v for k,v in state['callbacks'].items() if k!=what})
+    return {k:v for k,v in state.items() if k!=what}
+
+def run(folder, n=None, when=None, forgets=''):
+    "The script that is killed: at boundary `n`, or at call `n` of the operating system"
+    os.makedirs(folder, exist_ok=True)
+    os.dup2(os.open(Path(folder)/'out.txt', os.O_WRONLY|os.O_CREAT|os.O_APPEND), 1)
+    warnings.simplefilter('error')
+    if when in ('before','after','amid'): checkpoints.os = DeadlyOS(n, when)
+    cb = Forgetful(every_batches=1)
+    cb.forgets = forgets
+    learn = learner(folder, cb, os.open(Path(folder)/'log.txt', os.O_WRONLY|os.O_CREAT|os.O_APPEND))
+    if when=='boundary': learn.add_cb(KillAfterBatch(n))
+    with learn.no_bar(): learn.fit_one_cycle(n_epoch, resume=True)
+    save_state(Path(folder)/'result.safetensors', result(learn))
+
+def warm_up():
+    "Train in this process, so that the children need not do what PyTorch does only once"
+    with tempfile.TemporaryDirectory() as folder:
+        learn = learner(folder, Checkpoint(), os.open(os.devnull, os.O_WRONLY))
+        with learn.no_logging(): learn.fit_one_cycle(1)
+
+def in_child(seconds=None, number=signal.SIGKILL, **kwargs):
+    "Run the script in a process of its own, to which signal `number` is sent after `seconds`; was it killed, by any of this?"
+    pid = os.fork()
+    if not pid:
+        try:
+            run(**kwargs)
+            os._exit(0)
+        except BaseException:
+            import traceback
+            traceback.print_exc()
+        finally: os._exit(1)
+    if seconds is not None:
+        time.sleep(seconds)
+        os.kill(pid, number)
+    status = os.waitpid(pid, 0)[1]
+    if not os.WIFSIGNALED(status) and os.WEXITSTATUS(status): raise AssertionError(f'the script failed: {kwargs}')
+    return os.WIFSIGNALED(status)
+
+def samples(folder):
+    "The samples of each batch, by epoch and number; a batch that was trained on twice must have had the same"
+    res = {}
+    for line in (Path(folder)/'log.txt').read_text().splitlines():
+        epoch,i,ids = line.split(' ', 2)
+        if res.setdefault((int(epoch),int(i)), ids)!=ids: raise AssertionError(f'epoch {epoch}, batch {i} had other samples when it came again')
+    return res
+
+def compare(folder, truth):
+    "Where the run in `folder` differs from `truth`; an empty string if nowhere"
+    from test_checkpoints import differs
+    try: seen = samples(folder)
+    except AssertionError as e: return str(e)
+    return differs(truth[0], load_state(Path(folder)/'result.safetensors')) or ('' if seen==truth[1] else 'the samples differ')
+
+def plans(n_calls, seconds, rng):
+    "Kinds of death: lists of arguments of `in_child`, one for each kill; the first ones cover every boundary and every call"
+    yield from ([dict(n=n, when='boundary')] for n in range(1, n_batches+1))
+    one_file = n_calls//(n_batches+n_epoch+1)
+    yield from ([dict(n=n, when=when)] for n in range(one_file, 2*one_file+1) for when in ('before','amid')) # of the second file
+    while True:
+        yield [dict(seconds=rng.uniform(.005, seconds))]
+        yield [dict(seconds=rng.uniform(.005, seconds), number=signal.SIGTERM)]
+        yield [dict(n=rng.randrange(1, n_calls), when=rng.choice(['before','amid','after']))]
+        yield [dict(n=rng.randrange(1, 5), when='boundary') for _ in range(rng.randrange(2, 5))] # killed, resumed, killed, resumed …
+        yield [dict(seconds=rng.uniform(.005, seconds/2)), dict(n=rng.randrange(1, 60), when='amid'), dict(n=1, when='boundary')]
+
+def kill_anywhere(kills, folder):
+    "How many kills there were, and a list of what went wrong"
+    rng,folder = random.Random(0),Path(folder)
+    warm_up()
+    start = time.perf_counter()
+    in_child(folder=folder/'truth')
+    seconds = time.perf_counter()-start
+    truth = load_state(folder/'truth'/'result.safetensors'),samples(folder/'truth')
+    assert sorted(truth[1])==[(e, i) for e in range(n_epoch) for i in range(n_batches//n_epoch)] and len(set(truth[0]['scales']))>1
+    n_calls = count_calls(folder/'counted')
+    done,wrong,kinds,every = 0,[],collections.Counter(),plans(n_calls, seconds, rng)
+    fixed = n_batches+2*(n_calls//(n_batches+n_epoch+1)+1)
+    for i,plan in enumerate(every):
+        if done>=kills: break
+        if kills<200 and i<fixed and i%(-(-fixed*3//(2*kills))): continue # a part of them
+        where = folder/f'run{i}'
+        for death in plan:
+            if in_child(folder=where, **death):
+                done += 1
+                kinds[death.get('when', 'SIGTERM' if 'number' in death else 'instant')] += 1
+        if in_child(folder=where): raise AssertionError('nobody was to kill this one')
+        if bad := compare(where, truth): wrong.append(f'{plan}: {bad}')
+    return done,wrong,kinds,truth
+
+def count_calls(folder):
+    "The number of calls that write, in the whole run"
+    pid = os.fork()
+    if not pid:
+        try:
+            counter = DeadlyOS(10**9, 'before')
+            checkpoints.os = counter
+            run(folder)
+            Path(folder, 'calls').write_text(str(10**9-counter.left))
+        finally: os._exit(0)
+    os.waitpid(pid, 0)
+    return int(Path(folder, 'calls').read_text())
+
+forgotten = 'weights optimizer gradients random position order ema gradient_accumulation mixed_precision recorder gradient_clip sched_lr_mom csv_logger'.split()
+
+def controls(folder, truth, n):
+    "What each part, left out, does to the run: where it differs first. A part without which nothing differs is not tested by the comparison"
+    res = {}
+    for part in forgotten[::-(-len(forgotten)//n)]:
+        where = Path(folder)/f'without_{part}'
+        assert in_child(folder=where, n=7, when='boundary')
+        try: in_child(folder=where, forgets=part)
+        except AssertionError: res[part] = 'it does not run'
+        else: res[part] = compare(where, truth)
+    return res
+
+if __name__=='__main__':
+    sys.path.insert(0, str(Path(__file__).parent))
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('--kills', type=int, default=200)
+    parser.add_argument('--controls', type=int, default=len(forgotten))
+    args,start = parser.parse_args(),time.perf_counter()
+    with tempfile.TemporaryDirectory() as folder:
+        done,wrong,kinds,truth = kill_anywhere(args.kills, folder)
+        print(f'{done} kills ({dict(kinds)}), {len(wrong)} runs that differ, {time.perf_counter()-start:.0f} s', *wrong, sep='\n')
+        unseen = []
+        for part,bad in controls(folder, truth, args.controls).items():
+            print(f'without {part}: {bad or "NOTHING DIFFERS"}')
+            if not bad: unseen.append(part)
+    sys.exit(bool(wrong or unseen))
