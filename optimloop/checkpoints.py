@@ -23,11 +23,7 @@ from .callbacks import *
 from .learner import *
 from .learner import _by_plain_name, _plain_name
 from .schedulers import *
-from .schedulers import _owned
-from .mixed_precision import *
-from .training_callbacks import *
-from .tracking import *
-from .tracking import _rehearses
+from .schedulers import _owned, _rehearses
 
 # %% ../nbs/12_checkpoints.ipynb #8d810267
 _max_depth,_max_parts,_max_header = 100,10**6,2**24 # of a skeleton: levels, and parts; bytes of a header
@@ -440,49 +436,6 @@ def _put_run_state(self:Recorder, state):
     self._losses,self.started = BatchValues(),time.perf_counter()-state['seconds']
     self._losses.numbers.extend(state['losses'])
     for k in _recorded: setattr(self, k, state[k])
-
-# %% ../nbs/12_checkpoints.ipynb #d0d40ac2
-@patch
-def _run_state(self:ParamScheduler): return dict(old=self.old, history=self.history)
-
-# %% ../nbs/12_checkpoints.ipynb #7866a358
-@patch
-def _put_run_state(self:ParamScheduler, state):
-    self.old,self.history = state['old'],state['history']
-    if hasattr(self.learn, 'recorder'): self.recorder.hps.update(self.history) # the Recorder shows our lists
-
-@patch
-def _run_state(self:PrecisionCallback): return dict(Callback._run_state(self), kept={k:getattr(self, k) for k in ('scales','_scaled','_backward')})
-
-@patch
-def _put_run_state(self:PrecisionCallback, state):
-    if state['state'] and self.scaler is not None: self.scaler.scale(torch.ones((), device=self.device_type)) # or it has no scale before the first batch
-    self._scaled = False # gradients come back as they were: not to be scaled again
-    Callback._put_run_state(self, state)
-
-# %% ../nbs/12_checkpoints.ipynb #f54840fd
-@patch
-def _run_state(self:GradientClip): return list(self.norms)
-
-@patch
-def _put_run_state(self:GradientClip, state): self._norms,self._waiting = state,[]
-
-@patch
-def _run_state(self:EveryN): return dict(seen=self._seen, of=self.f._run_state() if isinstance(self.f, Callback) else None)
-
-@patch
-def _put_run_state(self:EveryN, state):
-    self._seen = state['seen']
-    if state['of'] is None: return
-    object.__setattr__(self.f, '_learn', self._learn)
-    self.f._put_run_state(state['of'])
-
-@patch
-def _run_state(self:CSVLogger): return self.file.read_text(encoding='utf-8') if self.file.exists() else None
-
-@patch
-def _put_run_state(self:CSVLogger, state):
-    if state is not None: self.file.write_text(state, encoding='utf-8') # without the lines of epochs that will come again
 
 # %% ../nbs/12_checkpoints.ipynb #39442cc5
 def read_callbacks(

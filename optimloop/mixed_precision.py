@@ -296,6 +296,16 @@ def _set_scale(self:PrecisionCallback, state):
     for g in _grads(self.opt) if self._scaled else (): g.mul_(state['scale']/self.scaler.get_scale()) # those that wait for others
     self.scaler.load_state_dict({**self.scaler.state_dict(), 'scale': state['scale'], '_growth_tracker': state['growth_tracker']})
 
+# %% ../nbs/04_mixed_precision.ipynb #455733b7
+@patch
+def _run_state(self:PrecisionCallback): return dict(Callback._run_state(self), kept={k:getattr(self, k) for k in ('scales','_scaled','_backward')})
+
+@patch
+def _put_run_state(self:PrecisionCallback, state):
+    if state['state'] and self.scaler is not None: self.scaler.scale(torch.ones((), device=self.device_type)) # or it has no scale before the first batch
+    self._scaled = False # gradients come back as they were: not to be scaled again
+    Callback._put_run_state(self, state)
+
 # %% ../nbs/04_mixed_precision.ipynb #96c2b05b
 class HalfWeights(PrecisionCallback):
     "Within a batch, up to the end of its backward pass, all but norm layers is in half precision; outside it the weights are fp32"

@@ -227,6 +227,15 @@ def _n_samples(loader, n_iter):
     try: return min(len(loader.dataset), n_iter*(bs or math.inf))
     except (AttributeError,TypeError): raise ValueError("a length in Samples needs a loader with a `dataset` that has a length: count in Steps, or give a fraction") from None
 
+# %% ../nbs/03_schedulers.ipynb #890508a8
+@patch
+def _run_state(self:ParamScheduler): return dict(old=self.old, history=self.history)
+
+@patch
+def _put_run_state(self:ParamScheduler, state):
+    self.old,self.history = state['old'],state['history']
+    if hasattr(self.learn, 'recorder'): self.recorder.hps.update(self.history) # the Recorder shows our lists
+
 # %% ../nbs/03_schedulers.ipynb #4aabebde
 @patch
 def _check(self:ParamScheduler):
@@ -571,6 +580,8 @@ def after_step(self:LRFinder):
 
 @patch
 def before_validate(self:LRFinder): raise CancelValidException
+
+def _rehearses(cb): return any(isinstance(o, LRFinder) for o in cb.learn.cbs) # callbacks that save or stop ask this
 
 # %% ../nbs/03_schedulers.ipynb #c85cb806
 def _descent(lrs, losses):

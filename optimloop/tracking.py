@@ -23,6 +23,7 @@ from .callbacks import _batch_events, _check_events, _events, _name, _own
 from .learner import *
 from .learner import _by_plain_name, _func_name
 from .schedulers import *
+from .schedulers import _rehearses
 from .plotting import *
 
 # %% ../nbs/11_tracking.ipynb #04254cd8
@@ -68,8 +69,6 @@ def _check_recorder(cb):
     if not hasattr(cb.learn, 'recorder'): raise ValueError(f"{_name(cb)} reads the table of a Recorder, and there is none: add a Recorder to the callbacks")
 
 def _columns(cb): return cb.recorder.names[1:-1]
-
-def _rehearses(cb): return any(isinstance(o, LRFinder) for o in cb.learn.cbs)
 
 # %% ../nbs/11_tracking.ipynb #0267bec4
 class EarlyStopping(TrackValue):
@@ -232,6 +231,17 @@ def _count(self:EveryN):
     self._seen += 1
     return self._seen
 
+# %% ../nbs/11_tracking.ipynb #90e9a7b6
+@patch
+def _run_state(self:EveryN): return dict(seen=self._seen, of=self.f._run_state() if isinstance(self.f, Callback) else None)
+
+@patch
+def _put_run_state(self:EveryN, state):
+    self._seen = state['seen']
+    if state['of'] is None: return
+    object.__setattr__(self.f, '_learn', self._learn)
+    self.f._put_run_state(state['of'])
+
 # %% ../nbs/11_tracking.ipynb #0882066f
 class SkipValidation(Callback):
     "Validate only after some of the epochs, and after the last"
@@ -307,6 +317,13 @@ def read(self:CSVLogger): # List of dictionaries, one a line; numbers are floats
     "What was logged"
     with open(self.file, newline='', encoding='utf-8') as f:
         return [{k:float(v) if v else None for k,v in row.items()} for row in csv.DictReader(f)]
+
+@patch
+def _run_state(self:CSVLogger): return self.file.read_text(encoding='utf-8') if self.file.exists() else None
+
+@patch
+def _put_run_state(self:CSVLogger, state): # when a run is resumed (`12_checkpoints`), the lines of epochs that will come again go
+    if state is not None: self.file.write_text(state, encoding='utf-8')
 
 # %% ../nbs/11_tracking.ipynb #33dbc233
 class ShowGraph(Callback):

@@ -44,6 +44,12 @@ def norms(self:GradientClip):
     self._waiting = []
     return self._norms
 
+@patch
+def _run_state(self:GradientClip): return list(self.norms) # what a checkpoint keeps
+
+@patch
+def _put_run_state(self:GradientClip, state): self._norms,self._waiting = state,[]
+
 # %% ../nbs/10_training_callbacks.ipynb #e4b0ff37
 def _n_samples(learn): return _batch_size((learn.yb,learn.xb)) or 1
 
