@@ -21,9 +21,7 @@ from fastcore.basics import patch
 
 from .callbacks import *
 from .learner import *
-from .learner import _by_plain_name, _plain_name
-from .schedulers import *
-from .schedulers import _owned, _rehearses
+from .learner import _by_plain_name, _owned, _plain_name, _rehearses
 
 # %% ../nbs/12_checkpoints.ipynb #8d810267
 _max_depth,_max_parts,_max_header = 100,10**6,2**24 # of a skeleton: levels, and parts; bytes of a header

@@ -40,6 +40,12 @@ def _n_batches(dl):
     try: return len(dl)
     except TypeError: return None
 
+def _owned(dl):
+    "A loader, its samplers and its data set"
+    parts = [] if dl is None else [dl]
+    for o in parts: parts += [p for k in ('sampler','batch_sampler','dataset') if (p := getattr(o, k, None)) is not None and not any(p is q for q in parts)]
+    return parts
+
 # %% ../nbs/02_learner.ipynb #5befc263
 def _array_loader(x, y, bs, shuffle):
     from torch.utils.data import BatchSampler, DataLoader, RandomSampler, SequentialSampler, TensorDataset
@@ -410,6 +416,8 @@ def removed_cbs(self:Learner,
         self.add_cbs(removed)
         self.cbs.sort(key=lambda cb: before.index(cb) if cb in before else len(before))
         self.forget_handlers()
+
+def _rehearses(cb): return any(getattr(type(o), 'rehearsal', False) for o in cb.learn.cbs) # is this fit not meant, as that of `lr_find`?
 
 # %% ../nbs/02_learner.ipynb #b2eb693b
 _predict_text = """

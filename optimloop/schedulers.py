@@ -25,7 +25,7 @@ from .optimizer import *
 from .callbacks import *
 from .callbacks import _as_tuple
 from .learner import *
-from .learner import _func_name
+from .learner import _func_name, _owned
 from .plotting import *
 
 # %% ../nbs/03_schedulers.ipynb #c09d8a7e
@@ -493,13 +493,7 @@ def load_state_dict(self:TorchScheduler,
     self.sched.load_state_dict(state['sched'])
     self.opt.set_hyper('lr', self.sched.get_last_lr())
 
-# %% ../nbs/03_schedulers.ipynb #a2252068
-def _owned(dl):
-    "A loader, its samplers and its data set"
-    parts = [] if dl is None else [dl]
-    for o in parts: parts += [p for k in ('sampler','batch_sampler','dataset') if (p := getattr(o, k, None)) is not None and not any(p is q for q in parts)]
-    return parts
-
+# %% ../nbs/03_schedulers.ipynb #37ae0df3
 def _put_back(o):
     "A function that puts a random generator back to its present state; `None` if `o` is none"
     if isinstance(o, torch.Generator): return lambda state=o.get_state(): o.set_state(state)
@@ -536,7 +530,7 @@ def _mock(self:Learner):
 # %% ../nbs/03_schedulers.ipynb #21e86932
 class LRFinder(Callback):
     "Train with an exponentially growing hyper-parameter, until the smoothed loss exceeds 4 times its best"
-    order,run_valid = 46,False # after any schedule
+    order,run_valid,rehearsal = 46,False,True # after any schedule; callbacks that save or stop know from `rehearsal` that this is not meant
     def __init__(self,
         start_lr:float=1e-7, # Value in the first step, > 0
         end_lr:float=10., # Value in the last step
@@ -580,8 +574,6 @@ def after_step(self:LRFinder):
 
 @patch
 def before_validate(self:LRFinder): raise CancelValidException
-
-def _rehearses(cb): return any(isinstance(o, LRFinder) for o in cb.learn.cbs) # callbacks that save or stop ask this
 
 # %% ../nbs/03_schedulers.ipynb #c85cb806
 def _descent(lrs, losses):

@@ -21,9 +21,8 @@ from fastcore.basics import patch
 from .callbacks import *
 from .callbacks import _batch_events, _check_events, _events, _name, _own
 from .learner import *
-from .learner import _by_plain_name, _func_name
+from .learner import _by_plain_name, _func_name, _rehearses
 from .schedulers import *
-from .schedulers import _rehearses
 from .plotting import *
 
 # %% ../nbs/11_tracking.ipynb #04254cd8
