@@ -471,12 +471,14 @@ def after_step(self:TorchScheduler):
 def after_epoch(self:TorchScheduler):
     if self.every=='epoch': self._step(*[getattr(self.recorder.table, self.monitor)[-1]]*self._needs_value)
 
+# %% ../nbs/03_schedulers.ipynb #9bcc4914
 @patch
 def _step(self:TorchScheduler, *value):
     with warnings.catch_warnings():
-        warnings.filterwarnings('ignore', message='.*lr_scheduler.step.. before') # there were no optimizer steps in the past that is made up for
+        warnings.filterwarnings('ignore', message='.*lr_scheduler.step.. before')
         self.sched.step(*value)
 
+# %% ../nbs/03_schedulers.ipynb #2331aa53
 @patch
 def state_dict(self:TorchScheduler): # Dictionary: `sched`, the scheduler's state, and `history`
     "What the scheduler has come to"
