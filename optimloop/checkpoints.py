@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['run_parts', 'save_state', 'DamagedFile', 'is_pickle', 'load_state', 'read_weights', 'put_weights', 'read_optimizer',
            'put_optimizer', 'read_gradients', 'put_gradients', 'read_random', 'put_random', 'read_callbacks',
-           'put_callbacks', 'Checkpoint']
+           'put_callbacks', 'read_loss', 'put_loss', 'Checkpoint']
 
 # %% ../nbs/12_checkpoints.ipynb #f568130a
 import copy, hashlib, json, math, os, random, re, signal, threading, time, warnings
@@ -454,7 +454,20 @@ def put_callbacks(
         if cb.name in state: cb._put_run_state(state[cb.name])
 
 # %% ../nbs/12_checkpoints.ipynb #dbbb884a
-run_parts = dict(weights=(read_weights,put_weights), optimizer=(read_optimizer,put_optimizer), gradients=(read_gradients,put_gradients),
+def read_loss(
+    learn # The Learner
+): # State
+    "What the loss function keeps, if it is a module: parameters and buffers"
+    return learn.loss_func.state_dict() if isinstance(learn.loss_func, torch.nn.Module) else {}
+
+def put_loss(
+    learn, # The Learner
+    state # What `read_loss` returned
+):
+    "Put the loss function back"
+    if state: learn.loss_func.load_state_dict(state)
+
+run_parts = dict(weights=(read_weights,put_weights), loss=(read_loss,put_loss), optimizer=(read_optimizer,put_optimizer), gradients=(read_gradients,put_gradients),
                  callbacks=(read_callbacks,put_callbacks), random=(read_random,put_random))
 
 # %% ../nbs/12_checkpoints.ipynb #1d315462
@@ -578,17 +591,20 @@ class Checkpoint(Callback):
     def _rest(self):
         self._active = self._ended = self._failed = self._fetching = self._cancelled = self._owed = False
         self._thread = self._error = self._signal = self._pending = self._feed = self._dls = self._boundary = self._random = self._trained = self._saved = None
-        self._best = self._newest = self._handler = None
+        self._best = self._newest = self._handler = self._rows = None
 
 # %% ../nbs/12_checkpoints.ipynb #59b39163
 @patch
 def before_fit(self:Checkpoint):
     if _rehearses(self): return
+    columns = self.recorder.names[1:-1] if hasattr(self.learn, 'recorder') else [self.best]
+    if self.best not in (None,'valid_loss',*columns): raise ValueError(f"best={self.best!r} is no column of the table: expected one of {', '.join(columns)}, or None")
     self._rest()
     self._dls,self._feed,self._time = self.dls,_feed_for(self.learn),time.monotonic()
     self.learn.dls,self._active = _with_train(self.dls, self._feed),True
     self._catch_sigterm()
-    for o in self._where().glob('.*.tmp'): _try_unlink(o) # of a process that was killed while it wrote
+    for pattern in ('.*_epoch*_batch*.safetensors.tmp','.best.safetensors.tmp'): # of a process that was killed while it wrote
+        for o in self._where().glob(pattern): _try_unlink(o)
     state = self._find(self.resume_from) if self.resume_from else None
     if state is None: self._save(epoch=self.start_epoch, batch=0)
     else: self._go_on(state)
@@ -610,17 +626,17 @@ def _where(self:Checkpoint): return Path(self.folder or self.learn.path/'checkpo
 @patch
 def _files(self:Checkpoint):
     "The checkpoints in the folder, the newest first"
-    numbered = [(int(m[1]),o) for o in self._where().glob('*.safetensors') if (m := re.match(r'(\d+)_', o.name))]
+    numbered = [(int(m[1]),o) for o in self._where().glob('*.safetensors') if (m := re.fullmatch(r'(\d+)_epoch\d+_batch\d+\.safetensors', o.name))]
     return [o for n,o in sorted(numbered, reverse=True)]
 
 # %% ../nbs/12_checkpoints.ipynb #97e2817d
 _versions = lambda: dict(torch=str(torch.__version__), numpy=np.__version__, python='.'.join(map(str, os.sys.version_info[:3])))
 
 @patch
-def _state(self:Checkpoint, epoch, batch, trained=False, ended=False, rng=None):
+def _state(self:Checkpoint, epoch, batch, trained=False, ended=False, rng=None, is_best=False):
     learn = self.learn
     run = dict(epoch=epoch, batch=batch, trained=trained, ended=ended, n_epoch=learn.n_epoch, train_iter=learn.train_iter, pct_train=learn.pct_train,
-               best=self._best, fit=_fits_done(learn))
+               best=self._best, is_best=is_best, fit=_fits_done(learn))
     feed = self._feed.state() if batch or trained or isinstance(self._feed, _StatefulFeed) else None # a stream may go on from epoch to epoch
     state = dict(run=run, versions=_versions(), feed=feed, **{k:read(learn) for k,(read,put) in self.parts.items()})
     return state if rng is None else dict(state, random=rng)
@@ -630,7 +646,7 @@ def _state(self:Checkpoint, epoch, batch, trained=False, ended=False, rng=None):
 def _save(self:Checkpoint, is_best=False, **place):
     "Copy the state to memory, and let a thread write it"
     self._wait()
-    self._start_writing(_pack(self._state(**place), copied=True), place, is_best)
+    self._start_writing(_pack(self._state(**place, is_best=is_best), copied=True), place, is_best)
 
 @patch
 def _start_writing(self:Checkpoint, packed, place, is_best=False):
@@ -656,6 +672,7 @@ def _link(file, name):
     "Give `file` a second name, in one step; where there are no links, a copy"
     aside = name.with_name(f'.{name.name}.tmp')
     _try_unlink(aside)
+    if name.exists() and os.path.samefile(file, name): return # it has it already
     try: os.link(file, aside)
     except OSError: _write_bytes(aside, file.read_bytes())
     os.replace(aside, name)
@@ -721,7 +738,12 @@ def _improved(self:Checkpoint):
 
 @patch
 def after_cancel_fit(self:Checkpoint):
-    if self._active: self._save(epoch=self.epoch or 0, batch=0, ended=True)
+    if not self._active: return
+    complete = self._n_rows() > (self._rows or 0) # cancelled after the epoch, as by `EarlyStopping`
+    self._save(complete and self._improved(), epoch=(self.epoch or 0)+complete, batch=0, ended=True)
+
+@patch
+def _n_rows(self:Checkpoint): return len(self.recorder.values) if hasattr(self.learn, 'recorder') else 0
 
 @patch
 def after_fit(self:Checkpoint):
@@ -737,12 +759,15 @@ def _read_checkpoint(file):
 @patch
 def _find(self:Checkpoint, resume_from):
     "The state to go on from; `None` if there is no file, or only those of fits before this one"
+    if resume_from is not True and Path(resume_from).is_dir(): raise ValueError(f"{resume_from} is a folder: give the file; or resume=True, and Checkpoint(folder=…)")
     if resume_from is not True: return _read_checkpoint(resume_from)
     files = self._files()
     for file in files:
         try: state = _read_checkpoint(file)
         except (DamagedFile,OSError) as e: warnings.warn(f"{e}. The checkpoint before it is tried")
-        else: return state if state['run']['fit']>=_fits_done(self.learn) else None
+        else:
+            if state['run']['is_best']: _link(file, file.with_name('best.safetensors')) # it may have been killed just before
+            return state if state['run']['fit']>=_fits_done(self.learn) else None
     if files: raise ValueError(f"none of the {len(files)} checkpoints in {self._where()} is whole: move them away to begin anew")
 
 # %% ../nbs/12_checkpoints.ipynb #4075edf0
@@ -752,9 +777,12 @@ def _go_on(self:Checkpoint, state):
     other = [f"{k} {v} (now {_versions().get(k)})" for k,v in state['versions'].items() if _versions().get(k)!=v]
     if other: warnings.warn(f"the checkpoint was written with {', '.join(other)}: the run may differ in the last bits from one that was not interrupted")
     is_later = self.resume_from is True and run['fit']>_fits_done(learn)
-    self._put({k:v for k,v in state.items() if k!='callbacks'} if is_later else state)
+    self._put(dict(run=run, weights=state['weights']) if is_later else state) # the later fit puts back all the rest, when it comes
     is_over = is_later or run['ended'] and run['n_epoch']==learn.n_epoch
     learn.start_epoch = learn.n_epoch if is_over else run['epoch']
+    if run['n_epoch']!=learn.n_epoch and not is_later:
+        warnings.warn(f"the checkpoint is of a run of {run['n_epoch']} epochs, and this one has {learn.n_epoch}: what depends on the progress, as schedules do, jumps")
+    if learn.start_epoch>=learn.n_epoch: print(f"Checkpoint: this fit is over already (see {self._where()}); nothing is trained. Another run needs another folder")
     if not is_over and (run['batch'] or run['trained'] or state['feed']): self._pending = state
     self._best = run['best']
 
@@ -786,6 +814,7 @@ class _Watched:
 @patch
 def before_epoch(self:Checkpoint):
     if not self._active: return
+    self._rows = self._n_rows()
     run,state = (self._pending['run'],self._pending['feed']) if self._pending else (dict(batch=0),None)
     self._feed._begin(run['batch'], state)
 

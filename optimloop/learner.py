@@ -954,10 +954,18 @@ def load(self:Learner,
     if not file.exists(): raise FileNotFoundError(f"there is no {file}" + f". What is in {file.with_suffix('.pth').name} can be read with torch.load"*file.with_suffix('.pth').exists())
     state = load_state(file)
     if not isinstance(state, dict) or set(state)!={'model','opt','cbs'}: raise ValueError(f"{file} was not written by Learner.save: read it with load_state")
+    if strict: self._matched(state['model']) # before anything is changed
+    for cb in self._with_state(): self._put_callback(cb, state['cbs'], strict)
     self._put_model(state['model'], state['opt'] if with_opt else None, strict)
-    for cb in self._with_state():
-        if cb.name in state['cbs']: cb.load_state_dict(state['cbs'][cb.name])
     return self
+
+@patch
+def _put_callback(self:Learner, cb, states, strict):
+    try:
+        if cb.name in states: cb.load_state_dict(states[cb.name])
+    except ValueError as e:
+        if strict: raise
+        warnings.warn(f"the state of {cb.name} was not loaded: {e}")
 
 @patch
 def _with_state(self:Learner): return [cb for cb in self.cbs if hasattr(type(cb), 'state_dict')]

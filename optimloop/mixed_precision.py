@@ -317,7 +317,7 @@ class HalfWeights(PrecisionCallback):
         mods = [m for m in self.model.modules() if not isinstance(m, _norms)]
         norm = {p for m in self.model.modules() if isinstance(m, _norms) for p in m.parameters(recurse=False)}
         self._weights = [p for p in self.model.parameters() if p.dtype==torch.float32 and p not in norm]
-        self._buffers = [(m,k) for m in mods for k,b in m._buffers.items() if b is not None and b.dtype==torch.float32]
+        self._buffers = [(m,k) for m in mods for k,b in m._buffers.items() if b is not None and b.dtype==torch.float32 and b.ndim] # a single number is a count, no factor
         self._add_hooks([m for m in self.model.modules() if isinstance(m, _norms)])
         self._make_copies()
 
@@ -350,7 +350,7 @@ def _enter_buffers(self:HalfWeights):
 
 @patch
 def _leave_buffers(self:HalfWeights):
-    for m,k,b,full,version in self._kept:
+    for m,k,b,full,version in reversed(self._kept): # one that two modules share is there twice
         now = m._buffers[k]
         now.data = full if now is b and now._version==version else now.data.float()
 
@@ -494,8 +494,9 @@ class PureBF16(HalfWeights):
 @patch
 def _enter(self:PureBF16):
     if self.rounding=='master': return HalfWeights._enter(self)
-    self._inside = True
-    for p in self._weights: p.data = stochastic_round(p.data, self._generator)
+    self._inside,training = True,self.learn.training
+    self._full = () if training else [p.data for p in self._weights] # validation leaves the weights, and the dice, alone
+    for p in self._weights: p.data = stochastic_round(p.data, self._generator) if training else p.data.bfloat16()
     self._enter_buffers()
 
 @patch
@@ -503,8 +504,8 @@ def _leave(self:PureBF16):
     if self.rounding=='master': return HalfWeights._leave(self)
     self._inside = False
     self._leave_buffers()
-    for p in self._weights:
-        grad,p.data = p.grad,p.data.float()
+    for p,full in zip(self._weights, self._full or [None]*len(self._weights)):
+        grad,p.data = p.grad,p.data.float() if full is None else full
         if grad is not None: p.grad = grad.float()
 
 # %% ../nbs/04_mixed_precision.ipynb #1ad04f93

@@ -25,7 +25,7 @@ from .optimizer import *
 from .callbacks import *
 from .callbacks import _as_tuple
 from .learner import *
-from .learner import _func_name, _owned
+from .learner import _func_name, _owned, _rehearses
 from .plotting import *
 
 # %% ../nbs/03_schedulers.ipynb #c09d8a7e
@@ -145,14 +145,14 @@ def with_restarts(
 # %% ../nbs/03_schedulers.ipynb #a3d68603
 class Steps(namedtuple('Steps', 'n')):
     "A length of `n` training batches. Where gradients are accumulated a step takes several; count in `Samples` there"
-    def fraction(self, run): return _part_of(self, run.n_steps)
+    def fraction(self, run): return _part_of(self, run.n_steps*run.part)
 
 class Samples(namedtuple('Samples', 'n')):
     "A length of `n` training samples"
-    def fraction(self, run): return _part_of(self, run.n_samples())
+    def fraction(self, run): return _part_of(self, run.n_samples()*run.part)
 
 def _part_of(length, total):
-    if not 0<=length.n<=total: raise ValueError(f"{length!r} does not fit into this training, which has n={total}: expected a number from 0 to that")
+    if not 0<=length.n<=total: raise ValueError(f"{length!r} does not fit into this training, or part of one, which has n={total:g}: expected a number from 0 to that")
     return length.n/total
 
 # %% ../nbs/03_schedulers.ipynb #24825e1f
@@ -204,8 +204,16 @@ def _fill_in(o, run):
     "What stands for a value that only the run knows, replaced by that value, in schedules within schedules too"
     if isinstance(o, (Steps,Samples)): return o.fraction(run)
     if isinstance(o, slice): return _per_group(o, run.n_groups)
+    if isinstance(o, _Schedule) and o.f is _combined: return _Schedule(_combined, (tuple((start,pct,_within(o, pct, run)) for start,pct,o in o.args[0]), o.args[1]))
+    if isinstance(o, _Schedule) and o.f is _warmed_up:
+        sched,length,start = o.args[0],*_fill_in(o.args[1:], run)
+        return _Schedule(_warmed_up, (_within(sched, 1-length, run), length, start))
     if isinstance(o, _Schedule): return _Schedule(o.f, _fill_in(o.args, run))
     return tuple(_fill_in(v, run) for v in o) if isinstance(o, tuple) else o
+
+def _within(sched, part, run):
+    "Fill in a schedule that has only a part of the time"
+    return _fill_in(sched, SimpleNamespace(**{**vars(run), 'part': run.part*part}))
 
 def _per_group(v, n):
     "`v` as one number, or as an array if there are several groups"
@@ -217,8 +225,9 @@ def _per_group(v, n):
 def before_train(self:ParamScheduler):
     n_iter,loader = self.n_iter,self.dls.train
     if n_iter is None: raise ValueError("a schedule must know how many batches an epoch has: give the training loader a length (__len__)")
-    run = SimpleNamespace(n_groups=len(self.opt.param_groups), n_steps=n_iter*self.n_epoch, n_samples=lambda: self.n_epoch*_n_samples(loader, n_iter))
+    run = SimpleNamespace(part=1, n_groups=len(self.opt.param_groups), n_steps=n_iter*self.n_epoch, n_samples=lambda: self.n_epoch*_n_samples(loader, n_iter))
     self._filled = {k:_fill_in(sched, run) for k,sched in self.scheds.items()}
+    for sched in self._filled.values(): sched(0.),sched(1.) # what is wrong with one shows now, and not at its end
     if hasattr(self.learn, 'recorder'): self.recorder.hps.update(self.history) # the Recorder shows our lists
 
 def _n_samples(loader, n_iter):
@@ -270,12 +279,13 @@ def plot_sched(self:Recorder,
 
 # %% ../nbs/03_schedulers.ipynb #2918b185
 @patch
-def _fit_scheduled(self:Learner, n_epoch, lr, make_scheds, cbs=None, reset_opt=False, start_epoch=0, **kwargs):
+def _fit_scheduled(self:Learner, n_epoch, top, make_scheds, cbs=None, reset_opt=False, start_epoch=0, **kwargs):
     "Fit with the schedules that `make_scheds` makes of the learning rate, which is an array if there are several groups"
+    if 'lr' in kwargs: raise TypeError("the learning rate of this fit is its highest, and is called lr_max")
     self._check_epochs(n_epoch, start_epoch)
     if self.opt is None or reset_opt: self.create_opt()
-    scheds = make_scheds(_per_group(self.lr if lr is None else lr, len(self.opt.param_groups)))
-    self.fit(n_epoch, lr, cbs=[*_as_tuple(cbs), ParamScheduler(scheds)], start_epoch=start_epoch, **kwargs)
+    scheds = make_scheds(_per_group(self.lr if top is None else top, len(self.opt.param_groups)))
+    self.fit(n_epoch, top, cbs=[*_as_tuple(cbs), ParamScheduler(scheds)], start_epoch=start_epoch, **kwargs)
 
 @patch
 def _with_mom(self:Learner, scheds, mom):
@@ -413,6 +423,7 @@ def fine_tune(self:Learner,
     self._check_epochs(n_epoch, 0)
     _check_fraction(pct_start=pct_start)
     total,lr = n_epoch+freeze_epochs,self.lr if lr is None else lr
+    if isinstance(lr, slice): lr = lr.stop # what the rates of the groups are here says `lr_mult`
     def make(_):
         head,top = (_per_group(o, len(self.opt.param_groups)) for o in (slice(lr), slice(lr/2/lr_mult, lr/2)))
         cycles = [combined_cos(.99, head/25, head, head/1e5), combined_cos(pct_start, top/div, top, top/1e5)]
@@ -436,40 +447,50 @@ class TorchScheduler(Callback):
 # %% ../nbs/03_schedulers.ipynb #aac0a436
 @patch
 def before_fit(self:TorchScheduler):
+    self.sched = None
+    if _rehearses(self): return
     _check_alone(self, {'lr'})
+    for g in self.opt.param_groups: g.pop('initial_lr', None) # of a saved optimizer: torch would begin there
     self.old,self._own_step = [dict(g) for g in self.opt.param_groups],'step' in vars(self.opt)
     self.sched,self.history = self.sched_func(self.opt),[]
     self._needs_value = isinstance(self.sched, torch.optim.lr_scheduler.ReduceLROnPlateau)
+    if self._needs_value and (not hasattr(self.learn, 'recorder') or self.monitor not in self.recorder.names[1:-1]):
+        raise ValueError(f"ReduceLROnPlateau cannot watch {self.monitor!r}: expected a column of the Recorder's table. Validate in each epoch, or pass another monitor=…")
     if self._needs_value and self.every=='step': raise ValueError("ReduceLROnPlateau looks at the results of epochs: use TorchScheduler(…, every='epoch')")
     if self._needs_value and self.start_epoch: raise ValueError("ReduceLROnPlateau cannot begin at start_epoch: it has not seen the epochs before")
 
 @patch
 def cleanup_fit(self:TorchScheduler):
     if self.sched is None: return # it did not begin
-    if not self._own_step: vars(self.opt).pop('step', None)
+    for o in ('_opt_called', *['step'][self._own_step:]): vars(self.opt).pop(o, None)
     for g,old in zip(self.opt.param_groups, self.old):
         for k in set(g)-set(old): del g[k]
         g.update({k:v for k,v in old.items() if k!='params'})
     self.sched,self.old = None,[]
 
-# %% ../nbs/03_schedulers.ipynb #8b772a17
+# %% ../nbs/03_schedulers.ipynb #28a6386d
 @patch
 def before_train(self:TorchScheduler):
+    if self.sched is None: return
     if hasattr(self.learn, 'recorder'): self.recorder.hps['lr'] = self.history
-    missed = self.start_epoch*(self.n_iter if self.every=='step' else 1) if self.epoch==self.start_epoch and not self.history else 0
-    for _ in range(missed): self._step() # the past of a run that begins later
+    if not self.start_epoch or self.epoch!=self.start_epoch or self.history: return
+    if self.every=='step' and (self.n_iter is None or hasattr(self.learn, 'gradient_accumulation')):
+        raise ValueError("TorchScheduler cannot begin at start_epoch: how many steps there were before is not known. Use one of our own schedules, or every='epoch'")
+    for _ in range(self.start_epoch*(self.n_iter if self.every=='step' else 1)): self._step() # the past
 
 @patch
 def before_batch(self:TorchScheduler):
-    if self.training: self.history.append(_per_group(self.opt.lr, len(self.opt.param_groups)))
+    if self.training and self.sched: self.history.append(_per_group(self.opt.lr, len(self.opt.param_groups)))
 
 @patch
 def after_step(self:TorchScheduler):
-    if self.stepped and self.every=='step': self._step()
+    if self.stepped and self.sched and self.every=='step': self._step()
 
 @patch
 def after_epoch(self:TorchScheduler):
-    if self.every=='epoch': self._step(*[getattr(self.recorder.table, self.monitor)[-1]]*self._needs_value)
+    if self.sched is None or self.every!='epoch': return
+    value = [getattr(self.recorder.table, self.monitor)[-1]]*self._needs_value
+    if None not in value: self._step(*value) # or there was no validation
 
 # %% ../nbs/03_schedulers.ipynb #9bcc4914
 @patch
@@ -544,7 +565,7 @@ class LRFinder(Callback):
         if not 0<start_lr<end_lr or num_it<2:
             raise ValueError(f"start_lr={start_lr}, end_lr={end_lr}, num_it={num_it}: expected 0 < start_lr < end_lr and num_it ≥ 2")
         self.start_lr,self.end_lr,self.num_it,self.stop_div,self.beta,self.param = start_lr,end_lr,num_it,stop_div,beta,param
-        self.lrs,self.smoothed,self.avg,self._seen = [],[],0.,[]
+        self.lrs,self.smoothed,self.avg,self.why,self._seen = [],[],0.,'',[]
 
 # %% ../nbs/03_schedulers.ipynb #f90ba84b
 @patch
@@ -562,7 +583,10 @@ def before_batch(self:LRFinder):
 @patch
 def after_loss(self:LRFinder):
     self._seen.append(self.loss.item())
-    if not math.isfinite(self._seen[-1]) or len(self._seen)==1000: raise CancelFitException # diverged; or there are no steps
+    if not math.isfinite(self._seen[-1]): self.why = ', and then was not finite'
+    elif len(self._seen)==1000: self.why = ', and then there was no step in 1000 batches'
+    else: return
+    raise CancelFitException
 
 # %% ../nbs/03_schedulers.ipynb #6e50054f
 @patch
@@ -653,23 +677,23 @@ def lr_find(self:Learner,
         with mock.no_logging(): mock.fit(10**9, cbs=finder) # until the finder ends it
     res = namedtuple('SuggestedLRs', names)(*[f(finder.lrs, finder.smoothed) for f in funcs])
     for name,lr in zip(res._fields, res):
-        if lr is None: print(f"lr_find: {name} has no suggestion: the loss never fell clearly in {len(finder.smoothed)} steps")
-    if hasattr(self, 'recorder'): self.recorder.lr_finder,self.recorder.suggested_lrs = finder,res
-    if show_plot: plot_lr_curve(finder, res)
+        if lr is None: print(f"lr_find: {name} has no suggestion: the loss never fell clearly in {len(finder.smoothed)} steps" + finder.why)
+    if hasattr(self, 'recorder'): self.recorder.lr_finder,self.recorder.suggested_lrs = finder,res._asdict()
+    if show_plot: plot_lr_curve(finder, res._asdict())
     return res
 
 # %% ../nbs/03_schedulers.ipynb #7ffb0a23
 def plot_lr_curve(
     finder, # `LRFinder` after its fit
-    suggested # Named tuple of suggested values
+    suggested:dict # Suggested values, or `None`, by the names of the rules
 ): # The `Axes`
     "Plot the smoothed loss against the learning rate, or what was varied in its place, with the suggestions"
     ax = plot_axes(size=(6,3.5), xlabel='learning rate' if finder.param=='lr' else finder.param, ylabel='smoothed loss')
     ax.semilogx(finder.lrs, finder.smoothed)
     if finder.smoothed: ax.set_ylim(None, min(max(finder.smoothed), 1.5*max(finder.smoothed[:len(finder.smoothed)//2+1])))
-    for i,(name,lr) in enumerate(zip(suggested._fields, suggested)):
+    for i,(name,lr) in enumerate(suggested.items()):
         if lr is not None: ax.plot(lr, np.interp(lr, finder.lrs, finder.smoothed), 'o', color=f'C{i+1}', label=f'{name}: {lr:.2g}')
-    if any(o is not None for o in suggested): ax.legend()
+    if any(o is not None for o in suggested.values()): ax.legend()
     return ax
 
 @patch

@@ -322,7 +322,10 @@ def _run_state(self:CSVLogger): return self.file.read_text(encoding='utf-8') if 
 
 @patch
 def _put_run_state(self:CSVLogger, state): # when a run is resumed (`12_checkpoints`), the lines of epochs that will come again go
-    if state is not None: self.file.write_text(state, encoding='utf-8')
+    if state is None or not self.learn.running: return # `learn.resume` only looks at a checkpoint
+    aside = self.file.with_name(f'.{self.file.name}.tmp')
+    aside.write_text(state, encoding='utf-8')
+    os.replace(aside, self.file)
 
 # %% ../nbs/11_tracking.ipynb #33dbc233
 class ShowGraph(Callback):

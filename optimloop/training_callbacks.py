@@ -255,6 +255,7 @@ def before_validate(self:EMA):
 
 @patch
 def _leave_valid(self:EMA):
+    for cb in self.learn.cbs if self._mine else (): getattr(type(cb), '_close', lambda cb: None)(cb) # half precision first, if a batch was broken off
     if self._mine: self._swap()
     self._mine = False
 

@@ -253,10 +253,11 @@ def lives(folder, deaths, fit=lambda learn, **kwargs: learn.fit(3, **kwargs), **
             with learn.added_cbs(DieAfter(*death) if isinstance(death, tuple) else DieAfter(death)), pytest.raises((Dies,KeyboardInterrupt,OSError)): fit(learn, resume=True)
     return outcome(learn),{k:v[-1] for k,v in seen.items()},seen
 
-def two_fits(learn, **kwargs):
+def three_fits(learn, **kwargs):
     learn.fit(2, **kwargs)
     learn.lr /= 2
-    learn.fit_one_cycle(2, **kwargs)
+    learn.fit_one_cycle(2, wd=.3, **kwargs) # for this fit only
+    learn.fit(1, **kwargs)
 
 class Gathers(Callback):
     "Changes what it keeps in place when an epoch's training begins"
@@ -280,7 +281,9 @@ setups = dict(
     torch_adam=dict(opt_func=partial(OptimWrapper, opt=torch.optim.AdamW)), loop=dict(opt_func=partial(Adam, engine='loop')), early=dict(cbs=[partial(EarlyStopping, 1, min_delta=.5)]),
     plateau=dict(cbs=[partial(ReduceLROnPlateau, 1, .5, min_delta=.5)]), by_loss=dict(cbs=[SampleByLoss]), by_loss_short=dict(cbs=[SampleByLoss, partial(ShortEpoch, n_batches=4)]), short=dict(cbs=[partial(ShortEpoch, .6)]),
     nan=dict(cbs=[partial(NaNPolicy, 'rollback', 2)]), every=dict(cbs=[partial(EveryN, 3, GradientClip)]), save=dict(cbs=[partial(SaveModel, at_end=True)]), csv=dict(cbs=[partial(CSVLogger, append=False)]),
-    fine_tune=dict(fit=lambda learn, **kwargs: learn.fine_tune(2, **kwargs), splitter=lambda m: [list(m[:2].parameters()), list(m[2:].parameters())]), two_fits=dict(fit=two_fits), gathers=dict(cbs=[Gathers]), cancels=dict(cbs=[CancelsSome, partial(GradientAccumulation, 10)]), skip_valid=dict(cbs=[partial(SkipValidation, every=2)]), **{kind:dict(kind=kind) for kind in 'dataset own_generator weighted single list stream stateful stateful_stream'.split()})
+    fine_tune=dict(fit=lambda learn, **kwargs: learn.fine_tune(2, **kwargs), splitter=lambda m: [list(m[:2].parameters()), list(m[2:].parameters())]), three_fits=dict(fit=three_fits), sgdr=dict(fit=lambda learn, **kwargs: learn.fit_sgdr(2, 1, **kwargs)), wsd=dict(fit=lambda learn, **kwargs: learn.fit_wsd(3, warmup=Steps(3), **kwargs)), linear=dict(fit=lambda learn, **kwargs: learn.fit_linear(3, **kwargs)),
+    torch_steps=dict(cbs=[partial(TorchScheduler, partial(torch.optim.lr_scheduler.OneCycleLR, max_lr=.1, total_steps=99, cycle_momentum=False))]), torch_plateau=dict(cbs=[partial(TorchScheduler, partial(torch.optim.lr_scheduler.ReduceLROnPlateau, patience=0, threshold=.5), 'epoch')]),
+    gathers=dict(cbs=[Gathers]), cancels=dict(cbs=[CancelsSome, partial(GradientAccumulation, 10)]), skip_valid=dict(cbs=[partial(SkipValidation, every=2)]), **{kind:dict(kind=kind) for kind in 'dataset own_generator weighted single list stream stateful stateful_stream'.split()})
 
 @pytest.mark.filterwarnings('error', "ignore:'set_vital'")
 @pytest.mark.parametrize('setup', setups)
@@ -430,6 +433,65 @@ def test_over(tmp_path):
     (learn := new()).fit(9)
     (again := new()).fit(9, resume=True)
     assert len(learn.recorder.values)<9 and not differs(outcome(learn), outcome(again))
+
+def test_cancelled_after_epoch(tmp_path):
+    "Stopped after its best epoch, and trained on for more: no epoch comes twice, and the best is that one"
+    class StopAfter(Callback):
+        order = 90
+        def after_epoch(self):
+            if self.epoch==1: raise CancelFitException
+    (learn := make(tmp_path, {}, cbs=[StopAfter])).fit(3)
+    best = make(tmp_path, {}).resume(tmp_path/'checkpoints'/'best.safetensors')
+    assert len(best.recorder.values)==2 and best.recorder.values==learn.recorder.values
+    with pytest.warns(UserWarning, match='of a run of 3 epochs, and this one has 4'): (again := make(tmp_path, seen := {})).fit(4, resume=True)
+    assert len(again.recorder.values)==4 and sorted({epoch for epoch,i in seen})==[2,3]
+
+def test_best_after_a_kill(tmp_path, monkeypatch):
+    "Killed when the best was written, but had not got its name"
+    real = checkpoints._link
+    def dies(file, name): raise Dies
+    monkeypatch.setattr(checkpoints, '_link', dies)
+    with pytest.warns(UserWarning, match='The run goes on'): make(tmp_path, {}).fit(2)
+    assert not (tmp_path/'checkpoints'/'best.safetensors').exists()
+    monkeypatch.setattr(checkpoints, '_link', real)
+    with pytest.warns(UserWarning): (learn := make(tmp_path, {})).fit(3, resume=True)
+    best = make(tmp_path, {}).resume(tmp_path/'checkpoints'/'best.safetensors')
+    assert best.recorder.values[-1][1]==min(o[1] for o in learn.recorder.values)
+
+def test_only_its_own(tmp_path):
+    "Files of others in the folder stay as they are, a log too if a checkpoint is only looked at; what cannot be meant is an error"
+    folder = tmp_path/'checkpoints'
+    folder.mkdir()
+    others = [folder/o for o in ('20240101_mine.safetensors','.mine.tmp')]
+    for o in others: o.write_text('mine')
+    (learn := make(tmp_path, {}, cbs=[CSVLogger], checkpoint=dict(keep=1))).fit(2)
+    (make(tmp_path, {}, cbs=[CSVLogger], checkpoint=dict(keep=1))).fit(2, resume=True)
+    assert [o.read_text() for o in others]==['mine']*2
+    log = (tmp_path/'history.csv').read_text()
+    make(tmp_path, {}, cbs=[CSVLogger]).resume(next(folder.glob('*_epoch2_*')))
+    assert (tmp_path/'history.csv').read_text()==log and len(log.splitlines())==3
+    with pytest.raises(ValueError, match='is a folder: give the file'): make(tmp_path, {}).fit(3, resume=folder)
+    with pytest.raises(ValueError, match="best='acuracy' is no column of the table"): make(tmp_path, {}, checkpoint=dict(best='acuracy')).fit(1)
+
+class Running(torch.nn.Module):
+    "A loss that keeps something"
+    def __init__(self):
+        super().__init__()
+        self.register_buffer('mean', torch.ones(()))
+    def forward(self, pred, y):
+        self.mean = .5*self.mean + .5*torch.nn.functional.mse_loss(pred.detach(), y)
+        return torch.nn.functional.mse_loss(pred, y)/self.mean
+
+def test_loss_with_state(tmp_path):
+    results = []
+    for name,death in (('truth',None),('dies',9)):
+        for life in ([] if death is None else [DieAfter(death)],[])[death is None:]:
+            learn = make(tmp_path/name, {}, cbs=life)
+            learn.loss_func = Running()
+            try: learn.fit(3, resume=True)
+            except Dies: pass
+        results.append(outcome(learn)['losses'])
+    assert not differs(*results)
 
 def test_compiled(tmp_path):
     "A run of a compiled model is resumed with one that is not, and the other way round"
