@@ -178,7 +178,7 @@ class ParamScheduler(Callback):
         scheds:dict # From name of a hyper-parameter to function of the progress, which returns a number, or an array with one for each group
     ):
         if not all(map(callable, scheds.values())): raise TypeError(f"schedules must be functions of the progress, got {scheds}")
-        self.scheds,self.old,self.history,self._filled,self._groups = scheds,{},{},{},{}
+        self.scheds,self.old,self.history,self._filled,self._direct = scheds,{},{},{},()
 
     @property
     def name(self): return '_'.join(['sched',*self.scheds]) # so that there may be several, for different hyper-parameters
@@ -189,11 +189,11 @@ class ParamScheduler(Callback):
 
     def before_batch(self):
         learn = self.learn
-        pos,opt,history,groups = learn.pct_train,learn.opt,self.history,self._groups
+        pos,opt,history = learn.pct_train,learn.opt,self.history
         for name,sched in self._filled.items():
             value = sched(pos)
-            if name in groups and type(value) is float and 0<=value<1: # no need to look at it more closely
-                for group in groups[name]: dict.__setitem__(group, name, value)
+            if name in self._direct and type(value) is float and 0<=value<1: # no need to look at it more closely
+                for group in opt.param_groups: dict.__setitem__(group, name, value)
             else: opt.set_hyper(name, value)
             history[name].append(value)
 
@@ -231,7 +231,7 @@ def before_train(self:ParamScheduler):
     self._filled = {k:_fill_in(sched, run) for k,sched in self.scheds.items()}
     for sched in self._filled.values(): sched(0.),sched(1.) # what is wrong with one shows now, and not at its end
     is_ours = type(self.opt).set_hypers is Optimizer.set_hypers # and no wrapped one, which has other names for them
-    self._groups = {k:self.opt.param_groups for k in self.scheds if is_ours and k in ('lr','mom','sqr_mom','wd') and self.opt._hyper_name(k)==k}
+    self._direct = [k for k in self.scheds if is_ours and k in ('lr','mom','sqr_mom','wd') and self.opt._hyper_name(k)==k]
     if hasattr(self.learn, 'recorder'): self.recorder.hps.update(self.history) # the Recorder shows our lists
 
 def _n_samples(loader, n_iter):
