@@ -23,24 +23,9 @@ from torch import nn
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 import optimloop.all as ol
+from common import resnet34
 from optimloop import checkpoints
 from optimloop.checkpoints import Checkpoint, read_random
-
-class Block(nn.Module):
-    def __init__(self, ni, nf, stride):
-        super().__init__()
-        self.a,self.b = nn.Conv2d(ni, nf, 3, stride, 1, bias=False),nn.Conv2d(nf, nf, 3, 1, 1, bias=False)
-        self.na,self.nb = nn.BatchNorm2d(nf),nn.BatchNorm2d(nf)
-        self.short = nn.Sequential(nn.Conv2d(ni, nf, 1, stride, bias=False), nn.BatchNorm2d(nf)) if stride>1 or ni!=nf else nn.Identity()
-    def forward(self, x): return (self.short(x) + self.nb(self.b(self.na(self.a(x)).relu()))).relu()
-
-def resnet34():
-    layers,ni = [nn.Conv2d(3, 64, 7, 2, 3, bias=False), nn.BatchNorm2d(64), nn.ReLU(), nn.MaxPool2d(3, 2, 1)],64
-    for nf,n in (64,3),(128,4),(256,6),(512,3):
-        for i in range(n):
-            layers.append(Block(ni, nf, 2 if i==0 and nf>64 else 1))
-            ni = nf
-    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(512, 1000))
 
 class Clock(ol.Callback):
     "When each training batch ended, and how much processor time the process had had"

@@ -39,6 +39,7 @@ from torch.utils.data import DataLoader, TensorDataset
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 import optimloop.all as ol
+from common import cpu_name, names_of
 
 # --- the task ---
 BS,lr = 16,1e-3
@@ -418,14 +419,6 @@ def bench_memory(args):
 # --- command line ---
 blocks = 'list','loader','valid','pieces','memory'
 
-def names_of(what, known):
-    def parse(s):
-        res = [o.strip() for o in s.split(',') if o.strip()]
-        bad = [o for o in res if o not in known]
-        if bad: raise argparse.ArgumentTypeError(f"no {what} {', '.join(bad)}: choose from {','.join(known)}")
-        return res
-    return parse
-
 def parser():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     def add(name, default, help, **kwargs): p.add_argument(name, default=default, help=f'{help}; default: {default}', **kwargs)
@@ -448,10 +441,6 @@ def about(args):
         except metadata.PackageNotFoundError: versions[o] = None
     return dict(device=cpu_name(), cpus=os.cpu_count(), python=platform.python_version(), versions=versions, date=time.strftime('%Y-%m-%d'),
                 **{k:getattr(args, k) for k in ('threads','clock','rounds','batches')})
-
-def cpu_name():
-    try: return next(o.split(':')[1].strip() for o in open('/proc/cpuinfo') if o.startswith('model name'))
-    except (OSError, StopIteration): return platform.processor() or platform.machine()
 
 def main():
     global clock

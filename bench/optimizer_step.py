@@ -28,6 +28,7 @@ from torch.utils._pytree import tree_leaves
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 from optimloop import more_optimizers as ol # it has those of 00_optimizer, too
 from optimloop import engines as ol_engines
+from common import cpu_name, names_of
 
 # --- parameter sets ---
 def resnet34():
@@ -437,21 +438,13 @@ def draw(rows, args):
     print(f'figure: {args.figure}')
 
 # --- command line ---
-def names_of(what, known):
-    def parse(s):
-        res = [o.strip() for o in s.split(',') if o.strip()]
-        bad = [o for o in res if o not in known]
-        if bad or not res: raise argparse.ArgumentTypeError(f"no {what} {', '.join(bad) or 'given'}: choose from {','.join(known)}")
-        return res
-    return parse
-
 def parser():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     def add(name, default, help, **kwargs): p.add_argument(name, default=default, help=f'{help}; default: {default}'.replace('%', '%%'), **kwargs)
     add('--sets', 'mlp,resnet34,gpt2,small', 'parameters, by name; mlp is 784-50-10 and small 1,000 tensors of 100',
-        type=names_of('set', list(sets)), metavar='A,B')
-    add('--optimizers', ','.join(ours), 'optimizers of ours; with sgd comes the tiny case, Linear(8,1)', type=names_of('optimizer', list(ours)), metavar='A,B')
-    add('--engines', 'batched,compiled', 'how ours are run', type=names_of('engine', ['loop','batched','compiled']), metavar='A,B')
+        type=names_of('set', list(sets), needed=True), metavar='A,B')
+    add('--optimizers', ','.join(ours), 'optimizers of ours; with sgd comes the tiny case, Linear(8,1)', type=names_of('optimizer', list(ours), needed=True), metavar='A,B')
+    add('--engines', 'batched,compiled', 'how ours are run', type=names_of('engine', ['loop','batched','compiled'], needed=True), metavar='A,B')
     add('--threads', 1, 'threads of torch on the CPU; one number', type=int, metavar='N')
     add('--rounds', 21, 'rounds, each with every entrant once', type=int, metavar='N')
     add('--patience', 600, 'seconds for the first steps of an entrant; what takes longer, to compile, is left out', type=int, metavar='S')
@@ -472,10 +465,6 @@ def about(args):
     device = torch.cuda.get_device_name() if args.device=='cuda' else cpu_name()
     return dict(device=device, cpus=os.cpu_count(), python=platform.python_version(), versions=versions, date=time.strftime('%Y-%m-%d'),
                 **{k:getattr(args, k) for k in ('threads','rounds','engines','compiled_peers')})
-
-def cpu_name():
-    try: return next(o.split(':')[1].strip() for o in open('/proc/cpuinfo') if o.startswith('model name'))
-    except (OSError, StopIteration): return platform.processor() or platform.machine()
 
 def main():
     args = parser().parse_args()

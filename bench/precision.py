@@ -32,28 +32,12 @@ from torch import nn
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 import optimloop.all as ol
+from common import cpu_name, names_of, resnet34
 
 dtypes = dict(fp32=None, bf16=torch.bfloat16, fp16=torch.float16)
 left_out = {} # from what to why
 
 # --- networks ---
-class Block(nn.Module):
-    "Two convolutions and a way around them"
-    def __init__(self, n_in, n_out, stride):
-        super().__init__()
-        def conv(a, b, k, s): return [nn.Conv2d(a, b, k, s, k//2, bias=False), nn.BatchNorm2d(b)]
-        self.body = nn.Sequential(*conv(n_in, n_out, 3, stride), nn.ReLU(), *conv(n_out, n_out, 3, 1))
-        self.around = nn.Sequential(*conv(n_in, n_out, 1, stride)) if stride>1 else nn.Identity()
-    def forward(self, x): return F.relu(self.body(x) + self.around(x))
-
-def resnet34():
-    layers,n_in = [nn.Conv2d(3, 64, 7, 2, 3, bias=False), nn.BatchNorm2d(64), nn.ReLU(), nn.MaxPool2d(3, 2, 1)],64
-    for n_out,depth in ((64,3), (128,4), (256,6), (512,3)):
-        for i in range(depth):
-            layers.append(Block(n_in, n_out, 2 if i==0 and n_out>64 else 1))
-            n_in = n_out
-    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(512, 1000))
-
 class Layer(nn.Module):
     "Attention to what came before, and two dense layers"
     def __init__(self, d, n_heads):
@@ -235,14 +219,6 @@ def probe(args):
     return ((torch.cuda.max_memory_allocated() if args.device=='cuda' else most_resident())-before)/1e6
 
 # --- command line ---
-def names_of(what, known):
-    def parse(s):
-        res = [o.strip() for o in s.split(',') if o.strip()]
-        bad = [o for o in res if o not in known]
-        if bad: raise argparse.ArgumentTypeError(f"no {what} {', '.join(bad)}: choose from {','.join(known)}")
-        return res
-    return parse
-
 def parser(device):
     big = device=='cuda'
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -263,9 +239,7 @@ def parser(device):
     return p
 
 def device_name(device):
-    if device=='cuda': return torch.cuda.get_device_name()
-    try: return next(o.split(':')[1].strip() for o in open('/proc/cpuinfo') if o.startswith('model name'))
-    except (OSError, StopIteration): return platform.processor() or platform.machine()
+    return torch.cuda.get_device_name() if device=='cuda' else cpu_name()
 
 def main():
     global clock
