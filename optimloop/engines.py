@@ -4,14 +4,14 @@
 
 # %% auto #0
 __all__ = ['SLICE', 'SMALL', 'PACK', 'FEW', 'all_engines', 'PIECES', 'CannotRecord', 'StandIn', 'Notes', 'replay', 'as_source',
-           'Recorded', 'record', 'Pack', 'Rows', 'Single', 'replay_pack', 'run_notes', 'Batch', 'WatchedState',
-           'WatchedStates', 'Plan', 'step_by_plan', 'run_batched', 'run_compiled_notes', 'run_compiled', 'how_run']
+           'Reach', 'Recorded', 'record', 'Tried', 'try_notes', 'Pack', 'Rows', 'Single', 'replay_pack', 'run_notes',
+           'Batch', 'Plan', 'step_by_plan', 'reach_of', 'run_batched', 'run_compiled_notes', 'run_compiled', 'how_run']
 
 # %% ../nbs/06_engines.ipynb #e54bbdcb
-import itertools, math, warnings
+import builtins, dis, itertools, math, threading, types, warnings
 from collections import defaultdict
-from functools import partial
-from operator import attrgetter, is_
+from functools import lru_cache, partial
+from operator import attrgetter, eq, is_, itemgetter, methodcaller
 
 import torch
 from torch import Tensor
@@ -19,7 +19,7 @@ from torch import Tensor
 from fastcore.basics import patch
 
 from .optimizer import Optimizer, run_loop
-from .optimizer import _check_args
+from .optimizer import _check_args, _cb_name
 
 # %% ../nbs/06_engines.ipynb #14a5f6d0
 class CannotRecord(Exception): "A stepper did something that must be done to each parameter by itself"
@@ -30,10 +30,11 @@ class StandIn:
     def __init__(self, notes, i, grad=None): _put_notes(self, notes), _put_i(self, i), _put_grad(self, grad)
     data = property(lambda self: self)
     def detach(self): return self
-    def _refuse(self, *args): raise CannotRecord("it needs a value")
-    __bool__ = __float__ = __int__ = __index__ = __len__ = __iter__ = __getitem__ = __setitem__ = __hash__ = _refuse
+    def _refuse(self, *args): raise self.notes.refuse("it needs a value")
+    __bool__ = __float__ = __int__ = __index__ = __len__ = __iter__ = __contains__ = __getitem__ = __setitem__ = _refuse
+    __hash__ = __str__ = __format__ = _refuse
     __class__ = property(lambda self: Tensor) # for `isinstance`
-    def __getattr__(self, name): raise CannotRecord(f"it asks for `{name}`")
+    def __getattr__(self, name): raise self.notes.refuse(f"it asks for `{name}`")
 
     @property
     def grad(self): return self._refuse() if self._grad is None else self._grad
@@ -44,59 +45,94 @@ class StandIn:
 
     @classmethod
     def __torch_function__(cls, func, types, args=(), kwargs=None):
-        stand_in = next(o for o in (*args, *(kwargs or {}).values()) if type(o) is StandIn)
+        stand_in = next(o for o in _flat((*args, *(kwargs or {}).values())) if type(o) is StandIn)
         return stand_in.notes.add(func, args, kwargs or {})
 
 _put_notes,_put_i,_put_grad = StandIn.notes.__set__,StandIn.i.__set__,StandIn._grad.__set__ # past `__setattr__`
 
+def _flat(os): return [v for o in os for v in (_flat(o) if type(o) in (list,tuple) else [o])]
+
 # %% ../nbs/06_engines.ipynb #5aa5f92e
 _elementwise = set('''abs add addcdiv addcmul ceil clamp clamp_max clamp_min clone copysign cos div erf exp expm1 floor lerp log log1p
-log2 maximum minimum mul nan_to_num neg pow reciprocal round rsqrt sigmoid sign sin softplus sqrt square sub tanh trunc where eq ge gt le lt
-ne masked_fill isfinite isinf isnan logical_and logical_not logical_or copy_ fill_ zero_ zeros_like ones_like empty_like float double half bfloat16'''.split())
+log2 maximum minimum mul nan_to_num neg pow reciprocal round rsqrt sigmoid sign sin softplus sqrt square sub tanh trunc where
+eq ge gt le lt ne masked_fill isfinite isinf isnan logical_and logical_not logical_or copy_ fill_ zero_ zeros_like ones_like
+empty_like float double half bfloat16'''.split())
 _elementwise |= {f'{o}_' for o in _elementwise if o[-1]!='_'}
-_operators = '''add radd iadd sub rsub isub mul rmul imul truediv rtruediv itruediv rdiv idiv pow rpow ipow neg abs lt le gt ge eq ne and or invert'''
+_operators = 'add radd iadd sub rsub isub mul rmul imul truediv rtruediv itruediv rdiv idiv pow rpow ipow neg abs lt le gt ge eq ne and or invert'
 _elementwise |= {f'__{o}__' for o in _operators.split()}
 _over_tensor = {'norm','linalg_vector_norm','sum','mean','amax','amin','max','min'} # one number of a whole tensor
 _in_place = {o for o in _elementwise if o[-1]=='_' and o[-2]!='_' or o[:3]=='__i' and o!='__invert__'}
+_takes_number = {'fill_','masked_fill','masked_fill_'} # for their last argument: a number, of which there cannot be many
 
 # %% ../nbs/06_engines.ipynb #abc94a3a
+def _plain(o):
+    "Is `o` a value that nobody can change?"
+    return o is None or type(o) in _plain_types or type(o) is tuple and all(map(_plain, o))
+
+_plain_types = {bool,int,float,str,torch.dtype,torch.device,torch.layout,torch.memory_format}
+
 class Notes:
     "What was done to stand-ins: lines of function, arguments, keyword arguments and number of the result"
-    def __init__(self): self.lines,self.n,self.ones = [],0,set() # `ones`: which tensors are a single number
+    def __init__(self): self.lines,self.n,self.ones,self.refused = [],0,set(),None # `ones`: which tensors are a single number
 
     def new(self, grad=None): # `StandIn`
         "A stand-in for one more tensor"
         self.n += 1
         return StandIn(self, self.n-1, grad)
 
+    def refuse(self, why): # The error to raise
+        "Remember that something cannot be noted: a stepper might catch the error"
+        self.refused = self.refused or why
+        return CannotRecord(why)
+
     def add(self, func, args, kwargs):
         "Note down a call"
         name = func.__name__
         if name not in _elementwise: func,args,kwargs = self._of_whole(name, func, args, kwargs)
-        for o in (*args, *kwargs.values()) if kwargs else args:
-            kind = type(o)
-            if kind is StandIn:
-                if o.notes is not self: raise CannotRecord("it mixes tensors of other shapes")
-            elif kind is not float and isinstance(o, Tensor) and o.ndim: raise CannotRecord("it brings a tensor of its own")
+        if kwargs: args,kwargs = self._checked_names(args, kwargs)
+        args = tuple(o if type(o) is StandIn and o.notes is self or type(o) is float else self._checked(o) for o in args)
+        if name in _takes_number and type(args[-1]) is StandIn: raise self.refuse(f"it calls `{name}` with a number that it has computed")
         out = args[0] if name in _in_place else self.new()
         if self.ones or name in _over_tensor: self._mark(out, name, args, kwargs)
         self.lines.append((func,args,kwargs,out.i))
         return out
 
-    def _mark(self, out, name, args, kwargs):
-        if name in _over_tensor or self._all_ones((*args, *kwargs.values())): self.ones.add(out.i)
-        elif out.i in self.ones: raise CannotRecord("it writes a tensor into a single number")
+# %% ../nbs/06_engines.ipynb #5b0c7d11
+@patch
+def _checked(self:Notes, o):
+    "An argument; a tensor with a single number is copied, because it may be changed before the notes are carried out"
+    if type(o) is StandIn: raise self.refuse("it mixes tensors of other shapes")
+    if type(o) is Tensor and not o.ndim: return o.detach().clone()
+    if _plain(o) or isinstance(o, (float,int)): return o
+    raise self.refuse("it brings a tensor of its own" if isinstance(o, Tensor) else f"it passes a {type(o).__name__}")
 
-    def _all_ones(self, args): return all(o.i in self.ones for o in args if type(o) is StandIn)
+@patch
+def _checked_names(self:Notes, args, kwargs):
+    "Arguments and keyword arguments; an `other` is put in its place"
+    if kwargs.keys() & {'alpha','value'} and any(type(kwargs.get(k)) is StandIn for k in ('alpha','value')):
+        raise self.refuse("its factor is a number that it has computed")
+    if 'out' in kwargs: raise self.refuse("it says where the result goes")
+    if 'other' in kwargs and len(args)==1: args,kwargs = (*args, kwargs['other']),{k:v for k,v in kwargs.items() if k!='other'}
+    return args,{k:o if type(o) is StandIn and o.notes is self else self._checked(o) for k,o in kwargs.items()}
 
-    def _of_whole(self, name, func, args, kwargs):
-        "A call that makes one number of a whole tensor, checked; a norm is noted as `vector_norm`, which is the fastest"
-        if name not in _over_tensor: raise CannotRecord(f"it calls `{name}`")
-        if self._all_ones(args[:1]): raise CannotRecord(f"it calls `{name}` of a single number")
-        order = [*args[1:], *kwargs.values()] # of a norm; a sum has none
-        if len(order)>('norm' in name) or kwargs.keys()-{'p','ord'} or not all(isinstance(o, (int,float)) for o in order):
-            raise CannotRecord(f"it calls `{name}` of a part")
-        return (torch.linalg.vector_norm,(args[0],*(order or [2])),{}) if 'norm' in name else (func,args,kwargs)
+# %% ../nbs/06_engines.ipynb #5b0c7d12
+@patch
+def _mark(self:Notes, out, name, args, kwargs):
+    if name in _over_tensor or self._all_ones((*args, *kwargs.values())): self.ones.add(out.i)
+    elif out.i in self.ones: raise self.refuse("it writes a tensor into a single number")
+
+@patch
+def _all_ones(self:Notes, args): return all(o.i in self.ones for o in args if type(o) is StandIn)
+
+@patch
+def _of_whole(self:Notes, name, func, args, kwargs):
+    "A call that makes one number of a whole tensor, checked; a norm is noted as `vector_norm`, which is the fastest"
+    if name not in _over_tensor: raise self.refuse(f"it calls `{name}`")
+    if self._all_ones(args[:1]): raise self.refuse(f"it calls `{name}` of a single number")
+    order = [*args[1:], *kwargs.values()] # of a norm; a sum has none
+    if len(order)>('norm' in name) or kwargs.keys()-{'p','ord'} or not all(isinstance(o, (int,float)) for o in order):
+        raise self.refuse(f"it calls `{name}` of a part")
+    return (torch.linalg.vector_norm,(args[0],*(order or [2])),{}) if 'norm' in name else (func,args,kwargs)
 
 # %% ../nbs/06_engines.ipynb #549c0f6e
 def _noted(name):
@@ -110,42 +146,159 @@ for _name in _elementwise | _over_tensor:
 # %% ../nbs/06_engines.ipynb #40543c2a
 def replay(
     notes, # `Notes`
-    tensors:list # One for each number in the notes; what comes up on the way has a place at the end
+    tensors:list, # One for each number in the notes; what comes up on the way has a place at the end
+    changed=None # Set to add the addresses of tensors to that are changed in place
 ): # The list, filled
     "Do what was noted down"
     for func,args,kwargs,out in notes.lines:
         args = [tensors[o.i] if type(o) is StandIn else o for o in args]
         if kwargs: kwargs = {k:tensors[o.i] if type(o) is StandIn else o for k,o in kwargs.items()}
         tensors[out] = func(*args, **kwargs)
+        if changed is not None and func.__name__ in _in_place: changed.add(tensors[out].data_ptr())
     return tensors
 
 # %% ../nbs/06_engines.ipynb #7d092d1b
-_fixed = {'pow','pow_','__pow__','__rpow__','nan_to_num','round','softplus','linalg_vector_norm'} # calls whose numbers stay where they are
 _factor = dict.fromkeys(('add','add_','sub','sub_'), 'alpha') | dict.fromkeys(('addcmul','addcmul_','addcdiv','addcdiv_'), 'value')
 
 def as_source(
     notes, # `Notes`
     n_given:int, # Number of tensors that the function is given, the first in the notes
     wanted:tuple=(), # Numbers of the tensors that it returns
-    factors:bool=True # Leave the factor of `add_` and its like an argument, or else multiply it in?
-): # Source of a function; the numbers that were taken out, a list; the functions that it calls, by their names in it
+    compiled:bool=False # Is it for the compiler? Then factors are multiplied in, and what must be known beforehand is written out
+): # Source of a function; what was taken out, a list; the functions that it calls, by their names in it
     "Notes as the source of a function `step`"
-    numbers,functions,lines = [],{},[]
+    values,functions,lines = [],{},[]
+    arg = partial(_constant_or_number if compiled else _taken_out, values)
     for func,args,kwargs,out in notes.lines:
-        args,kwargs = [_arg(func, o, numbers) for o in args],{k:_arg(func, o, numbers) for k,o in kwargs.items()}
-        name = func.__name__
-        if not factors and _factor.get(name) in kwargs: args[1] += f'*{kwargs.pop(_factor[name])}'
-        if not factors and name=='lerp_' and len(args)==3: name,func,args = 'add_',Tensor.add_,[args[0], f'({args[1]}-{args[0]})*{args[2]}']
+        name,args,kwargs = func.__name__,[arg(func, o) for o in args],{k:arg(func, o) for k,o in kwargs.items()}
+        if compiled and len(args)>1 and _factor.get(name) in kwargs: args[1] += f'*{kwargs.pop(_factor[name])}'
+        if compiled and name=='lerp_' and len(args)==3: name,func,args = 'add_',Tensor.add_,[args[0], f'({args[1]}-{args[0]})*{args[2]}']
         while functions.setdefault(name, func) is not func: name += '_2'
         lines.append(f"    t{out} = {name}({', '.join([*args, *(f'{k}={o}' for k,o in kwargs.items())])})")
     def names(numbers): return ', '.join(f't{i}' for i in numbers)
-    return '\n'.join([f'def step(n, {names(range(n_given))}):', *lines, f'    return [{names(wanted)}]']),numbers,functions
+    return '\n'.join([f'def step(n, {names(range(n_given))}):', *lines, f'    return [{names(wanted)}]']),values,functions
 
-def _arg(func, o, numbers):
+def _taken_out(values, func, o):
     if type(o) is StandIn: return f't{o.i}'
-    if type(o) not in (int,float) or func.__name__ in _fixed: return repr(o)
-    numbers.append(o)
-    return f'n[{len(numbers)-1}]'
+    values.append(o)
+    return f'n[{len(values)-1}]'
+
+# %% ../nbs/06_engines.ipynb #7d092d1c
+_fixed = {'nan_to_num','round','softplus','linalg_vector_norm'} # calls that are other code for other numbers
+
+def _constant_or_number(values, func, o):
+    "An argument for the compiler: numbers, which change from step to step, are taken out"
+    if type(o) is StandIn: return f't{o.i}'
+    if isinstance(o, Tensor): o = o.item()
+    if isinstance(o, (int,float)) and type(o) is not bool and func.__name__ not in _fixed and not _is_constant(func, o):
+        values.append(float(o))
+        return f'n[{len(values)-1}]'
+    if o is None or type(o) in (bool,int,str,torch.dtype) or isinstance(o, float) and math.isfinite(o): return repr(o)
+    raise CannotRecord(f"the compiler would need {o!r} in the source")
+
+def _is_constant(func, o): return type(o) is int and abs(o)<5 or 'pow' in func.__name__ and o in (.5,-.5)
+
+# %% ../nbs/06_engines.ipynb #c4d0a102
+_harmless = [abs, all, any, bool, dict, divmod, enumerate, float, int, isinstance, len, list, max, min, pow, range, reversed, round,
+             set, sorted, str, sum, tuple, zip, Tensor, torch.finfo, torch.iinfo]
+_random = 'rand','normal','bernoulli','multinomial','poisson','dropout','seed','enerator','rng','set_' # in names of torch's
+_methods = types.BuiltinFunctionType,types.MethodDescriptorType,types.WrapperDescriptorType
+
+def _of_torch(name): return (name or '').split('.')[0] in ('torch','math')
+
+def _is_harmless(o):
+    "A module, class or function that gives the same for the same arguments, and keeps nothing?"
+    if any(o is v for v in _harmless) or isinstance(o, type) and issubclass(o, Exception): return True
+    if any(k in getattr(o, '__name__', '') for k in _random): return False
+    if isinstance(o, types.ModuleType): return _of_torch(o.__name__)
+    if isinstance(o, types.FunctionType): return o.__closure__ is None and _of_torch(o.__globals__.get('__name__'))
+    return isinstance(o, _methods) and _of_torch(getattr(o, '__module__', None) or getattr(getattr(o, '__objclass__', None), '__module__', ''))
+
+# %% ../nbs/06_engines.ipynb #c4d0a103
+class Reach:
+    "What steppers reach besides their arguments, and `why` they must run one parameter at a time, if they must"
+    def __init__(self,
+        cbs # Steppers
+    ):
+        self.cbs,self.found,self.seen,self.why = [*cbs],[],[],None # `found`: how each thing is found, where, and what it is
+        for cb in cbs: self.look(cb, _cb_name(cb))
+
+    def holds(self, cbs): # bool
+        "Is all of it still what it was?"
+        try: return len(cbs)==len(self.cbs) and all(map(is_, cbs, self.cbs)) and all(get(where) is o for get,where,o in self.found)
+        except Exception: return False # a name that is gone
+
+    def look(self, o, name):
+        "Look at something that a stepper uses under this name"
+        if self.why or _plain(o) or _is_harmless(o) or any(o is v for v in self.seen): return
+        self.seen.append(o)
+        if isinstance(o, types.FunctionType): self._function(o, name)
+        elif isinstance(o, types.MethodType): self._all_of((o.__func__,o.__self__), name)
+        elif isinstance(o, partial): self._all_of((o.func,*o.args,*o.keywords.values()), name)
+        elif type(o) is tuple: self._all_of(o, name)
+        elif 'made_of' in getattr(o, '__dict__', ()): self._find(itemgetter('made_of'), vars(o), name)
+        elif callable(o) and hasattr(o, '__dict__') and not isinstance(o, type): self._object(o, name)
+        else: self.why = f"it reaches {name}, a {type(o).__name__}"
+
+    def _all_of(self, os, name):
+        for o in os: self.look(o, name)
+
+    def _find(self, get, where, name):
+        try: self.found.append((get,where,o := get(where)))
+        except Exception: self.why = f"there is no {name}"
+        else: self.look(o, name)
+
+# %% ../nbs/06_engines.ipynb #c4d0a105
+_writes = {'STORE_GLOBAL','DELETE_GLOBAL','STORE_NAME','DELETE_NAME','DELETE_ATTR','IMPORT_NAME','LOAD_NAME','LOAD_BUILD_CLASS'}
+_catches = {'SETUP_FINALLY','SETUP_WITH','BEFORE_WITH','PUSH_EXC_INFO'}
+_own_memory = {'defaults','shared','made_of'} # attributes of a stepper that it must not use
+
+@patch
+def _function(self:Reach, f, name):
+    self.found.append((attrgetter('__code__'),f,f.__code__))
+    self._all_of((*(f.__defaults__ or ()),*(f.__kwdefaults__ or {}).values()), f'a default of {name}')
+    self._all_of([v for k,v in vars(f).items() if k not in _own_memory], f'an attribute of {name}')
+    for k,cell in zip(f.__code__.co_freevars, f.__closure__ or ()): self._find(attrgetter('cell_contents'), cell, f'`{k}`')
+    self._code(f.__code__, f)
+
+@patch
+def _code(self:Reach, code, f):
+    ops = [o for o in dis.get_instructions(code) if o.opname!='EXTENDED_ARG']
+    for i,op in enumerate(ops):
+        if self._is_bad(op.opname, op.argval, f): self.why = self.why or f"{_cb_name(f)} writes to something outside, or catches errors"
+        elif op.opname=='LOAD_GLOBAL': self._global(f, op.argval, ops[i+1:])
+        elif isinstance(op.argval, types.CodeType): self._code(op.argval, f)
+
+@patch
+def _is_bad(self:Reach, opname, name, f):
+    if opname in ('LOAD_ATTR','LOAD_METHOD'): return name in _own_memory or name.startswith('__')
+    return (opname in _writes or opname in _catches or opname=='STORE_ATTR' and name not in ('data','grad')
+            or opname in ('STORE_DEREF','DELETE_DEREF') and name in f.__code__.co_freevars)
+
+@patch
+def _global(self:Reach, f, name, ops):
+    if name in f.__globals__: get,where = itemgetter(name),f.__globals__
+    else:
+        get,where = attrgetter(name),builtins
+        self.found.append((methodcaller('__contains__', name),f.__globals__,False))
+    names = [o.argval for o in itertools.takewhile(lambda o: o.opname in ('LOAD_ATTR','LOAD_METHOD'), ops)]
+    while isinstance(o := _try_get(get, where), (types.ModuleType,types.FunctionType,type)) and names and not self.why:
+        if not _is_harmless(o): self.found.append((get,where,o))
+        get,where,name = attrgetter(names[0]),o,f'{name}.{names.pop(0)}'
+    self._find(get, where, f'`{name}`')
+
+def _try_get(get, where):
+    try: return get(where)
+    except Exception: return None
+
+@patch
+def _object(self:Reach, o, name):
+    self.found.append((len,vars(o),len(vars(o))))
+    for c in type(o).__mro__[:-1]:
+        for k,v in vars(c).items():
+            if not (k in _own_memory or k.startswith('__') and k!='__call__'): self._find(itemgetter(k), vars(c), f'`{name}.{k}`')
+    for k in vars(o):
+        if not (k in _own_memory or k.startswith('__')): self._find(itemgetter(k), vars(o), f'`{name}.{k}`')
 
 # %% ../nbs/06_engines.ipynb #18e25460
 class Recorded:
@@ -155,21 +308,21 @@ class Recorded:
         ones:list # Names of state that is a single number, in a tensor
     ):
         self.notes,self.keys,self.by_tensor = Notes(),[*keys, *ones],[]
-        self.p = self.notes.new(self.notes.new()) # the gradient is number 0, the parameter 1, its state what follows
+        self.grad = self.notes.new() # the gradient is number 0, the parameter 1, its state what follows
+        self.p = self.notes.new(self.grad)
         self.state = {k:self.notes.new() for k in self.keys}
         self.n_given = self.notes.n
         if ones: self.notes.ones.update(range(2+len(keys), self.n_given))
 
     def close(self):
-        "Settle what comes of it: new state and numbers, and which tensors are changed in place"
+        "Settle what comes of it: new state and numbers"
+        if self.notes.refused: raise CannotRecord(self.notes.refused)
+        if self.p.grad is not self.grad: raise CannotRecord("it leaves another gradient behind")
         given = [(k,o.i) for k,o in self.state.items() if type(o) is StandIn]
         self.out = {k:i for k,i in given if i>=self.n_given}
         self.numbers = {k:o for k,o in self.state.items() if type(o) is not StandIn}
         if [k for k,_ in given[:len(self.keys)]]!=self.keys: raise CannotRecord("it drops a tensor from the state")
-        if any(i<self.n_given and n!=i for n,(_,i) in enumerate(given, 2)) or len(set(self.out.values()))<len(self.out):
-            raise CannotRecord("it keeps one tensor under two names")
-        self.creates = len(given)>len(self.keys)
-        self.changed = {i for func,_,_,i in self.notes.lines if i<2 and func.__name__ in _in_place}
+        if any(i<self.n_given and n!=i for n,(_,i) in enumerate(given, 2)): raise CannotRecord("it keeps one tensor under two names")
         return self
 
 # %% ../nbs/06_engines.ipynb #35258438
@@ -179,36 +332,74 @@ def record(
     numbers:dict, # State that is no tensor
     keys:list, # Names of state of the parameter's shape
     ones:list # Names of state that is a single number, in a tensor
-): # `Recorded`, or `None` if the loop must do it
+): # `Recorded`; an error `CannotRecord` if the loop must do it
     "Run the steppers on stand-ins"
+    odd = [k for k,v in hypers.items() if k!='param_names' and not _plain(v)]
+    if odd: raise CannotRecord(f"`{odd[0]}` is a {type(hypers[odd[0]]).__name__}")
     rec = Recorded(keys, ones)
     rec.state.update(numbers)
     try:
         for cb in opt.cbs: _record_stepper(opt, cb, rec, hypers)
-        return rec.close()
-    except CannotRecord: return None
+    except Exception:
+        if rec.notes.refused: raise CannotRecord(rec.notes.refused) from None
+        raise
+    return rec.close()
 
 def _record_stepper(opt, cb, rec, hypers):
     n_ones = len(rec.notes.ones)
     try: new = cb(rec.p, **{**rec.state, **hypers})
     except TypeError:
         _check_args(cb, {**rec.state, **hypers})
-        raise CannotRecord("an operator that a stand-in does not have") # a mistake of its own will come up in the loop
+        raise rec.notes.refuse("it uses an operator that a stand-in does not have") # or it is a mistake, and will come up in the loop
     rec.by_tensor.append(len(rec.notes.ones)>n_ones)
     if isinstance(new, dict): rec.state.update(opt._check_keys(cb, {k:_check_kept(v, rec.notes) for k,v in new.items()}, hypers))
 
 def _check_kept(v, notes):
-    if type(v) in (int,float,bool,str,type(None)) or type(v) is StandIn and v.notes is notes: return v
-    raise CannotRecord("it keeps something that is neither a number nor a tensor of its own")
+    if _plain(v) or type(v) is StandIn and v.notes is notes: return v
+    raise notes.refuse("it keeps something that is neither a number nor a tensor of its own")
+
+# %% ../nbs/06_engines.ipynb #3e81c202
+class Tried:
+    "What came of notes on tensors of two numbers"
+    def __init__(self,
+        rec, # `Recorded`
+        like:list # Tensors of a parameter, as the notes number them: gradient, weights, state
+    ):
+        notes,changed = rec.notes,set()
+        given = [torch.ones(() if i in notes.ones else (2,), dtype=o.dtype, device=o.device) for i,o in enumerate(like)]
+        tensors = replay(notes, given + [None]*(notes.n-len(given)), changed)
+        self.changed = {i for i,o in enumerate(given) if o.data_ptr() in changed}
+        self.kept = {k:(i in notes.ones,tensors[i].dtype) for k,i in rec.out.items()}
+        memory = [o.data_ptr() for o in [*given, *(tensors[i] for i in rec.out.values())]]
+        if len(set(memory))<len(memory): raise CannotRecord("it keeps a tensor that it was given, or one tensor twice")
+        if any((o.ndim==0)!=(i in notes.ones) for i,o in enumerate(tensors)): raise CannotRecord("it makes a number of a tensor in its own way")
+
+# %% ../nbs/06_engines.ipynb #3e81c203
+_tried = {} # from kind of notes to `Tried`, or the reason why they cannot be carried out
+
+def try_notes(
+    rec, # `Recorded`
+    like:list # As for `Tried`
+): # `Tried`; an error `CannotRecord` if the notes cannot be carried out
+    "Try notes, unless their like have been tried before"
+    source,values,functions = rec.source = as_source(rec.notes, rec.n_given, tuple(rec.out.values()))
+    key = source,*functions.values(),*map(type, values),*((o.dtype,o.device) for o in like)
+    huge = any(type(o) in (int,float) and not -6e4<o<6e4 for o in values) # not a number of every type: try again
+    res = None if huge else _tried.get(key)
+    if res is None:
+        try: res = Tried(rec, like)
+        except Exception as e: res = str(e)
+        if len(_tried)>500: _tried.clear()
+        if not huge: _tried[key] = res
+    if isinstance(res, str): raise CannotRecord(res)
+    return res
 
 # %% ../nbs/06_engines.ipynb #eb44c77e
-_set = dict.__setitem__ # sets state without counting as a change, see below
-
 class Pack:
     "Small parameters side by side in one long tensor"
     def __init__(self,
         params:list, # Parameters, those of a size side by side
-        states:list, # Their state, a dictionary for each; what is packed is replaced by windows
+        states:list, # Their state, a dictionary for each; its tensors become windows onto the pack
         keys:list, # Names of state of the parameter's shape
         ones:list # Names of state that is a single number, in a tensor
     ):
@@ -220,17 +411,18 @@ class Pack:
         self.windows,self.arrays = self.split(self.data),None
         if params[0].device.type=='cpu' and params[0].dtype in (torch.float32,torch.float64):
             self.arrays = [[o.detach().numpy() for o in os] for os in (params,self.windows)]
-        for k in keys: self.keep(k, self.join([s[k] for s in states]))
-        for k in ones: self.keep(k, torch.stack([s[k] for s in states]), one=True)
+        for k in [*keys, *ones]:
+            self.state[k] = torch.stack([s[k] for s in states]) if k in ones else self.join([s[k] for s in states])
+            for s,o in zip(states, self.parts(self.state[k], k in ones)): s[k].data = o
 
     def join(self, tensors): return torch.cat(tensors if self.is_1d else [o.reshape(-1) for o in tensors])
     def split(self, flat): return [o.view(p.shape) for o,p in zip(flat.split(self.sizes), self.params)]
+    def parts(self, flat, one): return flat.unbind() if one else self.split(flat)
 
     def keep(self, k, flat, one=False):
         "Make `flat` the state `k`: a tensor for each parameter, or `one` number for each"
-        if k in self.state: return self.state[k].copy_(flat)
         self.state[k] = flat
-        for s,o in zip(self.states, flat.unbind() if one else self.split(flat)): _set(s, k, o)
+        for s,o in zip(self.states, self.parts(flat, one)): s[k] = o
 
     def copy_back(self):
         if self.arrays is None: return torch._foreach_copy_(self.params, self.windows)
@@ -247,6 +439,7 @@ def pieces(self:Pack,
 ): # One piece with its function, in a list
     "The pack, filled with weights and gradients"
     grad = self.join(grads)
+    if len(grad)!=len(self.data): raise CannotRecord("a gradient has another shape than its parameter")
     torch.cat(self.flat, out=self.data)
     def finish(given):
         for (k,i),o in zip(rec.out.items(), given): self.keep(k, o, one=i in rec.notes.ones)
@@ -263,7 +456,7 @@ class Single:
     def __init__(self,
         p, # Parameter
         state:dict # Its state
-    ): self.p,self.state,self.rows = p,state,None
+    ): self.p,self.state = p,state
 
     def pieces(self,
         rec, # `Recorded`
@@ -271,28 +464,16 @@ class Single:
         size # Numbers in a slice, at most
     ): # Pieces, each with its function, in a list
         "The parameter, or its slices"
-        grad, = grads
-        if rec.creates: self.rows = None # the state is going to be another
-        elif self.rows is None: self._make_rows([self.p.detach(), *[self.state[k] for k in rec.keys]])
-        if not self.rows or not grad.is_contiguous():
-            return [([grad, self.p.detach(), *[self.state[k] for k in rec.keys]],lambda given: self.keep(rec, given))]
-        rows = Rows([grad.view(-1), *self.rows])
-        parts = [rows] if len(rows[1])<=size or rec.notes.ones else map(Rows, zip(*[o.split(size) for o in rows]))
-        return [(part,partial(_keep_in, part, rec) if rec.out else _nothing) for part in parts]
-
-    def _make_rows(self, tensors):
-        flat = tensors[0].numel()>1 and all(o.is_contiguous() for o in tensors)
-        self.rows = [o.view(-1) if o.ndim else o for o in tensors] if flat else ()
+        tensors = [*grads, self.p.detach(), *[self.state[k] for k in rec.keys]]
+        if tensors[1].numel()<2 or not all(o.is_contiguous() for o in tensors): return [(tensors,partial(self.keep, rec))]
+        rows = Rows([o.view(-1) if o.ndim else o for o in tensors])
+        if len(rows[1])<=size or rec.notes.ones or rec.out: return [(rows,partial(self.keep, rec))]
+        return [(Rows(o),_nothing) for o in zip(*[o.split(size) for o in rows])]
 
     def keep(self, rec, given):
-        for k,o in zip(rec.out, given):
-            if k in self.state and self.state[k].shape==o.shape: self.state[k].copy_(o) # it may be a window
-            else: _set(self.state, k, o)
+        for (k,i),o in zip(rec.out.items(), given): self.state[k] = o if i in rec.notes.ones else o.view(self.p.shape)
 
 def _nothing(given): pass
-
-def _keep_in(rows, rec, given):
-    for k,o in zip(rec.out, given): rows[2+rec.keys.index(k)].copy_(o)
 
 # %% ../nbs/06_engines.ipynb #e13f6831
 @patch
@@ -332,22 +513,42 @@ def run_notes(
     pieces:list # Lists of tensors
 ): # For each piece, the tensors in `rec.out`
     "Carry out the notes on one piece after another"
-    if len(pieces)>4 and not rec.notes.ones: yield from _run_source(rec, pieces)
-    else:
-        room = [None]*(rec.notes.n-rec.n_given)
-        for tensors in pieces:
-            tensors = replay(rec.notes, tensors+room)
-            yield [tensors[i] for i in rec.out.values()]
+    source,values,functions = rec.source
+    step = _as_function(source, *functions.items())
+    for tensors in pieces: yield step(values, *tensors)
 
-_functions = {} # from source to function
+@lru_cache(maxsize=256)
+def _as_function(source, *functions):
+    exec(source, scope := dict(functions))
+    return scope['step']
 
-def _run_source(rec, pieces):
-    source,numbers,functions = as_source(rec.notes, len(pieces[0]), tuple(rec.out.values()))
-    if source not in _functions:
-        if len(_functions)>200: _functions.clear() # numbers in `_fixed` calls that change in every step
-        exec(source, scope := {'torch':torch, **functions})
-        _functions[source] = scope['step']
-    for tensors in pieces: yield _functions[source](numbers, *tensors)
+# %% ../nbs/06_engines.ipynb #7f10aa01
+def _is_apart(t):
+    "Does each number of a tensor have memory of its own?"
+    reach = 1
+    for stride,n in sorted(zip(t.stride(), t.shape)):
+        if n>1 and stride<reach: return False
+        reach += (n-1)*stride
+    return True
+
+def _overlap(tensors):
+    "Do two of the tensors look at the same memory?"
+    spans = sorted((o.device.type,o.device.index or 0,*_span(o)) for o in tensors if o.numel())
+    return any(a[:2]==b[:2] and b[2]<a[3] for a,b in zip(spans, spans[1:]))
+
+def _span(t):
+    start = t.data_ptr()
+    return start, start + (sum((n-1)*s for n,s in zip(t.shape, t.stride()))+1)*t.element_size()
+
+# %% ../nbs/06_engines.ipynb #7f10aa03
+def _sign(p, s):
+    "What the parameters of a batch have in common, or `None` where the loop is needed"
+    g,tensors = p.grad,[o for o in s.values() if isinstance(o, Tensor)]
+    if p.ndim==0 or g.layout!=torch.strided or (g.dtype,g.shape,g.device)!=(p.dtype,p.shape,p.device) or not _is_apart(p): return
+    if any(type(o) is not Tensor or o.device!=p.device or o.layout!=torch.strided or o.requires_grad or not _is_apart(o) for o in tensors): return
+    if any(o.ndim and o.shape!=p.shape for o in tensors) or not all(_plain(o) or isinstance(o, Tensor) for o in s.values()): return
+    state = frozenset((k,o.dtype,o.ndim>0) if isinstance(o, Tensor) else (k,type(o),repr(o)) for k,o in s.items())
+    return p.dtype,p.device,state
 
 # %% ../nbs/06_engines.ipynb #1993a568
 SMALL,PACK = 1<<13,1<<18 # numbers in a parameter that is packed, at most, and in a pack
@@ -356,16 +557,16 @@ class Batch:
     "Parameters of one group that have the same numbers in their state"
     def __init__(self,
         group:dict, # One of `param_groups`
-        params:list, # Those of its parameters that are alike
+        where:list, # Numbers of those of its parameters that are alike, among all of the optimizer's
+        params:list, # These parameters
         states:list, # Their state, a dictionary for each
         in_loop:bool # Must they go through the loop?
     ):
-        self.group,self.params,self.states,self.parts = group,params,states,None
-        tensors = {k:v.shape for k,v in states[0].items() if isinstance(v, Tensor)}
-        self.numbers = {k:v for k,v in states[0].items() if k not in tensors}
-        self.keys = [k for k,shape in tensors.items() if shape==params[0].shape]
-        self.ones = [k for k,shape in tensors.items() if k not in self.keys and not shape]
-        self.in_loop = in_loop or len(self.keys)+len(self.ones)<len(tensors) # a state of any other shape
+        self.group,self.where,self.params,self.states,self.in_loop = group,where,params,states,in_loop
+        self.parts = self.refused = self.copies = None
+        self.keys = [k for k,o in states[0].items() if isinstance(o, Tensor) and o.ndim]
+        self.ones = [k for k,o in states[0].items() if isinstance(o, Tensor) and not o.ndim]
+        self.numbers = {k:o for k,o in states[0].items() if not isinstance(o, Tensor)}
 
     def pack(self):
         "Pack what is small, those of a size side by side, if there are several"
@@ -377,24 +578,46 @@ class Batch:
         self.parts += [([i], Single(p, s)) for i,(p,s) in enumerate(zip(self.params, self.states)) if i not in in_pack]
 
 # %% ../nbs/06_engines.ipynb #ce0a4fae
-def _step_batch(opt, batch, grads, run, size):
-    hypers = dict(batch.group)
-    del hypers['params']
-    rec = None if batch.in_loop else record(opt, hypers, batch.numbers, batch.keys, batch.ones)
-    if rec is None:
-        for p,s in zip(batch.params, batch.states): opt._run_cbs(p, s, hypers)
-        return
-    if batch.parts is None: batch.pack()
-    _step_recorded(batch, rec, grads, run, size)
-    _note_state(batch, rec)
-    rec.notes.lines = () # the lines hold the stand-ins, and these hold the notes
+@patch
+def prepare(self:Batch,
+    opt, # `Optimizer`
+    grads:list, # Gradients of the parameters, in their order
+    size # Numbers in a slice, at most
+): # Are `rec` and `pieces` there, or must the loop do it?
+    "All of a step that changes nothing"
+    self.rec = self.pieces = None
+    if self.in_loop: return False
+    hypers = {k:v for k,v in self.group.items() if k!='params'}
+    try:
+        rec = record(opt, hypers, self.numbers, self.keys, self.ones)
+        tried = try_notes(rec, [grads[0], self.params[0], *(self.states[0][k] for k in rec.keys)])
+        rec.changed,self.kept = tried.changed,tried.kept
+        self._check_grads(grads, rec)
+        if self.parts is None: self.pack()
+        self.pieces = [(part,*o) for where,part in self.parts for o in part.pieces(rec, [grads[i] for i in where], size)]
+    except CannotRecord as e: self.in_loop,self.refused,self.parts = True,str(e),None
+    else: self.rec = rec
+    return not self.in_loop
 
 def _some(os, where): return os if len(where)==len(os) else [os[i] for i in where]
 
-def _step_recorded(batch, rec, grads, run, size):
-    pieces = [(part,*o) for where,part in batch.parts for o in part.pieces(rec, [grads[i] for i in where], size)]
+@patch
+def _check_grads(self:Batch, grads, rec):
+    if set(map(attrgetter('dtype'), grads))!={self.params[0].dtype}: raise CannotRecord("a gradient is of another type")
+    if 0 in rec.changed and (_overlap(grads) or not all(map(_is_apart, grads))): raise CannotRecord("it changes gradients that share memory")
+
+# %% ../nbs/06_engines.ipynb #ce0a4fb0
+@patch
+def carry_out(self:Batch,
+    run # Carries out notes on pieces
+):
+    "What was prepared"
+    rec,pieces = self.rec,self.pieces
     if rec.notes.ones: pieces = [o for o in pieces if not _step_pack(rec, *o)]
     for given,(_,_,finish) in zip(run(rec, [tensors for _,tensors,_ in pieces]), pieces): finish(given)
+    self._keep_numbers(rec.numbers)
+    if rec.out and self.copies is not None: self._watch(rec.out)
+    self.rec = self.pieces = None # the lines of notes hold the stand-ins, and these hold the notes
 
 def _step_pack(rec, part, tensors, finish):
     if isinstance(part, Single): return False
@@ -402,88 +625,137 @@ def _step_pack(rec, part, tensors, finish):
     finish([tensors[i] for i in rec.out.values()])
     return True
 
-def _note_state(batch, rec):
-    for k,v in rec.numbers.items():
-        if k not in batch.numbers or batch.numbers[k]!=v:
-            for s in batch.states: _set(s, k, v)
-    batch.numbers = rec.numbers
-    for k,i in rec.out.items():
-        if k not in batch.keys and k not in batch.ones: (batch.ones if i in rec.notes.ones and batch.params[0].ndim else batch.keys).append(k)
+@patch
+def _keep_numbers(self:Batch, numbers):
+    for k,v in numbers.items():
+        if k in self.numbers and self.numbers[k] is v: continue
+        for s in itertools.chain(self.states, self.copies or ()): s[k] = v
+    self.numbers = numbers
 
-# %% ../nbs/06_engines.ipynb #f301051d
-class WatchedState(dict):
-    "The state of a parameter; `WatchedState.changes` counts changes made to any of its kind"
-    changes = 0
+@patch
+def is_new(self:Batch): # bool
+    "Has the state got other tensors than it had, in number or in kind?"
+    return any((k in self.ones)!=one or k not in self.keys+self.ones or self.states[0][k].dtype!=dtype for k,(one,dtype) in self.kept.items())
 
-class WatchedStates(defaultdict):
-    "From parameter to `WatchedState`"
-    def __init__(self, states=()): super().__init__(WatchedState, {p:s if type(s) is WatchedState else WatchedState(s) for p,s in dict(states).items()})
-    def __reduce__(self): return WatchedStates, (dict(self),)
+# %% ../nbs/06_engines.ipynb #5e7588ed
+@patch
+def watch(self:Batch):
+    "Keep what the batch was made from, to compare with later"
+    self.copies,self.watched = [dict(s) for s in self.states],{}
+    for k,v in self.numbers.items(): # equal numbers become the same object, which is quickly compared
+        for s in itertools.chain(self.states, self.copies): s[k] = v
+    self._watch([None, *self.keys, *self.ones])
 
-def _count(cls, name):
-    f = getattr(cls, name)
-    def counted(self, *args, **kwargs):
-        WatchedState.changes += 1
-        return f(self, *args, **kwargs)
-    setattr(cls, name, counted)
+@patch
+def _watch(self:Batch, keys):
+    for k in keys:
+        tensors = self.params if k is None else list(map(itemgetter(k), self.states))
+        if k is not None:
+            for c,o in zip(self.copies, tensors): c[k] = o
+        few = k in self.ones or k is not None and any(o.numel()==1 for o in self.params)
+        self.watched[k] = tensors,list(map(attrgetter('data'), tensors)),few
+    self.memory = set().union(*(map(Tensor.data_ptr, tensors) for tensors,*_ in self.watched.values())) - {0}
 
-_writes = '__setitem__ __delitem__ __ior__ clear pop popitem setdefault update'.split()
-for _cls,_names in ((WatchedState,_writes), (WatchedStates,[*_writes,'__missing__'])):
-    for _name in _names: _count(_cls, _name)
+# %% ../nbs/06_engines.ipynb #5e7588ec
+@patch
+def holds(self:Batch, grads):
+    "Is all of it as it was, and none of its memory that of a gradient?"
+    if not all(map(eq, self.states, self.copies)): return False # the same objects are equal; other tensors are an error, or few
+    for k,v in self.numbers.items():
+        if not all(map(is_, map(itemgetter(k), self.states), itertools.repeat(v))): return False # 1 is not True
+    for k,(tensors,as_were,few) in self.watched.items():
+        if not all(map(Tensor.is_set_to, tensors, as_were)): return False
+        if few and not all(map(is_, map(itemgetter(k), self.states), tensors)): return False # may be equal and another
+    return self.memory.isdisjoint(map(Tensor.data_ptr, grads))
+
+# %% ../nbs/06_engines.ipynb #5e7588ea
+def _tensors(batch): return [*batch.params, *(p.grad for p in batch.params), *(o for s in batch.states for o in s.values() if isinstance(o, Tensor))]
 
 # %% ../nbs/06_engines.ipynb #5e7588ee
-def _kind(p, s, in_loop):
-    "Whether a parameter needs the loop, and what those of a batch have in common"
-    in_loop = in_loop or p.grad.layout!=torch.strided
-    state = tuple((k,(v.shape==p.shape,not v.ndim,v.dtype) if isinstance(v, Tensor) else (type(v),v)) for k,v in sorted(s.items()))
-    try: hash(state)
-    except TypeError: in_loop,state = True,()
-    return in_loop,p.ndim==0,p.dtype,p.device,state
-
 class Plan:
     "The parameters that have gradients, in batches"
     def __init__(self,
-        opt # `Optimizer`
+        opt, # `Optimizer`
+        old=None # The plan before
     ):
-        if type(opt.state) is not WatchedStates: opt.state = WatchedStates(opt.state)
-        self.params = [p for g in opt.param_groups for p in g['params']]
-        self.lacks_grad,self.places = [p.grad is None for p in self.params],list(map(Tensor.data_ptr, self.params))
-        places = [o for o in self.places if o]
-        shared = len(set(places))<len(places) # parameters in the same memory: only the loop steps one after the other
-        self.batches,self.where,self.changes,start = [],[],-1,0
-        for g in opt.param_groups:
-            kinds = defaultdict(list)
+        self.groups = list(opt.param_groups)
+        self.params = [p for g in self.groups for p in g['params']]
+        self.lacks_grad,self.batches,start = [p.grad is None for p in self.params],[],0
+        for g in self.groups:
+            alike = defaultdict(list)
             for i,p in enumerate(g['params'], start):
-                if p.grad is not None: kinds[_kind(p, opt.state[p], shared)].append(i)
+                if p.grad is not None: alike[_sign(p, opt.state[p])].append(i)
             start += len(g['params'])
-            for kind,where in kinds.items():
+            for sign,where in alike.items():
                 ps = [self.params[i] for i in where]
-                self.batches.append(Batch(g, ps, [opt.state[p] for p in ps], in_loop=kind[0]))
-                self.where.append(where)
+                self.batches.append(Batch(g, where, ps, [opt.state[p] for p in ps], in_loop=sign is None))
+        self.rest = self.patience = min(2*old.patience, 1024) if old and old.refused else 1
+        self.keys,self.dicts = list(opt.state),list(opt.state.values())
+        if self._shares_memory(): # only the loop steps one after the other
+            for b in self.batches: b.in_loop = b.refused = True
+
+    refused = property(lambda self: any(b.refused for b in self.batches))
+    def _shares_memory(self): return _overlap([o for b in self.batches for o in _tensors(b) if o.layout==torch.strided])
 
 # %% ../nbs/06_engines.ipynb #698110f0
 _grad = attrgetter('grad')
 
-def _holds(plan, opt, grads):
-    params = opt.param_groups[0]['params'] if len(opt.param_groups)==1 else [p for g in opt.param_groups for p in g['params']]
-    return (WatchedState.changes==plan.changes and type(opt.state) is WatchedStates and len(params)==len(plan.params) and all(map(is_, params, plan.params))
-            and [g is None for g in grads]==plan.lacks_grad and list(map(Tensor.data_ptr, params))==plan.places)
+@patch
+def grads(self:Plan, opt):
+    "The gradients, `None` where there is none; or `None` in place of all if the plan does not hold"
+    params = [p for g in opt.param_groups for p in g['params']]
+    if len(params)!=len(self.params) or not all(map(is_, params, self.params)): return
+    if len(opt.param_groups)!=len(self.groups) or not all(map(is_, opt.param_groups, self.groups)): return
+    if len(opt.state)!=len(self.keys) or not all(map(is_, opt.state, self.keys)) or not all(map(is_, opt.state.values(), self.dicts)): return
+    self.rest -= self.refused
+    grads = list(map(_grad, params))
+    if self.rest<0 or [g is None for g in grads]!=self.lacks_grad: return
+    return grads if all(b.in_loop or b.holds(_some(grads, b.where)) for b in self.batches) else None
 
+# %% ../nbs/06_engines.ipynb #698110f2
 def step_by_plan(
     opt, # `Optimizer`
     run=run_notes, # Carries out notes on pieces
     slices=True # Step large tensors on a CPU in slices?
 ):
     "Step all parameters that have gradients, batch by batch"
-    plan = opt.__dict__.get('_plan')
-    grads = plan and list(map(_grad, plan.params))
-    if plan is None or not _holds(plan, opt, grads):
-        plan = opt.__dict__['_plan'] = Plan(opt)
-        grads = list(map(_grad, plan.params))
-    for batch,where in zip(plan.batches, plan.where):
-        size = SLICE if slices and batch.params[0].device.type=='cpu' else math.inf
-        _step_batch(opt, batch, _some(grads, where), run, size)
-    plan.changes = WatchedState.changes if all(b.parts is not None for b in plan.batches) else -1
+    if reach_of(opt).why: return run_loop(opt)
+    plan,grads = _plan_for(opt)
+    ready = [b for b in plan.batches if b.prepare(opt, _some(grads, b.where), SLICE if slices and b.params[0].device.type=='cpu' else math.inf)]
+    if len(ready)<len(plan.batches): _loop_over(opt, plan, ready)
+    for b in ready: b.carry_out(run)
+    if any(b.is_new() for b in ready): return
+    for b in ready:
+        if b.copies is None: b.watch()
+    opt.__dict__['_plan'] = plan
+
+def _plan_for(opt):
+    "A plan that holds, and the gradients"
+    plan = opt.__dict__.pop('_plan', None)
+    try: grads = plan and plan.grads(opt)
+    except Exception: grads = None # tensors that cannot even be compared
+    return (plan,grads) if grads is not None else (Plan(opt, plan),[p.grad for g in opt.param_groups for p in g['params']])
+
+def reach_of(
+    opt # `Optimizer`
+): # `Reach`
+    "What the steppers of an optimizer reach, looked at anew if that has changed"
+    reach = opt.__dict__.get('_reach')
+    if reach is None or not reach.holds(opt.cbs): reach = opt.__dict__['_reach'] = Reach(opt.cbs)
+    return reach
+
+# %% ../nbs/06_engines.ipynb #698110f3
+def _loop_over(opt, plan, ready):
+    "Run the batches that are not ready through the loop; if a stepper fails, step first what comes before it"
+    todo = sorted((i,p,b) for b in plan.batches if b not in ready for i,p in zip(b.where, b.params))
+    for i,p,b in todo:
+        try: _loop_one(opt, p, b)
+        except Exception:
+            for j,q,c in sorted((j,q,c) for c in ready for j,q in zip(c.where, c.params)):
+                if j<i: _loop_one(opt, q, c)
+            raise
+
+def _loop_one(opt, p, batch): opt._run_cbs(p, opt.state[p], {k:v for k,v in batch.group.items() if k!='params'})
 
 # %% ../nbs/06_engines.ipynb #5237e573
 FEW = 4 # parameters, at most, for which the loop is the fastest
@@ -500,6 +772,7 @@ all_engines = dict(loop=run_loop, batched=run_batched)
 # %% ../nbs/06_engines.ipynb #4efb433d
 PIECES = 6 # in a call of a compiled function
 _compiled = {} # from source and kinds of tensors to compiled function and fillers, or `None` where that failed
+_compiling = threading.Lock()
 
 def _fill(tensors, i):
     "Tensors like those of a piece, of a length of their own"
@@ -510,31 +783,33 @@ def steps(n, *tensors): return [o for i in range(0, len(tensors), {0}) for o in 
 """
 
 def _compile(source, functions, numbers, tensors):
-    if len(_compiled)>200: _compiled.clear() # numbers in `_fixed` calls that change in every step
-    key = source,tuple((o.dtype,o.device,o.ndim) for o in tensors)
-    if key not in _compiled:
-        exec(source + _for_pieces.format(len(tensors)), scope := {'torch':torch, **functions})
-        options,unguarded = dict(size_asserts=False),getattr(torch.compiler, 'skip_all_guards_unsafe', None)
-        if unguarded: options['guard_filter_fn'] = unguarded # kinds are in the key, lengths are variable
-        f,fillers = torch.compile(scope['steps'], dynamic=True, fullgraph=True, options=options),[o for i in range(PIECES) for o in _fill(tensors, i)]
-        try:
-            f(numbers, *fillers)
-            _compiled[key] = f,fillers
-        except Exception as e:
-            _compiled[key] = None
-            warnings.warn(f"these steppers cannot be compiled, and are replayed instead: {type(e).__name__}: {str(e).splitlines()[0]}")
-    return _compiled[key]
+    key = source,*functions.values(),*((o.dtype,o.device,o.ndim) for o in tensors)
+    with _compiling:
+        if len(_compiled)>200: _compiled.clear()
+        if key not in _compiled: _compiled[key] = _compile_new(source, functions, numbers, tensors)
+        return _compiled[key]
+
+def _compile_new(source, functions, numbers, tensors):
+    exec(source + _for_pieces.format(len(tensors)), scope := {'torch':torch, **functions})
+    options,unguarded = dict(size_asserts=False),getattr(torch.compiler, 'skip_all_guards_unsafe', None)
+    if unguarded: options['guard_filter_fn'] = unguarded # kinds are in the key, lengths are variable
+    f,fillers = torch.compile(scope['steps'], dynamic=True, fullgraph=True, options=options),[o for i in range(PIECES) for o in _fill(tensors, i)]
+    try: f(numbers, *fillers)
+    except Exception as e:
+        warnings.warn(f"these steppers cannot be compiled, and are replayed instead: {type(e).__name__}: {str(e).splitlines()[0]}")
+    else: return f,fillers
 
 # %% ../nbs/06_engines.ipynb #9b694ec0
 def run_compiled_notes(rec, pieces):
     "As `run_notes`, in one pass over memory"
-    rows = [o for o in pieces if type(o) is Rows and not rec.creates]
+    rows = [o for o in pieces if type(o) is Rows and not any(k not in rec.keys for k in rec.out)] # new state is made by `run_notes`
     given = _run_rows(rec, rows)
     for o in pieces: yield next(given) if rows and type(o) is Rows else next(run_notes(rec, [o]))
 
 def _run_rows(rec, rows):
     if not rows: return
-    source,numbers,functions = as_source(rec.notes, len(rows[0]), tuple(rec.out.values()), factors=False)
+    try: source,numbers,functions = as_source(rec.notes, len(rows[0]), tuple(rec.out.values()), compiled=True)
+    except CannotRecord: return (yield from run_notes(rec, rows))
     n = torch.tensor(numbers, dtype=torch.float64 if rows[0][1].dtype==torch.float64 else torch.float32, device=rows[0][1].device)
     compiled,size = _compile(source, functions, n, rows[0]),len(rec.out)
     if compiled is None: return (yield from run_notes(rec, rows))
@@ -555,11 +830,12 @@ all_engines['compiled'] = run_compiled
 # %% ../nbs/06_engines.ipynb #73e10142
 def how_run(
     opt # `Optimizer`
-): # A word for each stepper
+): # A word or two for each stepper
     "How the batched and the compiled engine run the steppers of an optimizer"
-    hypers = {k:v for k,v in opt.param_groups[0].items() if k!='params'}
-    try: rec = record(opt, hypers, {}, [], [])
-    except Exception: rec = None # it will come up in a step
-    return ['loop']*len(opt.cbs) if rec is None else [('together','by tensor')[o] for o in rec.by_tensor]
+    try:
+        if reach_of(opt).why: raise CannotRecord(reach_of(opt).why)
+        rec = record(opt, {k:v for k,v in opt.param_groups[0].items() if k!='params'}, {}, [], [])
+    except Exception: return ['loop']*len(opt.cbs) # a mistake will come up in a step
+    return [('together','by tensor')[o] for o in rec.by_tensor]
 
 for _f in (run_batched,run_compiled): _f.how_run = how_run

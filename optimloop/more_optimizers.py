@@ -271,7 +271,8 @@ class Chain:
     def __init__(self,
         *cbs # Steppers
     ):
-        self.cbs,self._writers,self.__name__ = cbs,{},f"{type(self).__name__}({', '.join(map(_cb_name, cbs))})"
+        self.cbs = self.made_of = cbs # for the engines, which look at what a stepper is made of
+        self._writers,self.__name__ = {},f"{type(self).__name__}({', '.join(map(_cb_name, cbs))})"
         self._declare(cbs)
 
     def _declare(self, cbs, *more):
@@ -300,7 +301,7 @@ class WithUpdate(Chain):
         *cbs # Steppers
     ):
         super().__init__(*cbs)
-        self.f,self.__name__ = f,f"{_cb_name(f)}({', '.join(map(_cb_name, cbs))})"
+        self.f,self.made_of,self.__name__ = f,(f,*cbs),f"{_cb_name(f)}({', '.join(map(_cb_name, cbs))})"
         self._declare([*cbs, f])
 
     def __call__(self, p, **kwargs):
@@ -408,6 +409,7 @@ class Route(Chain):
         otherwise # Steppers for the others, and for those that have no flag
     ):
         self.flag,self.then,self.otherwise = flag,Chain(*then),Chain(*otherwise)
+        self.made_of = self.then,self.otherwise
         self.__name__ = f"Route({flag}: {', '.join(map(_cb_name, then))}; otherwise: {', '.join(map(_cb_name, otherwise))})"
         self._declare([self.then, self.otherwise], flag)
 

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 from torch._C import _set_grad_enabled # what torch.no_grad calls: as fast as it gets
 from torch.autograd import _profiler_enabled
+from torch.autograd.graph import increment_version
 from torch.optim import optimizer as _hooks
 
 from fastcore.basics import patch
@@ -138,13 +139,21 @@ def _step(self:Optimizer, closure=None):
     with_grad,loss = torch.is_grad_enabled(),None
     if closure is not None:
         with torch.enable_grad(): loss = closure()
+    stepped = [p for group in self.param_groups for p in group['params'] if p.grad is not None]
     _set_grad_enabled(False)
-    try: step_engines[self.engine](self)
-    except RuntimeError as e:
-        if not any(p.grad is not None and p.grad.is_sparse for g in self.param_groups for p in g['params']): raise
-        raise StepperError("these steppers cannot take a sparse gradient: pass sparse=False to the nn.Embedding that makes it, or use SGD") from e
-    finally: _set_grad_enabled(with_grad)
+    try:
+        for p in stepped:
+            if p.grad.is_sparse: self._try_sparse(p)
+        step_engines[self.engine](self)
+    finally:
+        _set_grad_enabled(with_grad)
+        _count_change(stepped)
     return loss
+
+def _count_change(params):
+    try: increment_version(params)
+    except TypeError: # before torch 2.5 it takes them one by one
+        for p in params: increment_version(p)
 
 Optimizer._hooked_step = torch.optim.Optimizer.profile_hook_step(Optimizer._step)
 
@@ -197,6 +206,24 @@ def _try_out(self:Optimizer):
         try: self._run_cbs(trial, {}, {k:v for k,v in group.items() if k!='params'})
         except StepperError: raise
         except Exception: pass # perhaps for want of a real gradient: the first step will tell
+
+# %% ../nbs/00_optimizer.ipynb #5a75e002
+@patch
+def _try_sparse(self:Optimizer, p):
+    state,n = self.state.get(p, {}),p.grad.sparse_dim()
+    key = id(p),n,*((k,o.layout) for k,o in state.items() if isinstance(o, Tensor))
+    if key in self.__dict__.setdefault('_sparse_tried', set()): return
+    group = next(g for g in self.param_groups if any(o is p for o in g['params']))
+    trial = p.detach().new_zeros((1,)*n + p.shape[n:])
+    one = torch.sparse_coo_tensor(torch.zeros(n, 1, dtype=torch.long, device=p.device), trial.reshape(1, *p.shape[n:]), trial.shape, check_invariants=False)
+    def like(o): return o if not isinstance(o, Tensor) else o.clone() if o.shape!=p.shape else one*0 if o.is_sparse else o.new_zeros(trial.shape)
+    trial.grad = one
+    with torch.random.fork_rng(devices=[]):
+        try: self._run_cbs(trial, {k:like(o) for k,o in state.items()}, {k:v for k,v in group.items() if k!='params'})
+        except RuntimeError as e:
+            raise StepperError("these steppers cannot take a sparse gradient, and nothing was stepped: pass sparse=False to the nn.Embedding "
+                               "that makes it, or use SGD") from e
+    self._sparse_tried.add(key)
 
 # %% ../nbs/00_optimizer.ipynb #9f95db6a
 @patch
