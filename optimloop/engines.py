@@ -33,7 +33,6 @@ class StandIn:
     def _refuse(self, *args): raise self.notes.refuse("it needs a value")
     __bool__ = __float__ = __int__ = __index__ = __len__ = __iter__ = __contains__ = __getitem__ = __setitem__ = _refuse
     __hash__ = __str__ = __format__ = _refuse
-    __class__ = property(lambda self: Tensor) # for `isinstance`
     def __getattr__(self, name): raise self.notes.refuse(f"it asks for `{name}`")
 
     @property
@@ -63,6 +62,7 @@ _elementwise |= {f'__{o}__' for o in _operators.split()}
 _over_tensor = {'norm','linalg_vector_norm','sum','mean','amax','amin','max','min'} # one number of a whole tensor
 _in_place = {o for o in _elementwise if o[-1]=='_' and o[-2]!='_' or o[:3]=='__i' and o!='__invert__'}
 _takes_number = {'fill_','masked_fill','masked_fill_'} # for their last argument: a number, of which there cannot be many
+_in_one_go = {'lerp','lerp_'} # as `add` with a factor: rounded otherwise for a number than for many
 
 # %% ../nbs/06_engines.ipynb #abc94a3a
 def _plain(o):
@@ -118,6 +118,8 @@ def _checked_names(self:Notes, args, kwargs):
 # %% ../nbs/06_engines.ipynb #5b0c7d12
 @patch
 def _mark(self:Notes, out, name, args, kwargs):
+    if (name in _in_one_go or 'alpha' in kwargs) and any(o.i in self.ones for o in args if type(o) is StandIn) and not self._all_ones(args):
+        raise self.refuse(f"it calls `{name}` of a tensor and a single number")
     if name in _over_tensor or self._all_ones((*args, *kwargs.values())): self.ones.add(out.i)
     elif out.i in self.ones: raise self.refuse("it writes a tensor into a single number")
 
@@ -199,7 +201,7 @@ def _constant_or_number(values, func, o):
 def _is_constant(func, o): return type(o) is int and abs(o)<5 or 'pow' in func.__name__ and o in (.5,-.5)
 
 # %% ../nbs/06_engines.ipynb #c4d0a102
-_harmless = [abs, all, any, bool, dict, divmod, enumerate, float, int, isinstance, len, list, max, min, pow, range, reversed, round,
+_harmless = [abs, all, any, bool, dict, divmod, enumerate, float, int, len, list, max, min, pow, range, reversed, round,
              set, sorted, str, sum, tuple, zip, Tensor, torch.finfo, torch.iinfo]
 _random = 'rand','normal','bernoulli','multinomial','poisson','dropout','seed','enerator','rng','set_' # in names of torch's
 _methods = types.BuiltinFunctionType,types.MethodDescriptorType,types.WrapperDescriptorType
@@ -209,7 +211,8 @@ def _of_torch(name): return (name or '').split('.')[0] in ('torch','math')
 def _is_harmless(o):
     "A module, class or function that gives the same for the same arguments, and keeps nothing?"
     if any(o is v for v in _harmless) or isinstance(o, type) and issubclass(o, Exception): return True
-    if any(k in getattr(o, '__name__', '') for k in _random): return False
+    name = getattr(o, '__name__', '')
+    if name.startswith('_') and name[:2]!='__' or any(k in name for k in _random): return False # private ones of torch may not know a stand-in
     if isinstance(o, types.ModuleType): return _of_torch(o.__name__)
     if isinstance(o, types.FunctionType): return o.__closure__ is None and _of_torch(o.__globals__.get('__name__'))
     return isinstance(o, _methods) and _of_torch(getattr(o, '__module__', None) or getattr(getattr(o, '__objclass__', None), '__module__', ''))
@@ -331,7 +334,8 @@ def record(
     hypers:dict, # Hyper-parameters
     numbers:dict, # State that is no tensor
     keys:list, # Names of state of the parameter's shape
-    ones:list # Names of state that is a single number, in a tensor
+    ones:list, # Names of state that is a single number, in a tensor
+    like:list=() # Tensors of a parameter: gradient, weights, state. If a stepper fails, what it did before is tried on their like
 ): # `Recorded`; an error `CannotRecord` if the loop must do it
     "Run the steppers on stand-ins"
     odd = [k for k,v in hypers.items() if k!='param_names' and not _plain(v)]
@@ -342,6 +346,7 @@ def record(
         for cb in opt.cbs: _record_stepper(opt, cb, rec, hypers)
     except Exception:
         if rec.notes.refused: raise CannotRecord(rec.notes.refused) from None
+        if like: Tried(rec.notes, like) # what fails here would have failed before
         raise
     return rec.close()
 
@@ -362,15 +367,16 @@ def _check_kept(v, notes):
 class Tried:
     "What came of notes on tensors of two numbers"
     def __init__(self,
-        rec, # `Recorded`
-        like:list # Tensors of a parameter, as the notes number them: gradient, weights, state
+        notes, # `Notes`
+        like:list, # Tensors of a parameter, as the notes number them: gradient, weights, state
+        out:dict={} # From the names of new state to the numbers of its tensors
     ):
-        notes,changed = rec.notes,set()
         given = [torch.ones(() if i in notes.ones else (2,), dtype=o.dtype, device=o.device) for i,o in enumerate(like)]
-        tensors = replay(notes, given + [None]*(notes.n-len(given)), changed)
+        try: tensors = replay(notes, given + [None]*(notes.n-len(given)), changed := set())
+        except Exception as e: raise CannotRecord(str(e)) from e
         self.changed = {i for i,o in enumerate(given) if o.data_ptr() in changed}
-        self.kept = {k:(i in notes.ones,tensors[i].dtype) for k,i in rec.out.items()}
-        memory = [o.data_ptr() for o in [*given, *(tensors[i] for i in rec.out.values())]]
+        self.kept = {k:(i in notes.ones,tensors[i].dtype) for k,i in out.items()}
+        memory = [o.data_ptr() for o in [*given, *(tensors[i] for i in out.values())]]
         if len(set(memory))<len(memory): raise CannotRecord("it keeps a tensor that it was given, or one tensor twice")
         if any((o.ndim==0)!=(i in notes.ones) for i,o in enumerate(tensors)): raise CannotRecord("it makes a number of a tensor in its own way")
 
@@ -387,8 +393,8 @@ def try_notes(
     huge = any(type(o) in (int,float) and not -6e4<o<6e4 for o in values) # not a number of every type: try again
     res = None if huge else _tried.get(key)
     if res is None:
-        try: res = Tried(rec, like)
-        except Exception as e: res = str(e)
+        try: res = Tried(rec.notes, like, rec.out)
+        except CannotRecord as e: res = str(e)
         if len(_tried)>500: _tried.clear()
         if not huge: _tried[key] = res
     if isinstance(res, str): raise CannotRecord(res)
@@ -589,8 +595,9 @@ def prepare(self:Batch,
     if self.in_loop: return False
     hypers = {k:v for k,v in self.group.items() if k!='params'}
     try:
-        rec = record(opt, hypers, self.numbers, self.keys, self.ones)
-        tried = try_notes(rec, [grads[0], self.params[0], *(self.states[0][k] for k in rec.keys)])
+        like = [grads[0], self.params[0], *(self.states[0][k] for k in self.keys+self.ones)]
+        rec = record(opt, hypers, self.numbers, self.keys, self.ones, like)
+        tried = try_notes(rec, like)
         rec.changed,self.kept = tried.changed,tried.kept
         self._check_grads(grads, rec)
         if self.parts is None: self.pack()
