@@ -598,12 +598,12 @@ def prepare(self:Batch,
         like = [grads[0], self.params[0], *(self.states[0][k] for k in self.keys+self.ones)]
         rec = record(opt, hypers, self.numbers, self.keys, self.ones, like)
         tried = try_notes(rec, like)
-        rec.changed,self.kept = tried.changed,tried.kept
+        rec.changed,rec.kept = tried.changed,tried.kept
         self._check_grads(grads, rec)
         if self.parts is None: self.pack()
         self.pieces = [(part,*o) for where,part in self.parts for o in part.pieces(rec, [grads[i] for i in where], size)]
     except CannotRecord as e: self.in_loop,self.refused,self.parts = True,str(e),None
-    else: self.rec = rec
+    else: self.rec,self.kept = rec,rec.kept
     return not self.in_loop
 
 def _some(os, where): return os if len(where)==len(os) else [os[i] for i in where]
@@ -820,11 +820,11 @@ def _run_rows(rec, rows):
     n = torch.tensor(numbers, dtype=torch.float64 if rows[0][1].dtype==torch.float64 else torch.float32, device=rows[0][1].device)
     compiled,size = _compile(source, functions, n, rows[0]),len(rec.out)
     if compiled is None: return (yield from run_notes(rec, rows))
-    f,fillers = compiled
+    (f,fillers),dtypes = compiled,[dtype for one,dtype in rec.kept.values()]
     for i in range(0, len(rows), PIECES):
         part = [o for row in rows[i:i+PIECES] for o in row]
         given = f(n, *part, *fillers[len(part):])
-        for j in range(min(PIECES, len(rows)-i)): yield given[j*size:(j+1)*size]
+        for j in range(min(PIECES, len(rows)-i)): yield list(map(Tensor.to, given[j*size:(j+1)*size], dtypes)) # numbers in `n` are no halves
 
 def run_compiled(
     opt # `Optimizer`
