@@ -120,7 +120,10 @@ def _checked_names(self:Notes, args, kwargs):
 def _mark(self:Notes, out, name, args, kwargs):
     if (name in _in_one_go or 'alpha' in kwargs) and any(o.i in self.ones for o in args if type(o) is StandIn) and not self._all_ones(args):
         raise self.refuse(f"it calls `{name}` of a tensor and a single number")
-    if name in _over_tensor or self._all_ones((*args, *kwargs.values())): self.ones.add(out.i)
+    if name in _over_tensor: self.ones.add(out.i)
+    elif self._all_ones(args := (*args, *kwargs.values())):
+        if any(type(o) is Tensor for o in args): raise self.refuse("it calculates with single numbers of its own")
+        self.ones.add(out.i)
     elif out.i in self.ones: raise self.refuse("it writes a tensor into a single number")
 
 @patch
