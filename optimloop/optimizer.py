@@ -11,6 +11,7 @@ __all__ = ['step_engines', 'sgd_step', 'step_stat', 'weight_decay', 'l2_reg', 'h
 # %% ../nbs/00_optimizer.ipynb #e34a153c
 import copy, difflib, inspect, math
 from functools import partial
+from operator import attrgetter
 
 import torch
 from torch import Tensor
@@ -142,13 +143,14 @@ def _step(self:Optimizer, closure=None):
     stepped = [p for group in self.param_groups for p in group['params'] if p.grad is not None]
     _set_grad_enabled(False)
     try:
-        for p in stepped:
-            if p.grad.is_sparse: self._try_sparse(p)
+        if any(map(_is_sparse, stepped)): self._try_sparse(stepped)
         step_engines[self.engine](self)
     finally:
         _set_grad_enabled(with_grad)
         _count_change(stepped)
     return loss
+
+_is_sparse = attrgetter('grad.is_sparse')
 
 def _count_change(params):
     try: increment_version(params)
@@ -209,7 +211,11 @@ def _try_out(self:Optimizer):
 
 # %% ../nbs/00_optimizer.ipynb #5a75e002
 @patch
-def _try_sparse(self:Optimizer, p):
+def _try_sparse(self:Optimizer, params):
+    for p in filter(_is_sparse, params): self._try_sparse_one(p)
+
+@patch
+def _try_sparse_one(self:Optimizer, p):
     state,n = self.state.get(p, {}),p.grad.sparse_dim()
     key = id(p),n,*((k,o.layout) for k,o in state.items() if isinstance(o, Tensor))
     if key in self.__dict__.setdefault('_sparse_tried', set()): return
