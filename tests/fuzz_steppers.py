@@ -324,10 +324,10 @@ class Script:
         self.seed,self.dtype,self.tags = seed,dtype,set()
         without = {o for o in sorted(RARE) if r.random()<.85} | {o for o in sorted(LESS) if r.random()<.5}
         if dtype in ('bfloat16','float16') or plain: without.add('jump') # it would make a rounding a leap
-        self.bodies = []
+        self.bodies = {} # from the number of a stepper to its lines
         for i in range(r.choice([1,1,2,2,3,4])):
             w = Writer(r, i, without)
-            self.bodies.append(w.stepper())
+            self.bodies[i] = w.stepper()
             self.tags |= w.tags
         self.draw_params(r.random()<.35)
         self.draw_steps(r.choice([3,4,5,7]))
@@ -357,7 +357,7 @@ class Script:
             self.steps.append((edits, grads))
 
     def source(self):
-        return '\n\n'.join(head(i) + ''.join(f'\n    {o}' for o in body) for i,body in enumerate(self.bodies))
+        return '\n\n'.join(head(i) + ''.join(f'\n    {o}' for o in body) for i,body in self.bodies.items())
 
     def __str__(self):
         lines = [f'# seed {self.seed}, {self.dtype}{", mixed" if self.mixed else ""}; hypers {self.hypers}; second group from parameter {self.cut or None}', self.source(),
@@ -386,7 +386,7 @@ class Run:
         mod.__dict__.update(torch=torch, nn=nn, np=np, math=math, random=random, K=self.K, R=self.R, D=self.D, C=self.C)
         self.name_params()
         exec(compile(script.source(), 'fuzzed', 'exec'), mod.__dict__)
-        cbs = [mod.__dict__[f's{i}'] for i in range(len(script.bodies))]
+        cbs = [mod.__dict__[f's{i}'] for i in script.bodies]
         for cb in cbs: cb.defaults = dict(mom=.9, wd=0.)
         groups = [dict(params=self.ps[:script.cut]), dict(params=self.ps[script.cut:], lr=.02)] if 0<script.cut<len(self.ps) else self.ps
         torch.manual_seed(0), random.seed(0)
@@ -658,12 +658,15 @@ def smaller(script):
         if shape!=(7,): yield new(params=[*script.params[:j], ((7,),kind,o), *script.params[j+1:]])
     if script.mixed: yield new(mixed=False)
     if script.cut: yield new(cut=0)
-    for i,body in enumerate(script.bodies):
-        for j in range(len(body)): yield new(bodies=[*script.bodies[:i], body[:j]+body[j+1:] or ['pass'], *script.bodies[i+1:]])
-    if len(script.bodies)>1: yield new(bodies=script.bodies[:-1])
+    for i in script.bodies:
+        if len(script.bodies)>1: yield new(bodies={k:v for k,v in script.bodies.items() if k!=i})
+    for i,body in script.bodies.items():
+        for j in range(len(body)): yield new(bodies={**script.bodies, i:body[:j]+body[j+1:] or ['pass']})
+
+def kind_of(what): return re.match(r'(raises \w+|half applied|an edit|)', what)[1]
 
 def shrink(script, engine, seconds=8):
-    "The smallest script that is found in some seconds to differ too, and how it differs"
+    "The smallest script that is found in some seconds to differ in such a way, and how it differs"
     best,end = (script,check(script, engine)),time.time()+seconds
     again = True
     while again:
@@ -672,7 +675,7 @@ def shrink(script, engine, seconds=8):
             if time.time()>end: return best
             try: found = check(o, engine)
             except Exception: continue # source that cannot be compiled
-            if found:
+            if found and kind_of(found[1])==kind_of(best[1][1]):
                 best,again = (o,found),True
                 break
     return best
