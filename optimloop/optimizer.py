@@ -377,7 +377,7 @@ def freeze_to(self:Optimizer,
     for i,group in enumerate(self.param_groups):
         for p in group['params']:
             train = i>=first or self.state[p].get('force_train', False)
-            p.requires_grad_(train)
+            p.requires_grad = train # the method would not do for a lazy layer
             if not train: p.grad = None
 
 @patch
