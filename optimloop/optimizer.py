@@ -173,12 +173,14 @@ def zero_grad(self:Optimizer,
 
 # %% ../nbs/00_optimizer.ipynb #cc42d48b
 def _outside_graphs(f):
-    "Let `torch.compile` leave `f` alone, and what `f` calls; as `torch.compiler.disable`, which costs most of a microsecond a call"
-    try: from torch._C._dynamo.eval_frame import _FrameAction, _FrameExecStrategy, set_code_exec_strategy
-    except ImportError: return torch.compiler.disable(f)
-    set_code_exec_strategy(f.__code__, _FrameExecStrategy(_FrameAction.SKIP, _FrameAction.SKIP))
-    f._torchdynamo_disable = True
-    return f
+    "Let `torch.compile` leave `f` and what it calls alone, as `torch.compiler.disable` does, but at no cost"
+    try:
+        from torch._C._dynamo import eval_frame as dynamo
+        skip = dynamo._FrameExecStrategy(dynamo._FrameAction.SKIP, dynamo._FrameAction.SKIP)
+        dynamo.set_code_exec_strategy(f.__code__, skip)
+        f._torchdynamo_disable = True
+        return f
+    except (ImportError,AttributeError,TypeError): return torch.compiler.disable(f) # another version of torch: .7 µs a call
 
 for _o in ('step','zero_grad'): setattr(Optimizer, _o, _outside_graphs(getattr(Optimizer, _o)))
 

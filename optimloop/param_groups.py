@@ -10,6 +10,7 @@ import difflib, math
 from collections import defaultdict
 from collections.abc import Iterable, MutableMapping
 from functools import partial
+from operator import attrgetter
 
 import numpy as np
 from torch import Tensor
@@ -54,13 +55,13 @@ def split_params(
 # %% ../nbs/09_param_groups.ipynb #845fd8b0
 def _is_plain(p):
     "Does `p` compute as every tensor does?"
-    cls = type(p)
-    if cls in (Tensor,Parameter,UninitializedParameter): return True
-    return issubclass(cls, Parameter) and all(getattr(cls, o)==getattr(Parameter, o) for o in ('__torch_function__','__torch_dispatch__'))
+    cls,how = type(p),attrgetter('__torch_function__', '__torch_dispatch__')
+    return cls in (Tensor,UninitializedParameter) or issubclass(cls, Parameter) and how(cls)==how(Parameter)
 
 def _check_plain(params):
     for p in params:
-        if not _is_plain(p): raise TypeError(f"a parameter is a {type(p).__name__}, a tensor that computes in its own way, which steppers go past: "
+        if not _is_plain(p): raise TypeError(
+            f"a parameter is a {type(p).__name__}, a tensor that computes in its own way, which steppers go past: "
             "pass plain parameters, or wrap an optimizer of torch's, OptimWrapper(params, torch.optim.AdamW, lr=…)")
 
 # %% ../nbs/09_param_groups.ipynb #1598a1aa
@@ -128,8 +129,10 @@ def _known_name(name, defaults):
     raise TypeError(f"this optimizer has no hyper-parameter {name!r}: {_nearest(name, defaults)}")
 
 # %% ../nbs/09_param_groups.ipynb #3668c4be
-_instead = dict(decoupled_weight_decay='decouple_wd={v}', nesterov='Nesterov(params, lr)', foreach="engine='batched'", fused="engine='compiled'",
-    **dict.fromkeys('amsgrad maximize capturable differentiable centered dampening momentum_decay'.split(), 'OptimWrapper(params, torch.optim.…, {k}={v})'))
+_only_torch = 'amsgrad maximize capturable differentiable centered dampening momentum_decay'.split()
+_instead = dict(foreach="engine='batched'", fused="engine='compiled'", nesterov='Nesterov(params, lr)',
+                decoupled_weight_decay='decouple_wd={v}',
+                **dict.fromkeys(_only_torch, 'OptimWrapper(params, torch.optim.…, {k}={v})'))
 
 def _in_ours(k, v, names):
     "What to write here for `k=v`, an argument of torch's optimizers; '' if there is nothing to say"
@@ -149,7 +152,8 @@ def _check_names(given, names):
 # %% ../nbs/09_param_groups.ipynb #67ad7d54
 def _settle(groups, given, declared, names):
     "`groups`, each with its share of what is `given`, and the default of each hyper-parameter; `names` are those that steppers take"
-    for o in (given, *({k:v for k,v in g.items() if k not in _torch_keys} for g in groups)): _check_names(o, names)
+    _check_names(given, names)
+    for g in groups: _check_names({k:v for k,v in g.items() if k not in _torch_keys}, names)
     groups,given = [{_own_name(k, names):v for k,v in g.items()} for g in groups],{_own_name(k, names):v for k,v in given.items()}
     in_groups,res = dict.fromkeys(k for g in groups for k in g if k not in _torch_keys),dict(declared)
     for k,v in given.items():
@@ -212,7 +216,8 @@ def _misfits(ours, saved, opt, groups):
     missing += [f'hyper-parameter {k}' for k in opt.defaults if any(k not in g for g in groups)]
     theirs = dict.fromkeys(k for g in groups for k in g if k not in _torch_keys and not any(k in o for o in opt.param_groups))
     extra += [f'hyper-parameter {k}' for k in theirs]
-    shapes = [f'{k} is {s[0]} here, {saved[k][0]} in the state' for k,s in ours.items() if s and saved.get(k) and s[0] not in saved[k]]
+    shapes = [f'{k} is {s[0]} here, {saved[k][0]} in the state' for k,s in ours.items()
+              if s and saved.get(k) and s[0] not in saved[k]]
     order = [] if missing or extra or list(ours)==list(saved) else [f"here {', '.join(ours)}", f"in the state {', '.join(saved)}"]
     bad = {'missing':missing, 'extra':extra, 'other shape':shapes, 'other order':order}
     return [f"{k}: {', '.join(o)}" for k,o in bad.items() if o]
@@ -222,11 +227,12 @@ def _check_fit(opt, state_dict):
         "a dict with the dict `state` and the list `param_groups` of dicts with `params`")
     mine,groups = opt.param_groups,state_dict['param_groups']
     named = all('param_names' in g for g in [*mine, *groups])
-    ours,saved = _layout(mine, named, lambda p: [] if is_lazy(p) else [list(p.shape)]),_layout(groups, named, partial(_saved_shapes, state_dict))
+    ours  = _layout(mine, named, lambda p: [] if is_lazy(p) else [list(p.shape)])
+    saved = _layout(groups, named, partial(_saved_shapes, state_dict))
     bad = _misfits(ours, saved, opt, groups)
     if len(groups)!=len(mine): bad = [f"{len(mine)} parameter groups here, {len(groups)} in the state"]
     if any('foreach' in g for g in groups) and not any('foreach' in g for g in mine):
-        bad = [f"it is one of torch's own optimizers: load it into OptimWrapper(params, torch.optim.…, lr=…)"]
+        bad = ["it is one of torch's own optimizers: load it into OptimWrapper(params, torch.optim.…, lr=…)"]
     if bad: raise ValueError("this state is of another optimizer or model. " + '; '.join(bad))
 
 # %% ../nbs/09_param_groups.ipynb #639ae26f
