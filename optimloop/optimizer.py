@@ -251,10 +251,11 @@ def SGD(
 # %% ../nbs/00_optimizer.ipynb #b57ec796
 def sgd_or_momentum_step(p, lr, mom, grad_avg=None, **kwargs):
     "`sgd_step`; or, while `mom` is not 0, `average_grad` and `momentum_step`"
-    if mom==0: return sgd_step(p, lr)
-    kept = average_grad(p, mom, grad_avg=grad_avg)
-    momentum_step(p, lr, **kept)
-    return kept
+    if mom==0: p.data.add_(p.grad, alpha=-lr)
+    else:
+        kept = average_grad(p, mom, grad_avg=grad_avg)
+        momentum_step(p, lr, **kept)
+        return kept
 sgd_or_momentum_step.defaults = dict(mom=0.)
 
 # %% ../nbs/00_optimizer.ipynb #fc0aa342
