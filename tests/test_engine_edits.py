@@ -2,7 +2,7 @@
 
 pytest tests/test_engine_edits.py
 """
-import copy, threading, types
+import copy, subprocess, sys, threading, types
 from collections import defaultdict
 from functools import partial
 
@@ -305,6 +305,22 @@ def test_state_shared_by_two(large, engine):
     @at(1)
     def edit(side): side.opt.state[side.ps[1]]['grad_avg'] = side.opt.state[side.ps[0]]['grad_avg']
     same(momentum, engine, edit, shapes=[(20_000,) if large else (7,)]*N)
+
+@pytest.mark.parametrize('what', ['p.data', 'p.grad', 'p.grad.data', 'p'])
+def test_where_with_a_number_does_not_end_the_process(what):
+    "In a process of its own: with stand-ins that say they are tensors, `torch.where` once ended it"
+    code = f"""
+import torch
+from optimloop.optimizer import *
+def stepper(p, lr, **kwargs): p.data.sub_(torch.where(p.grad > 0, {what}, .7), alpha=lr)
+def run(engine):
+    ps = [torch.nn.Parameter(torch.linspace(-1, 1, 7)) for _ in range({N})]
+    for p in ps: p.grad = torch.linspace(1, -1, 7)
+    Optimizer(ps, stepper, engine, lr=.1).step()
+    return ps[0]
+assert torch.equal(run('loop'), run('batched'))"""
+    res = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True)
+    assert res.returncode==0, f'exit status {res.returncode}: {res.stderr[-500:]}'
 
 # A5: who a parameter is
 
