@@ -427,7 +427,7 @@ class Run:
 
     def seen(self):
         "Copies of weights, gradients and state"
-        copied = lambda v: v.detach().to_dense().clone() if isinstance(v, torch.Tensor) else copy.deepcopy(v)
+        copied = lambda v: v.detach().clone() if isinstance(v, torch.Tensor) else copy.deepcopy(v)
         states = [{k:copied(v) for k,v in self.opt.state.get(p, {}).items()} for p in self.ps]
         return [p.detach().clone() for p in self.ps],[None if p.grad is None else copied(p.grad) for p in self.ps],states
 
@@ -576,7 +576,8 @@ def differ(a, b, tol, extra=0):
     "How `b` differs from `a`, or ''"
     if isinstance(a, torch.Tensor) or isinstance(b, torch.Tensor):
         if type(a) is not type(b): return f'{type(b).__name__} for {type(a).__name__}'
-        if a.dtype!=b.dtype or a.shape!=b.shape: return f'{b.dtype} {tuple(b.shape)} for {a.dtype} {tuple(a.shape)}'
+        if (a.dtype,a.shape,a.layout)!=(b.dtype,b.shape,b.layout): return f'{b.dtype} {tuple(b.shape)} for {a.dtype} {tuple(a.shape)}'
+        a,b = (o.to_dense() if o.layout!=torch.strided else o for o in (a,b))
         if a.dtype==torch.bool: return '' if torch.equal(a, b) else 'another mask'
         x,y = a.double(),b.double()
         if torch.equal(x.isnan(), y.isnan()) and torch.equal(x.nan_to_num(), y.nan_to_num()): return ''
@@ -609,7 +610,7 @@ def size_of(a, b):
         if isinstance(x, float): x,y = torch.tensor(x),torch.tensor(y)
         if not isinstance(x, torch.Tensor): continue
         if not isinstance(y, torch.Tensor) or x.shape!=y.shape: return math.inf
-        x,y = x.double(),y.double()
+        x,y = (o.to_dense().double() for o in (x,y))
         if not torch.equal(x.isfinite(), y.isfinite()): return math.inf
         if x.numel(): res = max(res, (x-y).nan_to_num(posinf=0, neginf=0).abs().max().item())
     return res
