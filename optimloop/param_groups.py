@@ -210,6 +210,12 @@ def _saved_shapes(state_dict, i):
     if i in state_dict.get('shapes', ()): return [list(state_dict['shapes'][i])]
     return [list(o.shape) for o in state_dict['state'].get(i, {}).values() if isinstance(o, Tensor) and o.ndim]
 
+def _lost(opt, state_dict):
+    "Names of state that is kept here and comes back as a dictionary: torch's flat state dicts put `{}` for what they lack"
+    mine,theirs = ([p for g in groups for p in g['params']] for groups in (opt.param_groups, state_dict['param_groups']))
+    kept = [(getattr(opt, 'state', {}).get(p, {}), state_dict['state'].get(i, {})) for p,i in zip(mine, theirs)]
+    return dict.fromkeys(k for a,b in kept for k,v in b.items() if isinstance(v, dict) and not isinstance(a.get(k, v), dict))
+
 def _misfits(ours, saved, opt, groups):
     "Sentences about everything in which a saved state does not fit"
     missing,extra = [o for o in ours if o not in saved],[o for o in saved if o not in ours]
@@ -230,6 +236,7 @@ def _check_fit(opt, state_dict):
     ours  = _layout(mine, named, lambda p: [] if is_lazy(p) else [list(p.shape)])
     saved = _layout(groups, named, partial(_saved_shapes, state_dict))
     bad = _misfits(ours, saved, opt, groups)
+    if not bad and (lost := _lost(opt, state_dict)): bad = [f"missing: state {', '.join(lost)}"]
     if len(groups)!=len(mine): bad = [f"{len(mine)} parameter groups here, {len(groups)} in the state"]
     if any('foreach' in g for g in groups) and not any('foreach' in g for g in mine):
         bad = ["it is one of torch's own optimizers: load it into OptimWrapper(params, torch.optim.…, lr=…)"]

@@ -318,7 +318,9 @@ def load_state_dict(self:OptimWrapper,
 ):
     "Load state and hyper-parameters, and flags if there are any; a `ValueError` names what does not fit, and nothing is changed"
     if not isinstance(state_dict, dict): raise TypeError(f"expected the dict that `state_dict` returns, not a {type(state_dict).__name__}")
-    with self.opt.register_load_state_dict_pre_hook(partial(_check_state, self.places)): self.opt.load_state_dict(copy.deepcopy(state_dict))
+    own = copy.deepcopy(state_dict)
+    if _is_state(own): own['state'] = {i:{k:v for k,v in s.items() if k not in _flags} for i,s in own['state'].items()}
+    with self.opt.register_load_state_dict_pre_hook(partial(_check_state, self.places)): self.opt.load_state_dict(own)
     if 'flags' not in state_dict: return
     ps = [p for g in self.param_groups for p in g['params']]
     self.flags = defaultdict(dict, {ps[i]:dict(o) for i,o in state_dict['flags'].items()})

@@ -289,6 +289,29 @@ def test_distributed_checkpoint_of_both():
     walk(again, new, 2, 2)
     assert not gap(model, again)
 
+@pytest.mark.parametrize('make', [kept['adam'], kept['wrapped']], ids=['ours','wrapped'])
+def test_flat_checkpoint_without_the_flags_that_are_set_here(make):
+    "Torch fills what it lacks with {}: a `do_wd` that is neither true nor what was said"
+    model,again = net(),net()
+    opt,new = make(model.parameters()),flagged(again, make(again.parameters()))
+    walk(model, opt, 2)
+    saved = get_optimizer_state_dict(model, opt, options=options['flat'])
+    if isinstance(new, OptimWrapper): # flags have a place of their own there
+        set_optimizer_state_dict(again, new, saved, options=options['flat'])
+        assert all('do_wd' not in s for s in new.opt.state.values()) and new.state[again[0].bias]['do_wd'] is False
+        return
+    with pytest.raises(ValueError, match='missing: state force_train, do_wd'): set_optimizer_state_dict(again, new, saved, options=options['flat'])
+    assert new.state[again[0].bias]['do_wd'] is False
+
+def test_an_empty_dictionary_as_state_is_loaded():
+    def keeps(p, seen=None, **kwargs): return {'seen': seen or {}}
+    p = nn.Parameter(torch.ones(2))
+    p.grad = torch.ones(2)
+    opt = Optimizer([p], [keeps])
+    opt.step()
+    opt.load_state_dict(opt.state_dict())
+    assert opt.state[p]['seen']=={}
+
 def test_state_of_flags_alone_counts_as_empty_and_survives_copies():
     model = net()
     for opt in (flagged(model, Adam(model.parameters(), .1)), flagged(model, OptimWrapper(model.parameters(), to.AdamW, lr=.1))):
