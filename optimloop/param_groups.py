@@ -195,6 +195,15 @@ class HyperView(MutableMapping):
     def __len__(self): return len(self.opt.defaults)
     def __repr__(self): return repr(dict(self))
 
+# %% ../nbs/09_param_groups.ipynb #14331909
+def _all_params(groups): return [p for g in groups for p in g['params']]
+
+def _lost(opt, saved):
+    "Names of state that is kept here and comes back as a dictionary: a flat state dict of torch's has `{}` for what it lacks"
+    here,pairs = getattr(opt, 'state', {}),zip(_all_params(opt.param_groups), _all_params(saved['param_groups']))
+    kept = [(here.get(p, {}), saved['state'].get(i, {})) for p,i in pairs]
+    return {k:v for a,b in kept for k,v in b.items() if isinstance(v, dict) and not isinstance(a.get(k, v), dict)}
+
 # %% ../nbs/09_param_groups.ipynb #63ff1835
 def _is_state(o):
     if not (isinstance(o, dict) and isinstance(o.get('state'), dict) and isinstance(o.get('param_groups'), (list,tuple))): return False
@@ -209,12 +218,6 @@ def _layout(groups, named, shapes):
 def _saved_shapes(state_dict, i):
     if i in state_dict.get('shapes', ()): return [list(state_dict['shapes'][i])]
     return [list(o.shape) for o in state_dict['state'].get(i, {}).values() if isinstance(o, Tensor) and o.ndim]
-
-def _lost(opt, state_dict):
-    "Names of state that is kept here and comes back as a dictionary: torch's flat state dicts put `{}` for what they lack"
-    mine,theirs = ([p for g in groups for p in g['params']] for groups in (opt.param_groups, state_dict['param_groups']))
-    kept = [(getattr(opt, 'state', {}).get(p, {}), state_dict['state'].get(i, {})) for p,i in zip(mine, theirs)]
-    return dict.fromkeys(k for a,b in kept for k,v in b.items() if isinstance(v, dict) and not isinstance(a.get(k, v), dict))
 
 def _misfits(ours, saved, opt, groups):
     "Sentences about everything in which a saved state does not fit"
