@@ -309,8 +309,8 @@ def state_dict(self:OptimWrapper): # Dictionary with `state`, `param_groups` (as
     "A copy of all state, hyper-parameters and flags"
     ps,res = list(enumerate(p for g in self.param_groups for p in g['params'])),self.opt.state_dict()
     if not _is_state(res): return copy.deepcopy(res) # a hook has made something else of it
-    flags,shapes = {i:self.flags[p] for i,p in ps if self.flags.get(p)},{i:list(p.shape) for i,p in ps if not is_lazy(p)}
-    return copy.deepcopy({**res, 'shapes':shapes, 'flags':flags})
+    shapes = {i:list(p.shape) for i,p in ps if not is_lazy(p)}
+    return copy.deepcopy({**res, 'shapes':shapes, 'flags':{i:self.flags[p] for i,p in ps if self.flags.get(p)}})
 
 @patch
 def load_state_dict(self:OptimWrapper,
@@ -337,7 +337,8 @@ def _check_state(places, opt, state_dict):
     if _is_state(state_dict) and 'shapes' not in state_dict:
         ids,ps = ([p for g in groups for p in g['params']] for groups in (state_dict['param_groups'],opt.param_groups))
         kept = state_dict['state'] if type(opt).__module__.startswith('torch.optim') else {}
-        state_dict = {**state_dict, 'shapes':{i:_seen_shape(kept.get(i, {}), p) for i,p in zip(ids, ps) if not is_lazy(p)}}
+        shapes = {i:_seen_shape(kept.get(i, {}), p) for i,p in zip(ids, ps) if not is_lazy(p)}
+        state_dict = {**state_dict, 'shapes':shapes}
     _check_fit(SimpleNamespace(param_groups=opt.param_groups, defaults=numbers), state_dict)
 
 # %% ../nbs/08_wrapping.ipynb #30478a5b
