@@ -10,6 +10,7 @@ __all__ = ['event', 'run_cbs', 'sort_cbs', 'Callback', 'CancelBatchException', '
 # %% ../nbs/01_callbacks.ipynb #89d72653
 import difflib, traceback, weakref
 from copy import copy
+from functools import partial
 from types import SimpleNamespace
 
 import torch
@@ -254,14 +255,13 @@ def _autocast_depth():
     finally: torch.autocast_decrement_nesting()
 
 # %% ../nbs/01_callbacks.ipynb #1723752b
-def _torch_modes(devices=_autocast_devices):
-    "A function that puts the modes of PyTorch back to what they are now"
-    grad,cache,depth = torch.is_grad_enabled(),torch.is_autocast_cache_enabled(),_autocast_depth()
-    autocasts = [(o,torch.is_autocast_enabled(o),torch.get_autocast_dtype(o)) for o in devices]
+def _autocast_mode(devices=_autocast_devices):
+    "A function that puts autocast back to what it is now"
+    cache,depth = torch.is_autocast_cache_enabled(),_autocast_depth()
+    now = [(o,torch.is_autocast_enabled(o),torch.get_autocast_dtype(o)) for o in devices]
     def put_back():
-        torch.set_grad_enabled(grad)
         torch.set_autocast_cache_enabled(cache)
-        for o,enabled,dtype in autocasts:
+        for o,enabled,dtype in now:
             torch.set_autocast_enabled(o, enabled)
             torch.set_autocast_dtype(o, dtype)
         n = torch.autocast_increment_nesting()
@@ -276,7 +276,7 @@ def with_cleanup(self:CallbackRunner,
     undo=() # Functions without arguments to call at the very end; each may be called twice
 ):
     "Run `f`, then `cleanup_fit` of all callbacks in reverse order, whatever happens; raise the first error if there was any"
-    todo = [*undo, _torch_modes()]
+    todo = [*undo, partial(torch.set_grad_enabled, torch.is_grad_enabled()), _autocast_mode()]
     if self.running: return _surely(f, todo) # the outer one cleans up
     todo.append(lambda: vars(self).update(running=False, _cleaning=False))
     def run():
