@@ -305,7 +305,7 @@ class CSVLogger(Callback):
 # %% ../nbs/11_tracking.ipynb #a17e3a27
 @patch
 def after_epoch(self:CSVLogger):
-    if not _rehearses(self): self._write([self.epoch, *self.recorder.values[-1], round(time.perf_counter()-self.recorder.started, 3)], 'a')
+    if not _rehearses(self): self._write([self.epoch, *self.recorder.values[-1], round(self.recorder.seconds, 3)], 'a')
 
 @patch
 def _write(self:CSVLogger, row, mode):
