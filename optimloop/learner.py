@@ -251,10 +251,10 @@ class LearnerLoop(CallbackRunner):
         for self.epoch in range(self.start_epoch, self.n_epoch): self.stage('epoch', self._do_epoch)
 
     def _do_epoch(self):
-        self._set_dl(self.dls.train)
+        self._set_dl(self.dls.train, training=True)
         self.stage('train', self._do_train)
         if self.dls.valid is None: return
-        self._set_dl(self.dls.valid)
+        self._set_dl(self.dls.valid, training=False)
         self.stage('validate', self._do_validate)
 
     def _do_train(self):
@@ -299,7 +299,8 @@ def _step(self:LearnerLoop):
 
 # %% ../nbs/02_learner.ipynb #bb8ec65b
 @patch
-def _set_dl(self:LearnerLoop, dl):
+def _set_dl(self:LearnerLoop, dl, training):
+    self.training = training
     self.dl,self.n_iter,self.start_iter = dl,_n_batches(dl),getattr(dl, 'start_iter', 0) # a resumed epoch begins in its midst
     self.iter = self.start_iter-1 if self.start_iter else None
 
@@ -470,11 +471,13 @@ def added_cbs(self:Learner,
     cbs # Callbacks or classes, one or a list of them
 ):
     "In this context, with callbacks added"
-    cbs,undo = self._for_a_while(cbs)
+    cbs,(remove,) = self._for_a_while(cbs)
     try:
         self.add_cbs(cbs)
         yield self
-    finally: _surely(lambda: None, undo)
+    finally:
+        try: remove()
+        finally: remove() # an interrupt may have come in the first
 
 # %% ../nbs/02_learner.ipynb #5e2b92bf
 @patch
@@ -483,26 +486,33 @@ def removed_cbs(self:Learner,
     cbs # Callbacks, classes or names, one or a list of them
 ):
     "In this context, without these callbacks; one that is not there is no mistake"
-    before = list(self.cbs)
-    removed = self._taken_away(cbs)
-    try: yield self
-    finally: _surely(lambda: None, [lambda: self._bring_back(removed, before)])
+    before,found = list(self.cbs),self._found(cbs)
+    try:
+        self._take_away(found)
+        yield self
+    finally:
+        try: self._bring_back(found, before)
+        finally: self._bring_back(found, before)
 
 def _rehearses(cb): return any(getattr(type(o), 'rehearsal', False) for o in cb.learn.cbs) # is this fit not meant, as that of `lr_find`?
 
 # %% ../nbs/02_learner.ipynb #cceff152
 @patch
-def _taken_away(self:Learner, cbs):
-    "Callbacks that are detached and, as they will come back, do not clean up; only half precision ends"
-    found = []
-    for o in _as_tuple(cbs): found += [cb for cb in self.cbs if cb not in found and (cb is o or isinstance(o, (type,str)) and _is_meant(o, cb))][:1]
-    for cb in found: getattr(type(cb), '_close', lambda cb: None)(cb)
-    for cb in found: self._detach(cb)
-    return found
+def _found(self:Learner, cbs):
+    "For each callback, class or name the first callback that it means"
+    res = []
+    for o in _as_tuple(cbs): res += [cb for cb in self.cbs if cb not in res and (cb is o or isinstance(o, (type,str)) and _is_meant(o, cb))][:1]
+    return res
 
 @patch
-def _bring_back(self:Learner, removed, before):
-    for cb in removed:
+def _take_away(self:Learner, cbs):
+    "Detach callbacks without their cleanup, as they will come back; only half precision ends"
+    for cb in cbs: getattr(type(cb), '_close', lambda cb: None)(cb)
+    for cb in cbs: self._detach(cb)
+
+@patch
+def _bring_back(self:Learner, cbs, before):
+    for cb in cbs:
         if cb not in self.cbs: self.add_cb(cb)
     self.cbs.sort(key=lambda cb: before.index(cb) if cb in before else len(before))
     self.forget_handlers()
@@ -944,11 +954,11 @@ def _run_validation(self:Learner, dl, cbs=None):
     if dl is None: raise ValueError("there is no validation loader: pass one, for instance validate(dl)")
     state,modes = {k:getattr(self, k) for k in _loop_state},[(m,m.training) for m in self.model.modules()]
     off = [cb for cb in self.cbs if isinstance(cb, Recorder) and cb.run]
-    cbs,undo = self._for_a_while(cbs)
+    cbs,undo = self._for_a_while([*_as_tuple(cbs), *[TrainEvalCallback][:not any(isinstance(cb, TrainEvalCallback) for cb in self.cbs)]])
     def run():
         for cb in off: cb.run = False
         self.add_cbs(cbs)
-        self._set_dl(dl)
+        self._set_dl(dl, training=False)
         self.with_cleanup(lambda: self.stage('validate', self._do_validate))
     _surely(run, [*undo, lambda: self._put_loop_back(state, modes, off)])
 
@@ -964,10 +974,14 @@ def _put_loop_back(self:Learner, state, modes, off):
 def _switched_off(self:Learner, cls):
     "In this context callbacks of class `cls` do not run"
     cbs = [cb for cb in self.cbs if isinstance(cb, cls) and cb.run]
-    for cb in cbs: cb.run = False
-    try: yield
-    finally:
+    def put_back():
         for cb in cbs: cb.run = True
+    try:
+        for cb in cbs: cb.run = False
+        yield
+    finally:
+        try: put_back()
+        finally: put_back() # an interrupt may have come in the first
 
 # %% ../nbs/02_learner.ipynb #a310d235
 class _Measure(Recorder): before_fit = before_epoch = after_step = after_cancel_batch = after_epoch = after_fit = cleanup_fit = None
@@ -1009,13 +1023,18 @@ def _cat(parts):
 def loss_not_reduced(self:Learner):
     "In this context the loss function returns one loss for each sample; it must have an attribute or an argument `reduction`"
     loss_func,old = self.loss_func,getattr(self.loss_func, 'reduction', None)
-    if old is not None: loss_func.reduction = 'none'
-    elif 'reduction' in inspect.signature(loss_func).parameters: self.loss_func = partial(loss_func, reduction='none')
-    else: raise TypeError(f"the loss of each sample needs a loss function with an attribute or an argument `reduction`: {_func_name(loss_func)} has neither")
-    try: yield self
-    finally:
+    def put_back():
         self.loss_func = loss_func
         if old is not None: loss_func.reduction = old
+    if old is None and 'reduction' not in inspect.signature(loss_func).parameters:
+        raise TypeError(f"the loss of each sample needs a loss function with an attribute or an argument `reduction`: {_func_name(loss_func)} has neither")
+    try:
+        if old is None: self.loss_func = partial(loss_func, reduction='none')
+        else: loss_func.reduction = 'none'
+        yield self
+    finally:
+        try: put_back()
+        finally: put_back()
 
 # %% ../nbs/02_learner.ipynb #a231548c
 @patch
@@ -1028,8 +1047,7 @@ def get_preds(self:Learner,
 ): # Tuple of tensors on the CPU: [inputs,] predictions, targets [, losses] [, decoded], in the order of the loader
     "The predictions for a loader"
     gather = GatherPreds(with_input, with_loss)
-    with self._switched_off(Recorder), self.added_cbs(gather), self.loss_not_reduced() if with_loss else nullcontext():
-        self._run_validation(dl)
+    with self.loss_not_reduced() if with_loss else nullcontext(): self._run_validation(dl, gather)
     raw = _cat(gather.preds)
     preds,decoded = raw if act is None else act(raw),[self.decode(raw)] if with_decoded else []
     return (*[_cat(gather.inputs)]*with_input, preds, _cat(gather.targs), *[_cat(gather.sample_losses)]*with_loss, *decoded)
@@ -1059,12 +1077,18 @@ def one_batch(self:Learner,
     batch=None # Tuple of tensors, inputs first; default: the first of the training loader
 ): # Float: its loss, before the step
     "Train on a single batch, with all events of a fit and without a table"
-    if batch is None: batch = next(iter(self.dls.train))
-    dls,self.dls = self.dls,DataLoaders([batch])
-    try:
-        with self.no_logging(), self.removed_cbs('Checkpoint'): self.fit(1)
-    finally: self.dls = dls
-    return self.recorder.losses[-1]
+    dls,log = self.dls,_LossOfBatch()
+    if batch is None: batch = next(iter(dls.train), None)
+    if batch is None: raise ValueError("the training loader gave no batches: is it empty, or a generator that was used up? Pass a batch")
+    def run():
+        self.dls = DataLoaders([batch])
+        with self.no_logging(), self.removed_cbs('Checkpoint'): self.fit(1, cbs=log)
+    _surely(run, [lambda: setattr(self, 'dls', dls)])
+    return log.value if log.value is None else log.value.item()
+
+class _LossOfBatch(Callback):
+    order,run_valid,value = 50,False,None # as the Recorder, which need not be there
+    def after_loss(self): self.value = self.loss.detach()
 
 # %% ../nbs/02_learner.ipynb #9c208d7a
 @patch

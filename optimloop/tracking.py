@@ -429,7 +429,7 @@ def summary(self:Learner,
     batch:tuple=None # `(x, y)` to send through the model; default: a batch of the training loader
 ): # `ModelSummary`
     "The layers of the model with their output shapes, parameters and memory; leaves the Learner as it was"
-    model,hooks,train_eval = self.model,[],[] if any(isinstance(cb, TrainEvalCallback) for cb in self.cbs) else TrainEvalCallback
+    model,hooks = self.model,[]
     with same_random_state(self.dls.train):
         batch = _look_at_batch(self.dls.train) if batch is None else batch
         if any(map(nn.parameter.is_lazy, [*model.parameters(), *model.buffers()])): self.model = copy.deepcopy(model) # or it would be lazy no more
@@ -437,7 +437,7 @@ def summary(self:Learner,
         outputs = {name:[] for name in layers}
         try:
             for name,m in layers.items(): hooks.append(m.register_forward_hook(partial(_note, outputs[name])))
-            self._run_validation([batch], train_eval)
+            self._run_validation([batch])
             return _summarize(self.model, _layers(self.model), outputs)
         finally:
             for o in hooks: o.remove()
