@@ -290,6 +290,9 @@ def _predict(self:LearnerLoop):
 @patch
 def _backward(self:LearnerLoop):
     if self.loss is None: raise ValueError("a training batch needs a target: there was only one part in the batch, or a callback took `yb` away")
+    if not self.loss.requires_grad:
+        raise RuntimeError("no gradient can flow back from the loss: was it, or were predictions, detached? `loss` is what `backward` is called on (`loss_grad` "
+                           "is another name for it); what is only to be logged, a callback keeps itself")
     self.loss.backward()
 
 @patch
@@ -325,7 +328,8 @@ def _detuplify(o): return o[0] if len(o)==1 else o
 
 LearnerLoop.x = property(lambda self: _detuplify(self.xb), doc="The input of the batch; a tuple if there are several")
 LearnerLoop.y = property(lambda self: _detuplify(self.yb), doc="The target of the batch")
-LearnerLoop.loss_grad = property(lambda self: self.loss, lambda self,v: setattr(self, 'loss', v), doc="Another name for `loss`")
+LearnerLoop.loss_grad = property(lambda self: self.loss, lambda self,v: setattr(self, 'loss', v), doc=
+    "Another name for `loss`, the tensor that `backward` is called on; what is logged is a detached copy of it")
 
 # %% ../nbs/02_learner.ipynb #1f5de739
 def trainable_params(
@@ -1152,20 +1156,36 @@ def load(self:Learner,
     state = load_state(file)
     if not isinstance(state, dict) or set(state)!={'model','opt','cbs'}: raise ValueError(f"{file} was not written by Learner.save: read it with load_state")
     if strict: self._matched(state['model']) # before anything is changed
-    for cb in self._with_state(): self._put_callback(cb, state['cbs'], strict)
-    self._put_model(state['model'], state['opt'] if with_opt else None, strict)
+    was = {cb:dict(vars(cb)) for cb in self._with_state()}
+    try:
+        lacking = [cb for cb in was if not self._put_callback(cb, state['cbs'], strict)]
+        self._put_model(state['model'], state['opt'] if with_opt else None, strict)
+    except BaseException:
+        for cb,o in was.items(): vars(cb).update(o)
+        raise
+    self._other_weights(lacking, file, state['cbs'])
     return self
 
 @patch
 def _put_callback(self:Learner, cb, states, strict):
     try:
         if cb.name in states: cb.load_state_dict(states[cb.name])
+        return cb.name in states
     except ValueError as e:
         if strict: raise
         warnings.warn(f"the state of {cb.name} was not loaded: {e}")
 
 @patch
 def _with_state(self:Learner): return [cb for cb in self.cbs if hasattr(type(cb), 'state_dict')]
+
+# %% ../nbs/02_learner.ipynb #041182a1
+@patch
+def _other_weights(self:Learner, lacking, file, states=()):
+    "Averages of weights that are no longer there begin anew; and averages that nobody here will use are spoken of"
+    for cb in lacking: getattr(type(cb), '_weights_replaced', lambda cb: None)(cb)
+    unused = [k for k in states if isinstance(states[k], dict) and states[k].get('in_valid') and not isinstance(getattr(self, k, None), Callback)]
+    if unused: warnings.warn(f"{file} was validated with the averaged weights of {', '.join(unused)}, and this Learner has no such callback: it now has the weights "
+                             "that were trained. For the averages: learn.add_cb(EMA(in_valid=True)), and load again")
 
 # %% ../nbs/02_learner.ipynb #55eeb34b
 def _plain_name(k): return '.'.join(o for o in k.split('.') if o!='_orig_mod').removeprefix('module.')

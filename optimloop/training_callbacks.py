@@ -6,7 +6,8 @@
 __all__ = ['GradientClip', 'GradientAccumulation', 'NaNPolicy', 'EMA', 'BnFreeze', 'SampleByLoss']
 
 # %% ../nbs/10_training_callbacks.ipynb #daa8ca6d
-from contextlib import contextmanager
+import warnings
+from contextlib import contextmanager, nullcontext
 
 import torch
 
@@ -315,22 +316,36 @@ for _name in 'after_validate after_cancel_epoch after_cancel_fit'.split(): setat
 
 # %% ../nbs/10_training_callbacks.ipynb #5ab482eb
 @patch
-def state_dict(self:EMA): # Dictionary: `n_steps`, and `avg`, copies of the averages by name
+def state_dict(self:EMA): # Dictionary: `n_steps`; `in_valid`; and `avg`, copies of the averages by name
     "The average, to save; `load_state_dict` takes it back"
     avg = _averaged(self.model) if self.is_swapped else self.avg
-    return dict(n_steps=self.n_steps, avg={k:_wide(v).clone() for k,v in avg.items()})
+    return dict(n_steps=self.n_steps, in_valid=self.in_valid, avg={k:_wide(v).clone() for k,v in avg.items()})
 
 @patch
 def load_state_dict(self:EMA,
     state:dict # What `state_dict` returned; it is copied
 ):
     "Go on from a saved average"
-    if not isinstance(state, dict) or set(state)!={'n_steps','avg'}:
+    if not isinstance(state, dict) or set(state)-{'in_valid'}!={'n_steps','avg'}:
         raise ValueError("expected the dictionary that EMA.state_dict returns, with `n_steps` and `avg`")
     if self.is_swapped: raise RuntimeError("the averaged weights are in the model: leave `swapped()` before you load others")
     if self.learn is not None: _check_same(state['avg'], _averaged(self.model))
+    if state.get('in_valid', self.in_valid)!=self.in_valid:
+        warnings.warn(f"this average was saved with in_valid={state['in_valid']}, and this EMA has in_valid={self.in_valid}: a validation measures other weights than it did")
     devices = {k:t.device for k,t in _averaged(self.model).items()} if self._live else {} # in a fit: beside the weights, in their order
     self.n_steps,self.avg = state['n_steps'],{k:state['avg'][k].detach().clone().to(devices.get(k)) for k in devices or state['avg']}
+
+# %% ../nbs/10_training_callbacks.ipynb #fc4af9ae
+@patch
+def _as_measured(self:EMA):
+    "A context in which the model has the weights that a validation measures, and a name for them; `None` if it has them already"
+    return (self.swapped(),"the averaged weights") if self.in_valid and self.run and self.n_steps and not self.is_swapped else None
+
+@patch
+def _weights_replaced(self:EMA):
+    was_live = self._live
+    self.reset()
+    if was_live: self.before_fit()
 
 # %% ../nbs/10_training_callbacks.ipynb #1ac87c1c
 class BnFreeze(Callback):
