@@ -197,7 +197,7 @@ def _divisor(f, pred, targs, n_samples):
 def _wrapped(f):
     "What is in a partial, or in what `torch.compile` made; else `None`"
     if isinstance(f, partial): return None if f.args else f.func
-    return vars(f).get('_torchdynamo_orig_callable') if hasattr(f, '__dict__') else None
+    return f._modules.get('_orig_mod') if isinstance(f, nn.Module) else getattr(f, '__wrapped__', None)
 
 # %% ../nbs/02_learner.ipynb #202e4363
 def loss_items(
@@ -638,18 +638,22 @@ def _settle(self:Recorder, n):
 
 # %% ../nbs/02_learner.ipynb #a7bcf2f9
 @patch
-def after_step(self:Recorder):
+def _note_step(self:Recorder):
     if self.learn.stepped: self._smooth['settled'] = len(self._losses)
+
+Recorder.after_step = Recorder.after_batch = Recorder.after_train = Recorder._note_step # the first may be cancelled
 
 @patch
 def after_cancel_batch(self:Recorder):
     learn,n = self.learn,len(self._losses)
+    self._note_step()
     if not learn.training or learn.stepped or self._last!=(learn.epoch,learn.iter): return
     self._skip([n-1])
     if self._smooth['settled']==n-1: self._smooth['settled'] = n # those before it may be kept
 
 @patch
 def _settle_all(self:Recorder): # what is left when a phase has ended gets no step
+    if self._last==(self.learn.epoch,self.learn.iter): self._note_step()
     self._skip(range(self._smooth['settled'], n := len(self._losses)))
     self._smooth['settled'] = n
 
@@ -988,7 +992,8 @@ def _switched_off(self:Learner, cls):
         finally: put_back() # an interrupt may have come in the first
 
 # %% ../nbs/02_learner.ipynb #a310d235
-class _Measure(Recorder): before_fit = before_epoch = after_step = after_cancel_batch = after_epoch = after_fit = cleanup_fit = None
+class _Measure(Recorder):
+    before_fit = before_epoch = after_step = after_batch = after_cancel_batch = after_train = after_epoch = after_fit = cleanup_fit = None
 
 @patch
 def validate(self:Learner,
