@@ -135,7 +135,7 @@ class PrecisionCallback(Callback):
         self.amp_mode,self.scaler_args = amp_mode,kwargs
         self.scaler,self.scales = None,[] # what keeps the scale; the scale at each check of the gradients
         self._inside = self._scaled = self._backward = self._fitting = False # in half precision? gradients scaled? computed?
-        self._true_loss = self._loaded = None # the loss before it was scaled; a state for the next fit
+        self._true_loss = self._loaded = self._autocast = None # the loss before it was scaled; a state for the next fit
         if amp_mode=='bf16': self.before_backward = self.after_cancel_backward = None # nothing to scale
 
 # %% ../nbs/04_mixed_precision.ipynb #aea01e30
