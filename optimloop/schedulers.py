@@ -202,7 +202,8 @@ class ParamScheduler(Callback):
         self.old = {}
 
     def _put_back(self, k, v):
-        if isinstance(v, list): v = [*v, *_as_tuple(getattr(self.opt, k))[len(v):]][:len(self.opt.param_groups)] # groups may have come or gone
+        n = len(self.opt.param_groups)
+        if isinstance(v, list): v = [*v, *spread(getattr(self.opt, k), n)[len(v):]][:n] # groups may have come or gone
         self.opt.set_hyper(k, v)
 
 # %% ../nbs/03_schedulers.ipynb #92237fd4
