@@ -14,7 +14,7 @@ from contextlib import contextmanager, nullcontext
 from functools import partial
 from itertools import groupby
 from pathlib import Path
-from types import SimpleNamespace
+from types import FunctionType, SimpleNamespace
 
 import numpy as np
 import torch
@@ -88,8 +88,8 @@ def from_datasets(cls:DataLoaders,
 # %% ../nbs/02_learner.ipynb #eaea91b0
 class BatchValues:
     "A number of each batch, kept on the device until somebody looks"
-    def __init__(self): self.numbers,self.packed,self.waiting = array('d'),[],[]
-    def __len__(self): return len(self.numbers) + sum(map(len, self.packed)) + len(self.waiting)
+    def __init__(self): self.numbers,self.packed,self.waiting,self.n_packed = array('d'),[],[],0
+    def __len__(self): return len(self.numbers) + self.n_packed + len(self.waiting)
 
     def append(self,
         value # A number or a 0-d tensor
@@ -101,13 +101,13 @@ class BatchValues:
     def _pack(self):
         for kind,group in groupby(self.waiting, lambda o: isinstance(o, torch.Tensor) and (o.device,o.dtype)):
             self.packed.append(torch.stack([*group]) if kind else torch.tensor([*group], dtype=torch.float64))
-        self.waiting = []
+        self.n_packed,self.waiting = self.n_packed+len(self.waiting),[]
 
     def read(self): # Array of floats, 8 bytes each
         "All numbers so far"
         self._pack()
         for o in self.packed: self.numbers.extend(o.cpu().tolist())
-        self.packed = []
+        self.packed,self.n_packed = [],0
         return self.numbers
 
 # %% ../nbs/02_learner.ipynb #794807a4
@@ -153,7 +153,7 @@ def _n_samples(*parts):
     return 1 if n is None else n
 
 # %% ../nbs/02_learner.ipynb #b06f651b
-def _elements(get, pred, targ, *more): return torch.broadcast_shapes(pred.shape, targ.shape).numel()
+def _elements(get, pred, targ, *more): return pred.numel() if pred.shape==targ.shape else torch.broadcast_shapes(pred.shape, targ.shape).numel()
 def _weighted(get, pred, targ, *more): return _elements(get, pred, targ) if get('weight') is None else get('weight').sum()
 def _batchmean(get, pred, targ): return len(pred) if get('reduction')=='batchmean' else _elements(get, pred, targ)
 def _first(get, pred, *targs): return len(pred) if pred.ndim>1 else 1
@@ -165,7 +165,7 @@ def _classes(get, pred, targ):
     if targ.is_floating_point(): return targ.numel()//(targ.shape[1] if targ.ndim>1 else len(targ)) # probabilities of classes
     weight,ignored = get('weight'),get('ignore_index')
     keep = targ!=(-100 if ignored is None else ignored)
-    return keep.sum() if weight is None else (weight[targ.where(keep, 0)]*keep).sum()
+    return keep.count_nonzero() if weight is None else (weight.take(targ.where(keep, 0))*keep).sum()
 
 # %% ../nbs/02_learner.ipynb #c2a2a417
 _losses_of = {
@@ -182,16 +182,17 @@ _rules = {getattr(nn, o, None) or getattr(nn.functional, o, None):rule for rule,
 _rules.pop(None, None) # one that this version of PyTorch does not have
 
 # %% ../nbs/02_learner.ipynb #726bda0d
-def _divisor(f, pred, targs, n_samples):
+def _divisor(f, pred, targs, *parts):
     "What the mean `f(pred, *targs)` was divided by: a number or a 0-d tensor; `None` if it is a sum"
-    settings = {}
-    while not hasattr(f, 'n_items') and (inner := _wrapped(f)) is not None: f,settings = inner,{**getattr(f, 'keywords', {}), **settings}
-    if hasattr(f, 'n_items'): return f.n_items(pred, *targs)
-    def get(k, default=None): return settings.get(k, getattr(f, k, default))
+    settings,rule = {},_rules.get(type(f)) or isinstance(f, FunctionType) and _rules.get(f)
+    if not rule or 'n_items' in vars(f): # not one of PyTorch's as it is
+        while not hasattr(f, 'n_items') and (inner := _wrapped(f)) is not None: f,settings = inner,{**getattr(f, 'keywords', {}), **settings}
+        if hasattr(f, 'n_items'): return f.n_items(pred, *targs)
+        kinds = type(f).__mro__ if isinstance(f, nn.Module) else [f] if hasattr(f, '__name__') else ()
+        rule = next((_rules[o] for o in kinds if o in _rules), None)
+    def get(k, default=None): return settings[k] if k in settings else getattr(f, k, default)
     if get('reduction')=='sum' or settings.get('size_average') is False: return None
-    kinds = type(f).__mro__ if isinstance(f, nn.Module) else [f] if hasattr(f, '__name__') else ()
-    rule = next((_rules[o] for o in kinds if o in _rules), None)
-    if rule is None or not targs or not isinstance(targs[0], torch.Tensor) or not isinstance(pred, torch.Tensor): return n_samples
+    if rule is None or not targs or not isinstance(targs[0], torch.Tensor) or not isinstance(pred, torch.Tensor): return _n_samples(*(parts or targs), pred)
     return rule(get, pred, *targs)
 
 def _wrapped(f):
@@ -204,7 +205,7 @@ def loss_items(
     learn # The Learner, within a batch
 ): # Number or 0-d tensor, which may be 0; `None` if the loss is a sum
     "Over how many items the loss of this batch is a mean: what PyTorch's losses divide by, what the loss function's own `n_items` says, or samples"
-    return _divisor(learn.loss_func, learn.pred, learn.yb, _n_samples(learn.yb, learn.xb))
+    return _divisor(learn.loss_func, learn.pred, learn.yb, learn.yb, learn.xb)
 
 # %% ../nbs/02_learner.ipynb #714aa84f
 def accuracy(
@@ -226,7 +227,7 @@ class AvgMetric:
         self.reset()
     def reset(self): self._mean = WeightedMean()
     def update(self, pred, *targs):
-        n = self.n_items(pred, *targs) if self.n_items else _divisor(self.func, pred, targs, _n_samples(targs, pred))
+        n = self.n_items(pred, *targs) if self.n_items else _divisor(self.func, pred, targs)
         self._mean.add(self.func(pred, *targs), n)
     def compute(self): return self._mean.mean()
 
@@ -641,7 +642,7 @@ def _settle(self:Recorder, n):
 def _note_step(self:Recorder):
     if self.learn.stepped: self._smooth['settled'] = len(self._losses)
 
-Recorder.after_step = Recorder.after_batch = Recorder.after_train = Recorder._note_step # the first may be cancelled
+Recorder.after_step = Recorder.after_train = Recorder._note_step
 
 @patch
 def after_cancel_batch(self:Recorder):
