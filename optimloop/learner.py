@@ -597,7 +597,7 @@ class Recorder(Callback):
     def _start(self):
         self.started,self.valid_mean,self.valid_values = time.perf_counter(),None,None
         self.names,self.values,self.epoch_ends,self.hps = [],[],[],{}
-        self._losses,self._items,self._last = BatchValues(),BatchValues(),None # the losses of all batches, and what those of this epoch were divided by
+        self._losses,self._items,self._last,self._n_cancelled = BatchValues(),BatchValues(),None,0 # the losses of all batches, and what those of this epoch were divided by
         self._smooth = dict(avg=0., n=0, seen=0, settled=0, skipped=[], is_sum=False) # what is known of the first `settled` batches
 
 # %% ../nbs/02_learner.ipynb #9b9f7b2b
@@ -650,6 +650,7 @@ def after_cancel_batch(self:Recorder):
     self._note_step()
     if not learn.training or learn.stepped or self._last!=(learn.epoch,learn.iter): return
     self._skip([n-1])
+    self._n_cancelled += 1
     if self._smooth['settled']==n-1: self._smooth['settled'] = n # those before it may be kept
 
 @patch
@@ -749,9 +750,9 @@ def after_epoch(self:Recorder):
 # %% ../nbs/02_learner.ipynb #fe325c7d
 @patch
 def after_fit(self:Recorder):
-    losses = self._losses.read()
-    if not len(losses) or len(self._smooth['skipped'])<len(losses) or not np.isfinite(losses).any(): return
-    warnings.warn("no batch of this fit made a step, so that there is no training loss. If a callback steps by itself, let it say so: self.learn.stepped = True")
+    if self._n_cancelled and self._n_cancelled==len(self._losses):
+        warnings.warn("every batch of this fit was cancelled before its step, so that there is no training loss. "
+                      "If a callback steps by itself, let it say so: self.learn.stepped = True")
 
 # %% ../nbs/02_learner.ipynb #46af0e05
 def _metric_name(m): return getattr(m, 'name', None) or camel2snake(type(m).__name__)
