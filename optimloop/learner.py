@@ -153,7 +153,8 @@ def _n_samples(*parts):
     return 1 if n is None else n
 
 # %% ../nbs/02_learner.ipynb #b06f651b
-def _elements(get, pred, targ, *more): return pred.numel() if pred.shape==targ.shape else torch.broadcast_shapes(pred.shape, targ.shape).numel()
+def _elements(get, pred, targ, *more):
+    return pred.numel() if pred.shape==targ.shape else torch.broadcast_shapes(pred.shape, targ.shape).numel()
 def _weighted(get, pred, targ, *more): return _elements(get, pred, targ) if get('weight') is None else get('weight').sum()
 def _batchmean(get, pred, targ): return len(pred) if get('reduction')=='batchmean' else _elements(get, pred, targ)
 def _first(get, pred, *targs): return len(pred) if pred.ndim>1 else 1
@@ -171,10 +172,12 @@ def _classes(get, pred, targ):
 _losses_of = {
     _classes: 'CrossEntropyLoss cross_entropy NLLLoss nll_loss LinearCrossEntropyLoss',
     _weighted: 'MSELoss mse_loss L1Loss l1_loss HuberLoss huber_loss',
-    _elements: 'SmoothL1Loss smooth_l1_loss BCELoss binary_cross_entropy BCEWithLogitsLoss binary_cross_entropy_with_logits SoftMarginLoss soft_margin_loss '
-        'PoissonNLLLoss poisson_nll_loss GaussianNLLLoss gaussian_nll_loss HingeEmbeddingLoss hinge_embedding_loss MarginRankingLoss margin_ranking_loss',
+    _elements: 'SmoothL1Loss smooth_l1_loss BCELoss binary_cross_entropy BCEWithLogitsLoss binary_cross_entropy_with_logits '
+        'SoftMarginLoss soft_margin_loss PoissonNLLLoss poisson_nll_loss GaussianNLLLoss gaussian_nll_loss '
+        'HingeEmbeddingLoss hinge_embedding_loss MarginRankingLoss margin_ranking_loss',
     _batchmean: 'KLDivLoss kl_div', _series: 'CTCLoss ctc_loss',
-    _first: 'CosineEmbeddingLoss cosine_embedding_loss MultiMarginLoss multi_margin_loss MultiLabelMarginLoss multilabel_margin_loss',
+    _first: 'CosineEmbeddingLoss cosine_embedding_loss MultiMarginLoss multi_margin_loss '
+        'MultiLabelMarginLoss multilabel_margin_loss',
     _rows: 'TripletMarginLoss triplet_margin_loss TripletMarginWithDistanceLoss triplet_margin_with_distance_loss '
         'MultiLabelSoftMarginLoss multilabel_soft_margin_loss'}
 
@@ -204,7 +207,7 @@ def _wrapped(f):
 def loss_items(
     learn # The Learner, within a batch
 ): # Number or 0-d tensor, which may be 0; `None` if the loss is a sum
-    "Over how many items the loss of this batch is a mean: what PyTorch's losses divide by, what the loss function's own `n_items` says, or samples"
+    "What the loss of this batch was divided by: by PyTorch's rules, by what the loss function's `n_items` says, or by samples"
     return _divisor(learn.loss_func, learn.pred, learn.yb, learn.yb, learn.xb)
 
 # %% ../nbs/02_learner.ipynb #714aa84f
@@ -217,11 +220,11 @@ def accuracy(
 
 # %% ../nbs/02_learner.ipynb #f5d4c6b1
 class AvgMetric:
-    "Averages `func(pred, targ)` over an epoch, each batch weighed by what it is a mean over: its size, or what `n_items` says"
+    "Averages `func(pred, targ)` over an epoch, each batch weighed by its size, or by what `n_items` says"
     def __init__(self,
         func, # Function of predictions and targets that returns a mean over the batch
         name:str=None, # Name in the table; default: that of `func`
-        n_items=None # Function of predictions and targets: over how many items `func` takes the mean; default: for PyTorch's losses what these divide by, else samples
+        n_items=None # Function of predictions and targets: over how many items `func` is a mean; default: as `loss_items` has it
     ):
         self.func,self.name,self.n_items = func,name or _func_name(func),n_items
         self.reset()
@@ -653,6 +656,7 @@ def after_cancel_batch(self:Recorder):
     self._n_cancelled += 1
     if self._smooth['settled']==n-1: self._smooth['settled'] = n # those before it may be kept
 
+# %% ../nbs/02_learner.ipynb #997795fc
 @patch
 def _settle_all(self:Recorder): # what is left when a phase has ended gets no step
     if self._last==(self.learn.epoch,self.learn.iter): self._note_step()
@@ -666,7 +670,7 @@ def _put_sizes(recorder, sizes):
     recorder._items = BatchValues()
     recorder._items.numbers.extend(sizes)
 
-Recorder._sizes = property(lambda self: list(self._items.read()), _put_sizes, doc="What the loss of each batch of this epoch was divided by")
+Recorder._sizes = property(lambda self: list(self._items.read()), _put_sizes) # of this epoch, for checkpoints
 
 # %% ../nbs/02_learner.ipynb #059191bc
 @patch(as_prop=True)
@@ -964,7 +968,8 @@ def _run_validation(self:Learner, dl, cbs=None):
     if dl is None: raise ValueError("there is no validation loader: pass one, for instance validate(dl)")
     state,modes = {k:getattr(self, k) for k in _loop_state},[(m,m.training) for m in self.model.modules()]
     off = [cb for cb in self.cbs if isinstance(cb, Recorder) and cb.run]
-    cbs,undo = self._for_a_while([*_as_tuple(cbs), *[TrainEvalCallback][:not any(isinstance(cb, TrainEvalCallback) for cb in self.cbs)]])
+    lacks_mode = not any(isinstance(cb, TrainEvalCallback) for cb in self.cbs)
+    cbs,undo = self._for_a_while([*_as_tuple(cbs), *[TrainEvalCallback]*lacks_mode])
     def run():
         for cb in off: cb.run = False
         self.add_cbs(cbs)
