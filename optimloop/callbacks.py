@@ -10,6 +10,8 @@ __all__ = ['event', 'run_cbs', 'sort_cbs', 'Callback', 'CancelBatchException', '
 # %% ../nbs/01_callbacks.ipynb #89d72653
 import difflib, traceback, weakref
 from copy import copy
+from graphlib import CycleError, TopologicalSorter
+from heapq import heappop, heappush
 from types import SimpleNamespace
 
 import torch
@@ -38,29 +40,31 @@ def _is_meant(spec, cb):
     "Does `spec`, a class or a name, mean `cb`?"
     return isinstance(cb, spec) if isinstance(spec, type) else spec in (_name(cb), getattr(cb, 'name', None))
 
-def _goes_before(a, b):
-    before,after = _as_tuple(getattr(a, 'run_before', ())),_as_tuple(getattr(b, 'run_after', ()))
-    return a is not b and (any(_is_meant(o, b) for o in before) or any(_is_meant(o, a) for o in after))
+def _waits(cbs):
+    "For each callback, by its place in the list: the places of those that must go before it"
+    res,known,wishes = {i:set() for i in range(len(cbs))},{},[(cb,_as_tuple(getattr(cb, 'run_before', ())),_as_tuple(getattr(cb, 'run_after', ()))) for cb in cbs]
+    if not any(before or after for _,before,after in wishes): return res
+    for i,cb in enumerate(cbs):
+        for o in {*type(cb).__mro__, _name(cb), getattr(cb, 'name', None)}: known.setdefault(o, set()).add(i)
+    for i,(_,before,after) in enumerate(wishes):
+        res[i].update(*(known.get(o, ()) for o in after))
+        for j in {j for o in before for j in known.get(o, ())}: res[j].add(i)
+    return {i:o-{i} for i,o in res.items()}
 
 # %% ../nbs/01_callbacks.ipynb #8b68c323
 def sort_cbs(
     cbs # Callbacks
 ): # List of them, sorted
     "Callbacks by `order`, each after those that must go before it; `ValueError` if they go round in a circle"
-    left,res = sorted(cbs, key=lambda cb: getattr(cb, 'order', 0)),[]
-    while left:
-        free = [cb for cb in left if not any(_goes_before(o, cb) for o in left)]
-        if not free: raise ValueError(f"callbacks cannot be put in order: {_circle(left)}")
-        left.remove(free[0])
-        res.append(free[0])
+    cbs,free,res = sorted(cbs, key=lambda cb: getattr(cb, 'order', 0)),[],[]
+    graph = TopologicalSorter(_waits(cbs))
+    try: graph.prepare()
+    except CycleError as e: raise ValueError(f"callbacks cannot be put in order: {' before '.join(_name(cbs[i]) for i in e.args[1])}") from None
+    while graph.is_active():
+        for i in graph.get_ready(): heappush(free, i)
+        graph.done(first := heappop(free))
+        res.append(cbs[first])
     return res
-
-# %% ../nbs/01_callbacks.ipynb #9ec669d7
-def _circle(cbs):
-    path = [cbs[0]]
-    while path.count(path[-1])<2: path.append(next(o for o in cbs if _goes_before(o, path[-1])))
-    path = path[path.index(path[-1]):]
-    return ' before '.join(map(_name, reversed(path)))
 
 # %% ../nbs/01_callbacks.ipynb #77311676
 _stages = 'fit epoch train validate batch backward step'.split()
