@@ -181,7 +181,7 @@ class ParamScheduler(Callback):
         self.scheds,self.old,self.history,self._filled,self._direct = scheds,{},{},{},()
 
     @property
-    def name(self): return '_'.join(['sched',*self.scheds]) # so that there may be several, for different hyper-parameters
+    def name(self): return self._own_name or '_'.join(['sched',*self.scheds]) # so that there may be several, for different hyper-parameters
 
     def before_fit(self):
         self._check()
