@@ -10,7 +10,7 @@ __all__ = ['event', 'run_cbs', 'sort_cbs', 'Callback', 'CancelBatchException', '
 # %% ../nbs/01_callbacks.ipynb #89d72653
 import difflib, inspect, traceback, warnings, weakref
 from copy import copy
-from functools import lru_cache
+from functools import lru_cache, partial
 from graphlib import CycleError, TopologicalSorter
 from heapq import heappop, heappush
 from types import SimpleNamespace
@@ -165,7 +165,7 @@ _cancels = dict(fit=CancelFitException, epoch=CancelEpochException, train=Cancel
 class CallbackRunner:
     "Runs callbacks at events, and stages between events"
     training = True # is this a training batch? `TrainEvalCallback` keeps it up to date
-    running = False # is `with_cleanup` at work?
+    running = _cleaning = False # is `with_cleanup` at work? does it clean up?
     def __init__(self,
         cbs=None # Callbacks: instances or classes, one or a list of them
     ):
@@ -187,6 +187,7 @@ def __call__(self:CallbackRunner,
     except TypeError: raise TypeError(f"events are run one at a time: write `for o in {event_name!r}: learn(o)`") from None
     if handlers is None: handlers = self._find_handlers(event_name)
     for cb,handler in handlers:
+        if cb._learn is None: continue # it was removed at this very event
         try: res = handler()
         except Exception as e:
             _add_note(e, f"raised by {_name(cb)}.{event_name}")
@@ -227,33 +228,97 @@ def stage(self:CallbackRunner,
     except cancel: pass # the stage is over: all there was left to skip were the other callbacks at this event
     return done
 
-# %% ../nbs/01_callbacks.ipynb #7aca6c90
-@patch
-def with_cleanup(self:CallbackRunner,
-    f # Function without arguments
-):
-    "Run `f`, then `cleanup_fit` of all callbacks in reverse order, whatever happens; raise the first error if there was any"
-    if self.running: return f() # the outer one cleans up
-    self.running,errors = True,[]
-    _attempt(f, errors)
-    if errors and isinstance(errors[0], _out_of_memory): traceback.clear_frames(errors[0].__traceback__)
-    if errors and isinstance(errors[0], tuple(_cancels.values())):
-        _add_note(errors[0], "it was raised outside the stage that it cancels, where there is nothing of that kind to skip")
-    for cb,handler in reversed(self._find_handlers('cleanup_fit')): _attempt(handler, errors, f"raised by {_name(cb)}.cleanup_fit")
-    try:
-        for e in errors[1:]: _add_note(errors[0], f"after it, in the cleanup: {e!r}, {e.__notes__[-1]}")
-        if errors: raise errors[0]
-    finally:
-        errors.clear() # an error holds on to this frame, so the frame must not hold on to the error
-        self.running = False
-
-_out_of_memory = MemoryError,torch.cuda.OutOfMemoryError # whoever keeps the error, as a notebook does, must not keep the batch with it
-
+# %% ../nbs/01_callbacks.ipynb #81425882
 def _attempt(f, errors, note=None):
+    "Call `f`, and put what it raises among `errors`; was it not interrupted?"
     try: f()
     except BaseException as e:
         if note: _add_note(e, note)
         errors.append(e)
+        return isinstance(e, Exception)
+    return True
+
+def _work_off(todo, errors, tries=5):
+    "Call all that is in `todo`; what is interrupted is called once more, and an interrupt between two calls waits for the end"
+    try:
+        while todo:
+            todo[0][2] -= 1
+            f,note,left = todo[0]
+            if _attempt(f, errors, note) or left<=0: del todo[0]
+    finally:
+        if todo and tries>1: _work_off(todo, errors, tries-1)
+
+# %% ../nbs/01_callbacks.ipynb #5f34d0e6
+def _surely(f, undo, more=lambda: ()):
+    "Call `f`, then all that `more` returns (pairs of a function and a note), then all in `undo`, whatever happens; raise the first error"
+    errors,put_back = [],lambda: [(o,"raised when things were put back") for o in undo]
+    todo = [[lambda o=o: todo.__setitem__(slice(1, 1), [[*pair, 2] for pair in o()]), "raised before the cleanup", 2] for o in (more,put_back)]
+    try: _attempt(f, errors)
+    finally:
+        try: _work_off(todo, errors)
+        finally: _work_off(todo, errors)
+    for e in errors[1:]: _add_note(errors[0], f"after it, in the cleanup: {e!r}, {e.__notes__[-1]}")
+    try:
+        if errors: raise errors[0]
+    finally: errors.clear() # an error holds on to this frame, so the frame must not hold on to the error
+
+# %% ../nbs/01_callbacks.ipynb #4848e7b5
+_out_of_memory = MemoryError,torch.cuda.OutOfMemoryError # whoever keeps the error, as a notebook does, must not keep the batch with it
+
+def _explain(error):
+    if isinstance(error, _out_of_memory): traceback.clear_frames(error.__traceback__)
+    if isinstance(error, tuple(_cancels.values())):
+        _add_note(error, "it was raised outside the stage that it cancels, where there is nothing of that kind to skip")
+
+# %% ../nbs/01_callbacks.ipynb #f53dd09e
+def _has_autocast(device_type):
+    try: torch.is_autocast_enabled(device_type)
+    except RuntimeError: return False
+    return True
+
+_autocast_devices = [o for o in ('cpu','cuda','mps','xpu') if _has_autocast(o)]
+
+def _autocast_depth():
+    try: return torch.autocast_increment_nesting()-1
+    finally: torch.autocast_decrement_nesting()
+
+# %% ../nbs/01_callbacks.ipynb #1723752b
+def _autocast_mode(devices=_autocast_devices):
+    "A function that puts autocast back to what it is now"
+    cache,depth = torch.is_autocast_cache_enabled(),_autocast_depth()
+    now = [(o,torch.is_autocast_enabled(o),torch.get_autocast_dtype(o)) for o in devices]
+    def put_back():
+        torch.set_autocast_cache_enabled(cache)
+        for o,enabled,dtype in now:
+            torch.set_autocast_enabled(o, enabled)
+            torch.set_autocast_dtype(o, dtype)
+        n = torch.autocast_increment_nesting()
+        while n!=depth: n = (torch.autocast_decrement_nesting if n>depth else torch.autocast_increment_nesting)()
+        if depth==0: torch.clear_autocast_cache()
+    return put_back
+
+# %% ../nbs/01_callbacks.ipynb #7aca6c90
+@patch
+def with_cleanup(self:CallbackRunner,
+    f, # Function without arguments
+    undo=() # Functions without arguments to call at the very end; each may be called twice
+):
+    "Run `f`, then `cleanup_fit` of all callbacks in reverse order, whatever happens; raise the first error if there was any"
+    todo = [*undo, partial(torch.set_grad_enabled, torch.is_grad_enabled()), _autocast_mode()]
+    if self.running: return _surely(f, todo) # the outer one cleans up
+    todo.append(lambda: vars(self).update(running=False, _cleaning=False))
+    def run():
+        self.running = True
+        try: f()
+        except (*_out_of_memory, *_cancels.values()) as e:
+            _explain(e)
+            raise
+    _surely(run, todo, self._cleanups)
+
+@patch
+def _cleanups(self:CallbackRunner):
+    self._cleaning = True
+    return [(handler,f"raised by {_name(cb)}.cleanup_fit") for cb,handler in reversed(self._find_handlers('cleanup_fit'))]
 
 # %% ../nbs/01_callbacks.ipynb #c6ade009
 @patch
@@ -266,10 +331,14 @@ def add_cbs(self:CallbackRunner,
         self._check_cb(cb, names)
         names[cb.name] = cb
     sort_cbs([*self.cbs, *new]) # an error if what they wish for contradicts itself
-    for cb in new:
-        if cb.learn is not None: cb.learn.remove_cb(cb)
-        self.cbs.append(cb)
-        self._attach(cb)
+    try:
+        for cb in new:
+            if cb.learn is not None: cb.learn.remove_cb(cb)
+            self.cbs.append(cb)
+            self._attach(cb)
+    except BaseException:
+        for cb in [o for o in new if o in self.cbs]: self._detach(cb)
+        raise
     return self
 
 @patch
@@ -415,13 +484,12 @@ def __dir__(self:CallbackRunner): return [o for o in object.__dir__(self) if o i
 def remove_cb(self:CallbackRunner,
     cb # The callback, its class or its name
 ): # The callback that was removed, or `None` if there was none
-    "Remove a callback"
+    "Remove a callback; one that is removed while the loop runs does its `cleanup_fit` now"
     found = next((o for o in self.cbs if o is cb or isinstance(cb, (type,str)) and _is_meant(cb, o)), None)
     if found is None: return
-    self.cbs.remove(found)
-    vars(self).pop(found.name)
-    object.__setattr__(found, '_learn', None)
-    self.forget_handlers()
+    try:
+        if self.running and not self._cleaning: self._clean_up(found)
+    finally: self._detach(found)
     return found
 
 @patch
@@ -429,11 +497,28 @@ def remove_cbs(self:CallbackRunner,
     cbs # Callbacks, classes or names, one or a list of them
 ): # List of the callbacks that were removed
     "Remove callbacks"
-    return [o for o in [self.remove_cb(cb) for cb in _as_tuple(cbs)] if o is not None]
+    found = []
+    _surely(lambda: None, [lambda cb=cb: found.append(self.remove_cb(cb)) for cb in _as_tuple(cbs)])
+    return [o for o in found if o is not None]
+
+# %% ../nbs/01_callbacks.ipynb #19c3f23a
+@patch
+def _clean_up(self:CallbackRunner, cb):
+    self._cleaning = True # so that a callback may remove itself in its `cleanup_fit`
+    try:
+        if cb.run and _own(cb, 'cleanup_fit') is not None: cb.cleanup_fit()
+    finally: self._cleaning = False
+
+@patch
+def _detach(self:CallbackRunner, cb):
+    if vars(self).get(cb.name) is cb: del vars(self)[cb.name]
+    object.__setattr__(cb, '_learn', None)
+    self.forget_handlers()
+    if cb in self.cbs: self.cbs.remove(cb) # last: what was broken off before can be done again
 
 # %% ../nbs/01_callbacks.ipynb #9d0cf956
 @patch
-def __getstate__(self:CallbackRunner): return {k:v for k,v in vars(self).items() if k not in ('_handlers','running')}
+def __getstate__(self:CallbackRunner): return {k:v for k,v in vars(self).items() if k not in ('_handlers','running','_cleaning')}
 
 @patch
 def __setstate__(self:CallbackRunner, state):

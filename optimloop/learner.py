@@ -22,7 +22,7 @@ from torch import nn
 from fastcore.basics import patch, store_attr, camel2snake
 from .optimizer import *
 from .callbacks import *
-from .callbacks import _add_note, _as_tuple
+from .callbacks import _add_note, _as_tuple, _is_meant, _surely
 from .plotting import *
 
 # %% ../nbs/02_learner.ipynb #313d33e2
@@ -346,18 +346,21 @@ def fit(self:Learner,
 ):
     "Train for epochs `start_epoch` to `n_epoch`"
     self._check_epochs(n_epoch, start_epoch)
-    with self.added_cbs(cbs):
+    def run():
+        self.add_cbs(cbs)
         if resume and not hasattr(self, 'checkpoint'): raise ValueError("resume needs to know where the checkpoints are: add a Checkpoint to the callbacks")
         if reset_opt or self.opt is None: self.create_opt()
-        with self._hypers_of_fit(lr, self.wd if wd is None else wd):
-            self.n_epoch,self.start_epoch,self.resume_from = n_epoch,start_epoch,resume
-            try: self.with_cleanup(lambda: self.stage('fit', self._do_fit))
-            except Exception as e:
-                _add_note(e, f"in {self._where()}")
-                raise
-            finally:
-                self.opt.zero_grad()
-                self._forget_batch()
+        self._set_hypers(lr, self.wd if wd is None else wd, undo)
+        self.n_epoch,self.start_epoch,self.resume_from = n_epoch,start_epoch,resume
+        try: self.with_cleanup(lambda: self.stage('fit', self._do_fit))
+        except Exception as e:
+            _add_note(e, f"in {self._where()}")
+            raise
+        finally:
+            self.opt.zero_grad()
+            self._forget_batch()
+    cbs,undo = self._for_a_while(cbs)
+    _surely(run, undo)
 
 # %% ../nbs/02_learner.ipynb #09e89930
 def _kind_of(o):
@@ -379,28 +382,31 @@ def _check_epochs(self:Learner, n_epoch, start_epoch):
         raise ValueError(f"n_epoch={n_epoch}, start_epoch={start_epoch}: expected whole numbers, n_epoch ≥ 1 and 0 ≤ start_epoch < n_epoch")
 
 @patch
-@contextmanager
-def _hypers_of_fit(self:Learner, lr, wd):
-    "Set the learning rate, which stays, and the weight decay, which is for this fit"
-    old = {} if wd is None else dict(wd=self.opt.wd)
-    self.opt.set_hypers(lr=self.lr if lr is None else lr, **({} if wd is None else dict(wd=wd)))
-    try: yield
-    finally: self.opt.set_hypers(**old)
+def _set_hypers(self:Learner, lr, wd, undo):
+    "Set the learning rate, which stays, and the weight decay, which is for this fit: what puts it back goes to `undo`"
+    new,old = {} if wd is None else dict(wd=wd),{} if wd is None else dict(wd=self.opt.wd)
+    undo.insert(0, lambda: self.opt.set_hypers(**old))
+    self.opt.set_hypers(lr=self.lr if lr is None else lr, **new)
 
 # %% ../nbs/02_learner.ipynb #22a917f7
+@patch
+def _for_a_while(self:Learner, cbs):
+    "Callbacks that are not yet there, made of what is given, and a list of what removes them again"
+    cbs = [cb() if isinstance(cb, type) and issubclass(cb, Callback) else cb for cb in _as_tuple(cbs)]
+    new = [cb for cb in cbs if cb not in self.cbs]
+    return cbs,[lambda: self.remove_cbs(sort_cbs(o for o in new if o in self.cbs)[::-1])]
+
 @patch
 @contextmanager
 def added_cbs(self:Learner,
     cbs # Callbacks or classes, one or a list of them
 ):
     "In this context, with callbacks added"
-    before = list(self.cbs)
-    self.add_cbs(cbs)
-    added = [cb for cb in self.cbs if cb not in before]
-    try: yield self
-    finally:
-        for cb in self.remove_cbs(added):
-            if self.running: getattr(cb, 'cleanup_fit', lambda: None)() # the fit that goes on will not know it any more
+    cbs,undo = self._for_a_while(cbs)
+    try:
+        self.add_cbs(cbs)
+        yield self
+    finally: _surely(lambda: None, undo)
 
 # %% ../nbs/02_learner.ipynb #5e2b92bf
 @patch
@@ -410,14 +416,28 @@ def removed_cbs(self:Learner,
 ):
     "In this context, without these callbacks; one that is not there is no mistake"
     before = list(self.cbs)
-    removed = self.remove_cbs(cbs)
+    removed = self._taken_away(cbs)
     try: yield self
-    finally:
-        self.add_cbs(removed)
-        self.cbs.sort(key=lambda cb: before.index(cb) if cb in before else len(before))
-        self.forget_handlers()
+    finally: _surely(lambda: None, [lambda: self._bring_back(removed, before)])
 
 def _rehearses(cb): return any(getattr(type(o), 'rehearsal', False) for o in cb.learn.cbs) # is this fit not meant, as that of `lr_find`?
+
+# %% ../nbs/02_learner.ipynb #cceff152
+@patch
+def _taken_away(self:Learner, cbs):
+    "Callbacks that are detached and, as they will come back, do not clean up; only half precision ends"
+    found = []
+    for o in _as_tuple(cbs): found += [cb for cb in self.cbs if cb not in found and (cb is o or isinstance(o, (type,str)) and _is_meant(o, cb))][:1]
+    for cb in found: getattr(type(cb), '_close', lambda cb: None)(cb)
+    for cb in found: self._detach(cb)
+    return found
+
+@patch
+def _bring_back(self:Learner, removed, before):
+    for cb in removed:
+        if cb not in self.cbs: self.add_cb(cb)
+    self.cbs.sort(key=lambda cb: before.index(cb) if cb in before else len(before))
+    self.forget_handlers()
 
 # %% ../nbs/02_learner.ipynb #b2eb693b
 _predict_text = """
@@ -774,15 +794,25 @@ default_callbacks.insert(2, CheckFirstBatch)
 _loop_state = 'dl n_iter start_iter iter xb yb pred loss stepped training'.split()
 
 @patch
-def _run_validation(self:Learner, dl):
+def _run_validation(self:Learner, dl, cbs=None):
+    "Validate, with `cbs` added and the Recorder switched off"
     dl = self.dls.valid if dl is None else dl
     if dl is None: raise ValueError("there is no validation loader: pass one, for instance validate(dl)")
     state,modes = {k:getattr(self, k) for k in _loop_state},[(m,m.training) for m in self.model.modules()]
-    self._set_dl(dl)
-    try: self.with_cleanup(lambda: self.stage('validate', self._do_validate))
-    finally:
-        vars(self).update(state)
-        for m,mode in modes: m.training = mode
+    off = [cb for cb in self.cbs if isinstance(cb, Recorder) and cb.run]
+    cbs,undo = self._for_a_while(cbs)
+    def run():
+        for cb in off: cb.run = False
+        self.add_cbs(cbs)
+        self._set_dl(dl)
+        self.with_cleanup(lambda: self.stage('validate', self._do_validate))
+    _surely(run, [*undo, lambda: self._put_loop_back(state, modes, off)])
+
+@patch
+def _put_loop_back(self:Learner, state, modes, off):
+    vars(self).update(state)
+    for m,mode in modes: m.training = mode
+    for cb in off: cb.run = True
 
 # %% ../nbs/02_learner.ipynb #57162096
 @patch
@@ -805,9 +835,8 @@ def validate(self:Learner,
 ): # List of floats: the loss, then the metrics
     "The loss and the metrics on a loader"
     measure = _Measure()
-    with self._switched_off(Recorder), self.added_cbs([measure, *_as_tuple(cbs)]):
-        self._run_validation(dl)
-        return measure.valid_values
+    self._run_validation(dl, [measure, *_as_tuple(cbs)])
+    return measure.valid_values
 
 # %% ../nbs/02_learner.ipynb #475bb24d
 class GatherPreds(Callback):

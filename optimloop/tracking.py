@@ -437,7 +437,7 @@ def summary(self:Learner,
         outputs = {name:[] for name in layers}
         try:
             for name,m in layers.items(): hooks.append(m.register_forward_hook(partial(_note, outputs[name])))
-            with self._switched_off(Recorder), self.added_cbs(train_eval): self._run_validation([batch])
+            self._run_validation([batch], train_eval)
             return _summarize(self.model, _layers(self.model), outputs)
         finally:
             for o in hooks: o.remove()
