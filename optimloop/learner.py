@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['default_callbacks', 'DataLoaders', 'BatchValues', 'WeightedMean', 'weighted_mean', 'accuracy', 'AvgMetric',
            'as_metric', 'LearnerLoop', 'trainable_params', 'Learner', 'print_row', 'Recorder', 'smoothed',
-           'ProgressCallback', 'to_device', 'BatchToDevice', 'CheckFirstBatch', 'GatherPreds']
+           'ProgressCallback', 'default_device', 'to_device', 'BatchToDevice', 'CheckFirstBatch', 'GatherPreds']
 
 # %% ../nbs/02_learner.ipynb #4a3fd1f2
 import inspect, os, shutil, sys, time, warnings
@@ -258,12 +258,36 @@ LearnerLoop.x = property(lambda self: _detuplify(self.xb), doc="The input of the
 LearnerLoop.y = property(lambda self: _detuplify(self.yb), doc="The target of the batch")
 LearnerLoop.loss_grad = property(lambda self: self.loss, lambda self,v: setattr(self, 'loss', v), doc="Another name for `loss`")
 
+# %% ../nbs/02_learner.ipynb #d07283bf
+def _no_setter(name):
+    def write(self, value): raise AttributeError(f"`{name}` is a view: write `learn.{name}b = (…,)`, a tuple, for there may be several")
+    return write
+
+LearnerLoop.x,LearnerLoop.y = LearnerLoop.x.setter(_no_setter('x')),LearnerLoop.y.setter(_no_setter('y'))
+
 # %% ../nbs/02_learner.ipynb #1f5de739
 def trainable_params(
     model # `nn.Module`
 ): # List of parameters
     "The parameters of `model` that require a gradient, each once: one group"
     return [p for p in model.parameters() if p.requires_grad]
+
+# %% ../nbs/02_learner.ipynb #4eb832d5
+class _Default(float):
+    "A number that stands where the user gave none"
+    ndim,item = 0,float.__float__ # for an optimizer, which makes a plain number of it
+
+def _arguments(f):
+    try: return dict(inspect.signature(f).parameters)
+    except (TypeError,ValueError): return {} # Python cannot tell
+
+def _settings(f): # what is set by a partial, or is the default of an argument
+    return {**{k:o.default for k,o in _arguments(f).items() if o.default is not o.empty}, **getattr(f, 'keywords', {})}
+
+def _own_lr(opt_func, lr):
+    "The rate that `opt_func` brings along, if `lr` is only a default; or else `lr`"
+    own = _settings(opt_func).get('lr') if isinstance(lr, _Default) else None
+    return lr if own is None else _Default(own) if isinstance(own, (int,float)) else own
 
 # %% ../nbs/02_learner.ipynb #e62aab1b
 class Learner(LearnerLoop):
@@ -273,7 +297,7 @@ class Learner(LearnerLoop):
         model, # `nn.Module`
         loss_func=None, # Function of predictions and targets that returns a 0-d tensor; default: that of `dls`
         opt_func=Adam, # Called with the parameters and `lr`; returns an `Optimizer`
-        lr:float|slice=1e-3, # Learning rate; a slice spreads over the parameter groups
+        lr:float|slice=_Default(1e-3), # Learning rate; a slice spreads over the parameter groups; the default gives way to one in `opt_func`
         splitter=trainable_params, # Function of the model that returns its parameters, in one or several groups
         cbs=None, # Callbacks, for the life of this Learner
         metrics=None, # Functions of predictions and targets, or objects with `reset`, `update`, `compute`; one or a list
@@ -283,16 +307,19 @@ class Learner(LearnerLoop):
         wd_bn_bias:bool=False, # Decay norm layers and biases too?
         train_bn:bool=True, # Train norm layers in frozen groups too?
         moms:tuple=(0.95,0.85,0.95), # Momenta for `fit_one_cycle`
-        default_cbs:bool=True # Add the callbacks in `default_callbacks`?
+        default_cbs:bool=True, # Add the callbacks in `default_callbacks`?
+        device=None # Where the model is moved to; default: a model on the CPU goes to the best device there is, another stays
     ):
-        store_attr('model,opt_func,lr,splitter,model_dir,wd,wd_bn_bias,train_bn,moms')
+        store_attr('model,opt_func,splitter,model_dir,wd,wd_bn_bias,train_bn,moms')
         self._set_data(dls, loss_func)
+        self.lr,self._device = _own_lr(_checked_opt_func(opt_func), lr),device
         self.path,self.metrics = Path(path or '.'),list(_as_tuple(metrics))
         for o in self.metrics: as_metric(o) # to complain at once
         self.opt,self.logger = None,print_row
         self.n_epoch = self.start_epoch = self.epoch = self.train_iter = self.pct_train = self.resume_from = None
         self._forget_batch()
         super().__init__([*(default_callbacks if default_cbs else ()), *_as_tuple(cbs)])
+        if device is not None: self._move_model(device)
         self('after_create')
 
 # %% ../nbs/02_learner.ipynb #8226c518
@@ -311,6 +338,14 @@ def _set_data(self:Learner, dls, loss_func):
     if not hasattr(self.dls.train, '__iter__') and not hasattr(self.dls.train, '__getitem__'):
         raise TypeError(f"the training loader must be an iterable of batches; got {self.dls.train!r}")
 
+def _checked_opt_func(f):
+    if isinstance(f, torch.optim.Optimizer):
+        made = "learn.opt = opt" if isinstance(f, Optimizer) else "learn.opt = OptimWrapper(opt=opt)"
+        raise TypeError(f"opt_func makes an optimizer, and this {type(f).__name__} is made already: write opt_func=SGD, or partial(SGD, mom=.9), without "
+                        f"parameters; or, to go on with this one, learn = Learner(…) and then {made}")
+    if not callable(f): raise TypeError(f"opt_func must be a function of parameters and `lr` that returns an optimizer, like Adam; got {f!r}")
+    return f
+
 def print_row(
     cells:list # Strings, already as wide as their columns
 ):
@@ -323,10 +358,32 @@ _norms = nn.modules.batchnorm._NormBase, nn.LayerNorm, nn.GroupNorm, nn.RMSNorm
 @patch
 def create_opt(self:Learner):
     "Make a new optimizer for the model's parameters, and mark those that are not decayed or always trained"
-    self.opt = self.opt_func(self.splitter(self.model), lr=self.lr if not isinstance(self.lr, slice) else self.lr.stop)
-    if not isinstance(self.opt, Optimizer):
-        raise TypeError(f"opt_func must return an optimloop Optimizer, whose hyper-parameters can be set by name; got {type(self.opt).__name__}. "
+    lr = self.lr = _own_lr(self.opt_func, self.lr)
+    given = dict(lr=lr.stop if isinstance(lr, slice) else float(lr) if isinstance(lr, _Default) else lr)
+    if 'model' in _arguments(self.opt_func) and _settings(self.opt_func).get('model') is None: given['model'] = self.model # it asks for names and modules
+    opt = self.opt_func(self.splitter(self.model), **given)
+    if not isinstance(opt, Optimizer):
+        raise TypeError(f"opt_func must return an optimloop Optimizer, whose hyper-parameters can be set by name; got {type(opt).__name__}. "
                         "Wrap one of torch's: opt_func=partial(OptimWrapper, opt=torch.optim.SGD)")
+    self._check_complete(opt)
+    self.opt = opt
+    self._settle_lr()
+    self._mark_params()
+
+# %% ../nbs/02_learner.ipynb #bc0709c9
+@patch
+def _check_complete(self:Learner, opt):
+    mine = {p for g in opt.param_groups for p in g['params']}
+    left = [name for name,p in self.model.named_parameters() if p.requires_grad and p not in mine]
+    if left: raise ValueError(f"{len(left)} of the model's parameters require a gradient and are in no group of the optimizer, so that they would never be trained: "
+        f"{', '.join(left[:5])}{', …' if len(left)>5 else ''}. Have the splitter put them into a group, or freeze them: p.requires_grad_(False)")
+
+@patch
+def _settle_lr(self:Learner):
+    if isinstance(self.lr, _Default): self.lr = self.opt.lr # nobody gave one: that stays with which the optimizer was made
+
+@patch
+def _mark_params(self:Learner):
     mine = {p for g in self.opt.param_groups for p in g['params']}
     norm = {p for m in self.model.modules() if isinstance(m, _norms) for p in m.parameters(recurse=False)}
     bias = {p for n,p in self.model.named_parameters() if 'bias' in n.split('.')[-1]} # also bias_hh_l0, in_proj_bias
@@ -386,6 +443,7 @@ def _set_hypers(self:Learner, lr, wd, undo):
     "Set the learning rate, which stays, and the weight decay, which is for this fit: what puts it back goes to `undo`"
     new,old = {} if wd is None else dict(wd=wd),{} if wd is None else dict(wd=self.opt.wd)
     undo.insert(0, lambda: self.opt.set_hypers(**old))
+    self._settle_lr()
     self.opt.set_hypers(lr=self.lr if lr is None else lr, **new)
 
 # %% ../nbs/02_learner.ipynb #22a917f7
@@ -733,6 +791,31 @@ def no_logging(self:Learner):
         with self.no_bar(): yield self
     finally: self.logger = old
 
+# %% ../nbs/02_learner.ipynb #bd3b51a5
+def default_device(): # `torch.device`
+    "CUDA if there is a GPU for it, or else Apple's MPS, or else the CPU; or what the environment variable `OPTIMLOOP_DEVICE` says"
+    asked = os.environ.get('OPTIMLOOP_DEVICE')
+    if asked: return torch.device(asked)
+    return torch.device('cuda' if torch.cuda.is_available() else 'mps' if torch.backends.mps.is_available() else 'cpu')
+
+_plain_kinds = nn.Parameter, torch.Tensor, nn.parameter.UninitializedParameter, nn.parameter.UninitializedBuffer
+_bound = '_orig_mod','hf_device_map','device_mesh' # what `torch.compile` and those who split models leave on them
+
+def _can_move(model, device):
+    "Is `model` all on the CPU, plain and in one piece, and can `device` hold it?"
+    tensors,modules = [*model.parameters(), *model.buffers()],list(model.modules())
+    bound = any(hasattr(m, k) for m in modules for k in _bound) or any(getattr(m, '_compiled_call_impl', None) for m in modules)
+    if bound or any(isinstance(m, nn.parallel.DistributedDataParallel) for m in modules): return False
+    if not all(type(o) in _plain_kinds and o.device.type=='cpu' for o in tensors): return False
+    return bool(tensors) and not (device.type=='mps' and any(o.dtype in (torch.float64,torch.complex128) for o in tensors))
+
+# %% ../nbs/02_learner.ipynb #07e8ab36
+@patch
+def _move_model(self:Learner, device):
+    "Move the model, and the loss function and the metrics where they are modules"
+    for o in (self.model, self.loss_func, *self.metrics):
+        if isinstance(o, nn.Module): o.to(device)
+
 # %% ../nbs/02_learner.ipynb #3edb6424
 def to_device(
     o, # A tensor, or a tuple, list or dict of what may be moved; anything else is left as it is
@@ -747,8 +830,14 @@ def _like(o, parts): return type(o)(*parts) if hasattr(o, '_fields') else type(o
 
 # %% ../nbs/02_learner.ipynb #a050ed49
 class BatchToDevice(Callback):
-    "Move each batch to the device of the model"
+    "Move the model to the best device at the beginning, and each batch to where the model is"
     order = -5
+    def after_create(self):
+        learn,device = self.learn,default_device()
+        if learn._device is not None or learn.opt is not None or device.type=='cpu' or not _can_move(learn.model, device): return
+        learn._move_model(device)
+        print(f"The model was on the CPU and is now on {device}, the best device there is. With device='cpu' it stays.")
+
     def before_train(self): self._look()
     def before_validate(self): self._look()
     def _look(self):
