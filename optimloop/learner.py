@@ -8,18 +8,19 @@ __all__ = ['default_callbacks', 'DataLoaders', 'BatchValues', 'WeightedMean', 'w
            'ProgressCallback', 'default_device', 'to_device', 'BatchToDevice', 'CheckFirstBatch', 'GatherPreds']
 
 # %% ../nbs/02_learner.ipynb #4a3fd1f2
-import inspect, os, shutil, sys, time, warnings
+import copy, inspect, math, os, shutil, sys, time, warnings
 from array import array
 from contextlib import contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
-from types import SimpleNamespace
+from types import CodeType, SimpleNamespace, TracebackType
 
 import numpy as np
 import torch
 from torch import nn
 
 from fastcore.basics import patch, store_attr, camel2snake
+from . import callbacks
 from .optimizer import *
 from .callbacks import *
 from .callbacks import _add_note, _as_tuple, _is_meant, _surely
@@ -47,12 +48,19 @@ def _owned(dl):
     return parts
 
 # %% ../nbs/02_learner.ipynb #5befc263
+def _inputs(x):
+    "The arrays of all inputs, as tensors: several where `x` is a tuple of arrays"
+    several = isinstance(x, tuple) and all(getattr(o, 'ndim', 0) for o in x)
+    return tuple(map(torch.as_tensor, x)) if several and x else (torch.as_tensor(x),)
+
 def _array_loader(x, y, bs, shuffle):
     from torch.utils.data import BatchSampler, DataLoader, RandomSampler, SequentialSampler, TensorDataset
-    x,y = torch.as_tensor(x),torch.as_tensor(y)
-    if len(x)!=len(y): raise ValueError(f"{len(x)} inputs and {len(y)} targets: there must be one target for each input")
+    if isinstance(y, tuple): raise TypeError("the targets must be one array: put what belongs together into its last dimension, or use from_datasets")
+    arrays = *_inputs(x),torch.as_tensor(y)
+    for o in arrays:
+        if len(o)!=len(arrays[-1]): raise ValueError(f"{len(o)} inputs and {len(arrays[-1])} targets: there must be one target for each input")
     if bs<1: raise ValueError(f"bs={bs}: a batch must hold at least one sample")
-    ds = TensorDataset(x, y)
+    ds = TensorDataset(*arrays)
     sampler = RandomSampler(ds) if shuffle else SequentialSampler(ds)
     generator = None if shuffle else torch.Generator()
     return DataLoader(ds, sampler=BatchSampler(sampler, bs, drop_last=False), batch_size=None, generator=generator) # one index list a batch
@@ -60,9 +68,9 @@ def _array_loader(x, y, bs, shuffle):
 # %% ../nbs/02_learner.ipynb #106139ad
 @patch(cls_method=True)
 def from_arrays(cls:DataLoaders,
-    x_train, # Training inputs: tensor or numpy array (n, …)
+    x_train, # Training inputs: tensor or numpy array (n, …); a tuple of them for a model of several inputs
     y_train, # Training targets (n, …)
-    x_valid=None, # Validation inputs
+    x_valid=None, # Validation inputs, likewise
     y_valid=None, # Validation targets
     bs:int=64 # Samples in a batch; the last batch may be smaller
 ): # `DataLoaders`
@@ -352,6 +360,18 @@ def print_row(
     "Print a row of a table"
     print('  '.join(cells), flush=True)
 
+# %% ../nbs/02_learner.ipynb #65f3bb04
+@patch
+def __repr__(self:Learner):
+    sizes = [(0 if isinstance(p, nn.parameter.UninitializedTensorMixin) else p.numel(),p.requires_grad) for p in self.model.parameters()]
+    n,trained,where = sum(o for o,_ in sizes),sum(o for o,train in sizes if train),{str(p.device) for p in self.model.parameters()}
+    opt = repr(self.opt) if self.opt is not None else f"{_func_name(self.opt_func)}, not made yet"
+    lines = [f"{type(self.model).__name__}: {n:,} parameters, {'all' if trained==n else f'{trained:,}'} trained; on {', '.join(sorted(where)) or 'no device'}",
+             f"batches: {_n_batches(self.dls.train)} training, {_n_batches(self.dls.valid) if self.dls.valid is not None else 'no'} validation",
+             f"loss: {_func_name(self.loss_func)}; metrics: {', '.join(_metric_name(as_metric(o)) for o in self.metrics) or 'none'}",
+             f"lr: {self.lr}; {opt}", f"callbacks: {', '.join(map(repr, sort_cbs(self.cbs))) or 'none'}"]
+    return '\n  '.join([f"{type(self).__name__}:", *'\n'.join(lines).splitlines()])
+
 # %% ../nbs/02_learner.ipynb #47e363db
 _norms = nn.modules.batchnorm._NormBase, nn.LayerNorm, nn.GroupNorm, nn.RMSNorm
 
@@ -417,7 +437,10 @@ def fit(self:Learner,
             self.opt.zero_grad()
             self._forget_batch()
     cbs,undo = self._for_a_while(cbs)
-    _surely(run, undo)
+    try: _surely(run, undo)
+    except Exception as e:
+        _hide_frames(e)
+        raise
 
 # %% ../nbs/02_learner.ipynb #09e89930
 def _kind_of(o):
@@ -427,9 +450,11 @@ def _kind_of(o):
     return 'none' if o is None else type(o).__name__
 
 @patch
-def _where(self:Learner):
-    if self.iter is None: return f"epoch {self.epoch}"
-    where = f"epoch {self.epoch}, {'training' if self.training else 'validation'} batch {self.iter}"
+def _where(self:Learner, phase=None, in_fit=True):
+    phase = phase or ('training' if self.training else 'validation')
+    epoch = [f"epoch {self.epoch}"]*in_fit
+    if self.iter is None: return ', '.join(epoch or [f"the {phase}"])
+    where = ', '.join([*epoch, f"{phase} batch {self.iter}"])
     return where + f": input {_kind_of(self.xb)}; target {_kind_of(self.yb)}; prediction {_kind_of(self.pred)}; loss {_kind_of(self.loss)}"
 
 @patch
@@ -445,6 +470,25 @@ def _set_hypers(self:Learner, lr, wd, undo):
     undo.insert(0, lambda: self.opt.set_hypers(**old))
     self._settle_lr()
     self.opt.set_hypers(lr=self.lr if lr is None else lr, **new)
+
+# %% ../nbs/02_learner.ipynb #c97b1dcd
+def _codes(f):
+    "The code of a function, and of the functions within it"
+    res = [f.__code__] if hasattr(f, '__code__') else [f] if isinstance(f, CodeType) else []
+    return {*res, *(o for code in res for const in code.co_consts for o in _codes(const)), *(_codes(f.__wrapped__) if hasattr(f, '__wrapped__') else ())}
+
+def _of_the_loop():
+    "All code that lies between `fit` or `validate` and what a callback or the model does"
+    fs = [*vars(CallbackRunner).values(), *vars(LearnerLoop).values(), *(getattr(callbacks, o, None) for o in ('_surely','_attempt','_work_off'))]
+    return {o for f in fs for o in _codes(f)} | {o for name in ('fit','_run_validation') if (f := vars(Learner).get(name)) for o in _codes(f)-{f.__code__}}
+
+def _hide_frames(e):
+    "Take the loop's frames out of the traceback of `e`, but for the last"
+    tbs,hidden,new = [e.__traceback__],_of_the_loop(),None
+    while tbs[-1].tb_next: tbs.append(tbs[-1].tb_next)
+    for tb in reversed(tbs):
+        if tb.tb_frame.f_code not in hidden or tb is tbs[-1]: new = TracebackType(new, tb.tb_frame, tb.tb_lasti, tb.tb_lineno)
+    e.__traceback__ = new
 
 # %% ../nbs/02_learner.ipynb #22a917f7
 @patch
@@ -859,13 +903,14 @@ class CheckFirstBatch(Callback):
         if not isinstance(loss, torch.Tensor): raise TypeError(f"the loss must be a tensor with one number; the loss function returned a {type(loss).__name__}")
         if loss.numel()!=1: raise ValueError(f"the loss must be the mean over the batch, a single number; it is a tensor of shape {tuple(loss.shape)}")
         self._compare_shapes()
+        if self.dls.valid is not None: _try_metrics(self.metrics, self.learn.pred, self.learn.yb)
         if loss.requires_grad: return
         if any(p.requires_grad for p in self.model.parameters()):
             raise ValueError("no gradient can flow back from the loss: were predictions detached, or computed under torch.no_grad?")
         raise ValueError("all parameters of the model are frozen: unfreeze some, for instance with opt.unfreeze()")
 
     def _compare_shapes(self):
-        pred,y,f = self.learn.pred,self.learn.y,self.loss_func
+        pred,y,f = self.learn.pred,self.learn.y,_bare(self.loss_func)
         if not (f in _each_with_its_own or type(f).__name__ in ('MSELoss','L1Loss','SmoothL1Loss','HuberLoss')) or pred.shape==y.shape: return
         raise ValueError(f"predictions of shape {tuple(pred.shape)} and targets of shape {tuple(y.shape)} would be compared each with all others: "
                          "bring them to one shape, for instance with pred.squeeze(-1) in the model or y[:,None] in the data")
@@ -876,8 +921,31 @@ class CheckFirstBatch(Callback):
                    if p.requires_grad and p.grad is None and any(p is o for o in g['params'])]
         if lacking: warnings.warn(f"the loss has no gradient for {', '.join(lacking[:5])}{' and others' if len(lacking)>5 else ''}: not used in the forward pass?")
 
+def _bare(f): # the function or object within partials
+    while isinstance(f, partial): f = f.func
+    return f
+
 _each_with_its_own = [getattr(nn.functional, o) for o in ('mse_loss','l1_loss','smooth_l1_loss','huber_loss')] # PyTorch only warns
 default_callbacks.insert(2, CheckFirstBatch)
+
+# %% ../nbs/02_learner.ipynb #987d24bb
+def _try_metrics(metrics, pred, yb):
+    for o in metrics:
+        try: value = _trial(as_metric(o), pred, yb)
+        except Exception: continue
+        if isinstance(value, (int,float,np.number)) or isinstance(value, (torch.Tensor,np.ndarray)) and math.prod(value.shape)==1: continue
+        what = f"{type(value).__name__} of shape {tuple(value.shape)}" if hasattr(value, 'shape') else type(value).__name__
+        raise TypeError(f"the metric {_metric_name(as_metric(o))} returned a {what}: expected one number. For several numbers, give several metrics")
+
+@torch.no_grad()
+def _trial(metric, pred, yb):
+    "What `metric` makes of a batch, without a trace in it"
+    if isinstance(metric, AvgMetric): return metric.func(pred, *yb)
+    if isinstance(metric, nn.Module) and any(True for _ in metric.parameters()): return 0 # too large to copy
+    metric = copy.deepcopy(metric)
+    metric.reset()
+    metric.update(pred, *yb)
+    return metric.compute()
 
 # %% ../nbs/02_learner.ipynb #9ab8ee96
 _loop_state = 'dl n_iter start_iter iter xb yb pred loss stepped training'.split()
@@ -894,8 +962,14 @@ def _run_validation(self:Learner, dl, cbs=None):
         for cb in off: cb.run = False
         self.add_cbs(cbs)
         self._set_dl(dl)
-        self.with_cleanup(lambda: self.stage('validate', self._do_validate))
-    _surely(run, [*undo, lambda: self._put_loop_back(state, modes, off)])
+        try: self.with_cleanup(lambda: self.stage('validate', self._do_validate))
+        except Exception as e:
+            _add_note(e, f"in {self._where('validation', self.running)}")
+            raise
+    try: _surely(run, [*undo, lambda: self._put_loop_back(state, modes, off)])
+    except Exception as e:
+        _hide_frames(e)
+        raise
 
 @patch
 def _put_loop_back(self:Learner, state, modes, off):
@@ -940,6 +1014,23 @@ class GatherPreds(Callback):
         if self.with_loss: keep.append((self.sample_losses,self.loss))
         for kept,o in keep: kept.append(to_device(o, torch.device('cpu')))
 
+# %% ../nbs/02_learner.ipynb #d7c232b4
+def _n_needed(model):
+    "How many inputs `model` cannot do without"
+    while hasattr(model, '_orig_mod'): model = model._orig_mod
+    if isinstance(model, (nn.DataParallel,nn.parallel.DistributedDataParallel)): return _n_needed(model.module)
+    return sum(o.default is o.empty and o.kind in (o.POSITIONAL_ONLY,o.POSITIONAL_OR_KEYWORD) for o in _arguments(model.forward).values())
+
+class _SplitBatch(Callback):
+    "Take the first `n` parts of each batch for inputs; by default all but the last, or all where the model needs all"
+    order,run_train = -50,False
+    def __init__(self, n=None): self.n = n
+    def before_validate(self): self.needed = _n_needed(self.model)
+    def before_batch(self):
+        parts = *self.xb,*self.yb
+        n = self.n or (len(parts) if self.needed>=len(parts) else len(self.xb))
+        self.learn.xb,self.learn.yb = parts[:n],parts[n:]
+
 # %% ../nbs/02_learner.ipynb #4d088339
 def _cat(parts):
     "Join what is alike from all batches: tensors along the first dimension, in tuples, lists and dicts too"
@@ -953,14 +1044,15 @@ def _cat(parts):
 @contextmanager
 def loss_not_reduced(self:Learner):
     "In this context the loss function returns one loss for each sample; it must have an attribute or an argument `reduction`"
-    loss_func,old = self.loss_func,getattr(self.loss_func, 'reduction', None)
-    if old is not None: loss_func.reduction = 'none'
+    loss_func,bare = self.loss_func,_bare(self.loss_func)
+    old = getattr(bare, 'reduction', None)
+    if old is not None: bare.reduction = 'none'
     elif 'reduction' in inspect.signature(loss_func).parameters: self.loss_func = partial(loss_func, reduction='none')
     else: raise TypeError(f"the loss of each sample needs a loss function with an attribute or an argument `reduction`: {_func_name(loss_func)} has neither")
     try: yield self
     finally:
         self.loss_func = loss_func
-        if old is not None: loss_func.reduction = old
+        if old is not None: bare.reduction = old
 
 # %% ../nbs/02_learner.ipynb #a231548c
 @patch
@@ -969,12 +1061,13 @@ def get_preds(self:Learner,
     with_input:bool=False, # Return the inputs too, first?
     with_loss:bool=False, # Return the loss of each sample too, last?
     act=None, # Function to apply to the predictions, for instance `partial(torch.softmax, dim=1)`
-    with_decoded:bool=False # Return what the predictions stand for too, last?
+    with_decoded:bool=False, # Return what the predictions stand for too, last?
+    n_inp:int=None # How many parts of a batch are inputs; default: all but the last, or all where the model needs all
 ): # Tuple of tensors on the CPU: [inputs,] predictions, targets [, losses] [, decoded], in the order of the loader
     "The predictions for a loader"
     gather = GatherPreds(with_input, with_loss)
-    with self._switched_off(Recorder), self.added_cbs(gather), self.loss_not_reduced() if with_loss else nullcontext():
-        self._run_validation(dl)
+    with self.loss_not_reduced() if with_loss else nullcontext(): self._run_validation(dl, [_SplitBatch(n_inp), gather])
+    if any(o is None for o in gather.sample_losses): raise ValueError("there is no loss without targets: leave with_loss out, or give a loader of inputs and targets")
     raw = _cat(gather.preds)
     preds,decoded = raw if act is None else act(raw),[self.decode(raw)] if with_decoded else []
     return (*[_cat(gather.inputs)]*with_input, preds, _cat(gather.targs), *[_cat(gather.sample_losses)]*with_loss, *decoded)
@@ -984,21 +1077,37 @@ def decode(self:Learner,
     preds # Predictions of the model, (n, …)
 ): # What they stand for
     "What `loss_func.decodes` makes of predictions; for a cross-entropy the class whose logit is largest, (n, classes, …) to (n, …)"
-    if hasattr(self.loss_func, 'decodes'): return self.loss_func.decodes(preds)
-    if self.loss_func is nn.functional.cross_entropy or isinstance(self.loss_func, nn.CrossEntropyLoss): return preds.argmax(1)
+    loss = _bare(self.loss_func)
+    if hasattr(loss, 'decodes'): return loss.decodes(preds)
+    if loss is nn.functional.cross_entropy or isinstance(loss, nn.CrossEntropyLoss): return preds.argmax(1)
     raise TypeError(f"predictions for {_func_name(self.loss_func)} cannot be decoded: give the loss function a method `decodes`, or pass act=…")
 
+def _bare(f): # the function or object within partials
+    while isinstance(f, partial): f = f.func
+    return f
+
 # %% ../nbs/02_learner.ipynb #e67e82f8
+def _one(o): return {k:_one(v) for k,v in o.items()} if isinstance(o, dict) else torch.as_tensor(o)[None] # a batch of one
+
+def _first(o):
+    "What a batch of one holds, however deep tensors are nested in it"
+    if isinstance(o, dict): return {k:_first(v) for k,v in o.items()}
+    is_nest = isinstance(o, (tuple,list)) and any(isinstance(v, (torch.Tensor,dict,tuple,list)) for v in o)
+    return _like(o, map(_first, o)) if is_nest else o[0]
+
 @patch
 def predict(self:Learner,
-    x, # Tensor or array: one input, without the dimension of the batch
-    **kwargs # `act`, `with_decoded` and `with_loss` as for `get_preds`
+    x, # Tensor or array: one input, without the dimension of the batch; a tuple of them for a model of several inputs
+    **kwargs # `act`, `with_input` and `with_decoded` as for `get_preds`
 ): # The prediction, without the dimension of the batch; a tuple if more was asked for
     "The prediction for one input"
-    preds,_,*more = self.get_preds([torch.as_tensor(x)[None]], **kwargs)
-    res = [o[0] for o in (preds, *more)]
-    return res if more else res[0]
+    several = isinstance(x, tuple) and all(isinstance(o, (torch.Tensor,np.ndarray,dict)) for o in x)
+    xs = tuple(map(_one, x if several else (x,)))
+    res = list(self.get_preds([xs], n_inp=len(xs), **kwargs))
+    del res[2 if kwargs.get('with_input') else 1] # the targets, which there are not
+    return _detuplify(tuple(map(_first, res)))
 
+# %% ../nbs/02_learner.ipynb #30a3e20c
 @patch
 def one_batch(self:Learner,
     batch=None # Tuple of tensors, inputs first; default: the first of the training loader
