@@ -341,6 +341,10 @@ def __setattr__(self:Optimizer, name, v):
         if difflib.get_close_matches(name, {*self.defaults, *_aliases, *_aliases.values(), 'lr', 'eps'}, cutoff=.65): self._hyper_name(name)
     object.__setattr__(self, name, v)
 
+# %% ../nbs/00_optimizer.ipynb #4f08e8f9
+@patch
+def __dir__(self:Optimizer): return sorted({*object.__dir__(self), *getattr(self, 'defaults', ())}) # for the tab key
+
 # %% ../nbs/00_optimizer.ipynb #0d0bbaec
 @patch
 def freeze_to(self:Optimizer,
