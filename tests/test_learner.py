@@ -376,3 +376,12 @@ def test_repr():
         def __iter__(self): yield 1
     for model in nn.Identity(),nn.LazyLinear(2): assert 'no validation' in repr(Learner((Endless(),None), model, F.mse_loss))
     assert 'Linear' in f'{copy.deepcopy(learn)}'
+
+def test_the_tab_key_knows_hyperparameters():
+    ps = [nn.Parameter(torch.ones(2))]
+    for opt in Adam(ps, lr=.1),OptimWrapper(ps, torch.optim.AdamW, lr=.1),pickle.loads(pickle.dumps(Adam(ps, lr=.1))),copy.deepcopy(OptimWrapper(ps, torch.optim.AdamW, lr=.1)):
+        assert {'lr','mom','sqr_mom','eps','wd','step','hypers'} <= set(dir(opt)) and 'momm' not in dir(opt)
+        for o in dir(opt): getattr(opt, o)
+    assert dir(Optimizer.__new__(Optimizer)) and dir(OptimWrapper.__new__(OptimWrapper))
+    from IPython.core.completer import Completer
+    assert {'opt.lr','opt.sqr_mom'} <= set(Completer({'opt': opt}).attr_matches('opt.'))
