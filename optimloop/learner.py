@@ -1238,3 +1238,9 @@ def _put_model(self:Learner, weights, opt=None, strict=True):
         if strict: raise
         warnings.warn(f"the optimizer's state was not loaded: {e}")
     self.model.load_state_dict(weights, strict=strict)
+
+# %% ../nbs/02_learner.ipynb #bd3608cd
+from .comments import show_comments
+
+# %% ../nbs/02_learner.ipynb #9f68c231
+show_comments(globals())

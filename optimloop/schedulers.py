@@ -729,3 +729,9 @@ def plot_lr_find(self:Recorder): # The `Axes`
     "Plot the last `lr_find` again"
     if not hasattr(self, 'lr_finder'): raise ValueError("no learning rate was looked for yet: call lr_find first")
     return plot_lr_curve(self.lr_finder, self.suggested_lrs)
+
+# %% ../nbs/03_schedulers.ipynb #19803661
+from .comments import show_comments
+
+# %% ../nbs/03_schedulers.ipynb #191e081e
+show_comments(globals())
