@@ -19,9 +19,7 @@ from .tracking import *
 from .checkpoints import *
 from .plotting import *
 from .course import *
-from .comments import show_comments
 
 # %% ../nbs/99_all.ipynb #128467e2
 _modules = optimizer, callbacks, learner, schedulers, mixed_precision, more_optimizers, wrapping, training_callbacks, tracking, checkpoints, plotting, course
-show_comments(*map(vars, _modules))
 __all__ = [name for module in _modules for name in module.__all__]

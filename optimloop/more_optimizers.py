@@ -482,3 +482,9 @@ def Muon(
     opt = set_flag(Optimizer(params, cbs, lr=lr, mom=mom, wd=wd, **kwargs), 'use_muon', use_muon, model)
     for p,state in opt.state.items(): state['use_muon'] and _need_matrix(p)
     return opt
+
+# %% ../nbs/07_more_optimizers.ipynb #441f3b94
+from .comments import show_comments
+
+# %% ../nbs/07_more_optimizers.ipynb #db281b1d
+show_comments(globals())

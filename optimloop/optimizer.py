@@ -402,3 +402,9 @@ def load_state_dict(self:Optimizer,
     if not isinstance(state_dict, dict): raise TypeError(f"expected the dict that `state_dict` returns, not a {type(state_dict).__name__}")
     with self.register_load_state_dict_pre_hook(_check_fit):
         torch.optim.Optimizer.load_state_dict(self, copy.deepcopy(state_dict))
+
+# %% ../nbs/00_optimizer.ipynb #da32b65e
+from .comments import show_comments
+
+# %% ../nbs/00_optimizer.ipynb #95e1f8d5
+show_comments(globals())

@@ -577,3 +577,9 @@ def _put_recorded(self:Learner, values):
     rec._start()
     rec._losses.numbers.extend(values.pop('losses'))
     vars(rec).update(values)
+
+# %% ../nbs/11_tracking.ipynb #7c1fc0fb
+from .comments import show_comments
+
+# %% ../nbs/11_tracking.ipynb #c81825f8
+show_comments(globals())
