@@ -23,7 +23,7 @@ from fastcore.basics import patch, store_attr, camel2snake
 from . import callbacks
 from .optimizer import *
 from .callbacks import *
-from .callbacks import _add_note, _as_tuple, _is_meant, _surely
+from .callbacks import _add_note, _as_tuple, _is_meant, _surely, _OldName
 from .plotting import *
 
 # %% ../nbs/02_learner.ipynb #313d33e2
@@ -706,6 +706,14 @@ def _cell(name, value):
 Learner.smooth_loss = property(lambda self: self.recorder.smooth_loss if hasattr(self, 'recorder') else None,
                                doc="The Recorder's debiased moving average of the training loss")
 default_callbacks.append(Recorder)
+
+# %% ../nbs/02_learner.ipynb #5209371e
+_old_records = dict(lrs="hps['lr']", moms="hps['mom']", val_losses='table.valid_loss', iters='epoch_ends', metric_names='names', log='values[-1]',
+                    plot='plot_lr_find()', plot_losses='plot_loss()', plot_lr="plot_sched('lr')", plot_metrics='table, which has the numbers')
+for _k,_v in _old_records.items(): setattr(Recorder, _k, _OldName(_k, f'recorder.{_v}'))
+
+@patch
+def __dir__(self:Recorder): return [o for o in object.__dir__(self) if o in vars(self) or o not in _old_records]
 
 # %% ../nbs/02_learner.ipynb #9eda4d76
 def smoothed(

@@ -120,6 +120,33 @@ def test_writing_what_is_computed():
     learn = line(cb('Writes', before_batch=lambda self: setattr(self, 'recorder', 1)))
     with pytest.raises(AttributeError, match='would hide the callback `recorder`'): learn.fit(1)
 
+def test_old_names_of_the_recorder():
+    learn = line()
+    learn.fit_one_cycle(1)
+    for name,new in (('lrs',"hps['lr']"), ('moms',"hps['mom']"), ('val_losses','table.valid_loss'), ('iters','epoch_ends'), ('metric_names','names'), ('plot_losses','plot_loss()')):
+        with pytest.raises(AttributeError, match=re.escape(f'there is no `{name}` here: write `recorder.{new}`')): getattr(learn.recorder, name)
+        assert not hasattr(learn.recorder, name) and name not in dir(learn.recorder)
+        eval('learn.recorder.' + new)
+    class Mine(Recorder):
+        name = 'mine'
+        def before_fit(self): self.lrs = []
+        def after_step(self): self.lrs.append(self.opt.lr)
+    learn = line(Mine)
+    learn.fit(1)
+    assert len(learn.mine.lrs)==8 and 'lrs' in dir(learn.mine)
+
+@pytest.mark.parametrize('old,new', [('max_lr','lr_max'), ('lr','lr_max'), ('div_factor','div'), ('final_div','div_final'), ('callbacks','cbs')])
+def test_old_arguments(old, new):
+    with pytest.raises(TypeError, match=f'{old} is called {new} here: write {new}=0.1'): line().fit_one_cycle(1, **{old: .1})
+
+def test_schedules_of_the_course():
+    for old,new in (sched_cos,'SchedCos'), (sched_lin,'SchedLin'), (sched_exp,'SchedExp'), (sched_no,'SchedNo'):
+        with pytest.raises(TypeError, match=re.escape(f'write {new}(0.1, 0.01)')): old(.1, .01)
+        assert old(.1, .01, .5)==getattr(__import__('optimloop.all').all, new)(.1, .01)(.5)==old(start=.1, end=.01, pos=.5)
+    with pytest.raises(TypeError, match=re.escape("write ParamScheduler({'lr': …})")): ParamScheduler('lr', SchedCos(.1, .01))
+    with pytest.raises(TypeError, match='schedules are a dictionary'): ParamScheduler([('lr',SchedCos(.1, .01))])
+    with pytest.raises(TypeError, match='schedules must be functions of the progress'): ParamScheduler({'lr': .1})
+
 # the name of a callback
 
 def test_a_value_under_its_own_name():
