@@ -238,8 +238,8 @@ def _attempt(f, errors, note=None):
         return isinstance(e, Exception)
     return True
 
-def _work_off(todo, errors, tries=5):
-    "Call all that is in `todo`; what is interrupted is called once more, and an interrupt between two calls waits for the end"
+def _work_off(todo, errors, tries=10):
+    "Call all that is in `todo`; what is interrupted is called again, and an interrupt between two calls waits for the end"
     try:
         while todo:
             todo[0][2] -= 1
@@ -252,7 +252,7 @@ def _work_off(todo, errors, tries=5):
 def _surely(f, undo, more=lambda: ()):
     "Call `f`, then all that `more` returns (pairs of a function and a note), then all in `undo`, whatever happens; raise the first error"
     errors,put_back = [],lambda: [(o,"raised when things were put back") for o in undo]
-    todo = [[lambda o=o: todo.__setitem__(slice(1, 1), [[*pair, 2] for pair in o()]), "raised before the cleanup", 2] for o in (more,put_back)]
+    todo = [[lambda o=o: todo.__setitem__(slice(1, 1), [[*pair, 5] for pair in o()]), "raised before the cleanup", 5] for o in (more,put_back)]
     try: _attempt(f, errors)
     finally:
         try: _work_off(todo, errors)
@@ -301,7 +301,7 @@ def _autocast_mode(devices=_autocast_devices):
 @patch
 def with_cleanup(self:CallbackRunner,
     f, # Function without arguments
-    undo=() # Functions without arguments to call at the very end; each may be called twice
+    undo=() # Functions without arguments to call at the very end; each may be called again if it is interrupted, up to five times
 ):
     "Run `f`, then `cleanup_fit` of all callbacks in reverse order, whatever happens; raise the first error if there was any"
     todo = [*undo, partial(torch.set_grad_enabled, torch.is_grad_enabled()), _autocast_mode()]

@@ -135,7 +135,7 @@ class PrecisionCallback(Callback):
         self.amp_mode,self.scaler_args = amp_mode,kwargs
         self.scaler,self.scales = None,[] # what keeps the scale; the scale at each check of the gradients
         self._inside = self._scaled = self._backward = self._fitting = False # in half precision? gradients scaled? computed?
-        self._true_loss = self._loaded = None # the loss before it was scaled; a state for the next fit
+        self._true_loss = self._loaded = self._autocast = None # the loss before it was scaled; a state for the next fit
         if amp_mode=='bf16': self.before_backward = self.after_cancel_backward = None # nothing to scale
 
 # %% ../nbs/04_mixed_precision.ipynb #aea01e30
@@ -355,8 +355,8 @@ def _enter_buffers(self:HalfWeights):
     self._kept = []
     for m,k in self._buffers:
         b = m._buffers[k]
-        full,b.data = b.data,b.data.to(self._dtype())
-        self._kept.append((m,k,b,full,b._version))
+        self._kept.append((m,k,b,b.data,b._version)) # first: whatever is interrupted can be put back
+        b.data = b.data.to(self._dtype())
 
 @patch
 def _leave_buffers(self:HalfWeights):
@@ -384,7 +384,7 @@ def _make_copies(self:HalfWeights):
 
 @patch
 def _enter(self:HalfWeights):
-    self._inside = True
+    self._kept,self._inside = [],True
     for p,m,half in zip(self._weights, _flat(self._master_pgs), self._copies): m.data,p.data = p.data,half
     to_model_params(self._model_pgs, self._master_pgs)
     self._enter_buffers()
@@ -409,19 +409,19 @@ class ModelToHalf(PrecisionCallback):
 
     def before_fit(self):
         self._start_phase()
-        dtype = _dtypes[self.amp_mode]
-        self._hook = self.model.register_forward_pre_hook(lambda m,args: _cast(args, (torch.float32,), dtype))
+        dtype,self._fitting = _dtypes[self.amp_mode],True
+        self._hook = self.model.register_forward_pre_hook(lambda m,args: _cast(args, (torch.float32,), dtype) if self._fitting else None)
         self._to(dtype)
     def before_train(self):
-        if self._hook is None: self.before_fit() # it came in the midst of a fit
+        if not self._fitting: self.before_fit() # it came in the midst of a fit
 
     def state_dict(self): return {}
     def cleanup_fit(self):
-        super().cleanup_fit()
-        if self._hook is None: return # only validated, or failed before it began
-        self._hook.remove()
+        if not self._fitting: return # only validated, or failed before it began
+        if self._hook is not None: self._hook.remove()
         self._to(torch.float32)
         self._hook = None
+        super().cleanup_fit()
 
 @patch
 def _to(self:ModelToHalf, dtype):
@@ -506,8 +506,9 @@ class PureBF16(HalfWeights):
 @patch
 def _enter(self:PureBF16):
     if self.rounding=='master': return HalfWeights._enter(self)
-    self._inside,training = True,self.learn.training
+    training = self.learn.training
     self._full = () if training else [p.data for p in self._weights] # validation leaves the weights, and the dice, alone
+    self._kept,self._inside = [],True
     for p in self._weights: p.data = stochastic_round(p.data, self._generator) if training else p.data.bfloat16()
     self._enter_buffers()
 

@@ -23,7 +23,7 @@ from fastcore.basics import patch
 from fastcore.meta import delegates
 from .optimizer import *
 from .callbacks import *
-from .callbacks import _as_tuple
+from .callbacks import _as_tuple, _surely
 from .learner import *
 from .learner import _func_name, _owned, _rehearses
 from .plotting import *
@@ -214,8 +214,13 @@ class ParamScheduler(Callback):
             history[name].append(value)
 
     def cleanup_fit(self):
-        for k,v in self.old.items(): self.opt.set_hyper(k, v)
+        _surely(lambda: None, [lambda k=k,v=v: self._put_back(k, v) for k,v in self.old.items()]) # each, whatever happens to another
         self.old = {}
+
+    def _put_back(self, k, v):
+        n = len(self.opt.param_groups)
+        if isinstance(v, list): v = [*v, *spread(getattr(self.opt, k), n)[len(v):]][:n] # groups may have come or gone
+        self.opt.set_hyper(k, v)
 
 # %% ../nbs/03_schedulers.ipynb #92237fd4
 def _fill_in(o, run):
@@ -632,6 +637,8 @@ def before_validate(self:LRFinder): raise CancelValidException
 # %% ../nbs/03_schedulers.ipynb #c85cb806
 def _descent(lrs, losses):
     "The rates and the losses of the largest descent; nothing if there is none to speak of"
+    lrs,losses = [float(o) for o in lrs],[float(o) for o in losses]
+    if len(lrs)!=len(losses): raise ValueError(f"{len(lrs)} learning rates and {len(losses)} losses: there must be as many of both")
     best = 0.,0,0
     for top in range(len(losses)//10, len(losses)):
         low = top
@@ -641,7 +648,7 @@ def _descent(lrs, losses):
         best = max(best, (losses[top]-losses[low],top,low))
     fall,top,low = best
     if not 30*fall > abs(losses[top] if losses else 0) or low-top < .15*len(losses): return [],[]
-    return list(lrs[top:low+1]),list(losses[top:low+1])
+    return lrs[top:low+1],losses[top:low+1]
 
 # %% ../nbs/03_schedulers.ipynb #62de4d59
 def minimum(
@@ -668,6 +675,7 @@ def slide(
     part:float=.2 # The window must span this fraction of the whole fall, in (0,1)
 ): # Learning rate, or `None` if the loss does not fall
     "The left end of the rightmost window over which the loss really falls"
+    if not (isinstance(width, int) and width>=1 and 0<part<1): raise ValueError(f"width={width}, part={part}: expected a whole number ≥ 1 and a fraction in (0,1)")
     lrs,losses = _descent(lrs, losses)
     for right in range(len(lrs)-1, -1, -1):
         left = max(0, right-width)
@@ -676,14 +684,15 @@ def slide(
 def valley(
     lrs:list, # Learning rates, ascending by equal factors
     losses:list, # Smoothed losses at them
-    part:float=.7, # Of the fall, the fraction that is to be done, in (0,1)
-    margin:float=5. # The suggestion is at least so many times lower than the rate at the lowest loss
+    part:float=.7, # Of the fall, the fraction that is to be done, in (0,1]
+    margin:float=5. # The suggestion is at least so many times lower than the rate at the lowest loss, ≥ 1
 ): # Learning rate, or `None` if the loss does not fall
     "Where most of the fall of the loss is done, well before its end"
+    if not (0<part<=1 and margin>=1): raise ValueError(f"part={part}, margin={margin}: expected a fraction in (0,1] and a number ≥ 1")
     lrs,losses = _descent(lrs, losses)
     if not lrs: return None
     level = losses[0] - part*(losses[0]-losses[-1])
-    return min(next(lr for lr,loss in zip(lrs, losses) if loss<=level), lrs[-1]/margin)
+    return min(next((lr for lr,loss in zip(lrs, losses) if loss<=level), lrs[-1]), lrs[-1]/margin) # rounding may put the last above it
 
 # %% ../nbs/03_schedulers.ipynb #d372caf0
 @patch
