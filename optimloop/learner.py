@@ -1262,10 +1262,6 @@ def decode(self:Learner,
     if loss is nn.functional.cross_entropy or isinstance(loss, nn.CrossEntropyLoss): return preds.argmax(1)
     raise TypeError(f"predictions for {_func_name(self.loss_func)} cannot be decoded: give the loss function a method `decodes`, or pass act=…")
 
-def _bare(f): # the function or object within partials
-    while isinstance(f, partial): f = f.func
-    return f
-
 # %% ../nbs/02_learner.ipynb #e67e82f8
 def _one(o): return {k:_one(v) for k,v in o.items()} if isinstance(o, dict) else torch.as_tensor(o)[None] # a batch of one
 
