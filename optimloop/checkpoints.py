@@ -899,3 +899,9 @@ def resume(self:Learner,
     put_optimizer(self, state['optimizer'])
     put_callbacks(self, {k:v for k,v in state['callbacks'].items() if isinstance(getattr(self, k, None), Callback)})
     return self
+
+# %% ../nbs/12_checkpoints.ipynb #064672df
+from .comments import show_comments
+
+# %% ../nbs/12_checkpoints.ipynb #8c4ba8d4
+show_comments(globals())

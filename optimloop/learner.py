@@ -5,25 +5,26 @@
 # %% auto #0
 __all__ = ['default_callbacks', 'DataLoaders', 'BatchValues', 'WeightedMean', 'weighted_mean', 'loss_items', 'accuracy',
            'AvgMetric', 'as_metric', 'LearnerLoop', 'trainable_params', 'Learner', 'print_row', 'Recorder', 'smoothed',
-           'ProgressCallback', 'to_device', 'BatchToDevice', 'CheckFirstBatch', 'GatherPreds']
+           'ProgressCallback', 'default_device', 'to_device', 'BatchToDevice', 'CheckFirstBatch', 'GatherPreds']
 
 # %% ../nbs/02_learner.ipynb #4a3fd1f2
-import inspect, os, shutil, sys, time, warnings
+import copy, inspect, math, os, shutil, sys, time, warnings
 from array import array
 from contextlib import contextmanager, nullcontext
 from functools import partial
 from itertools import groupby
 from pathlib import Path
-from types import FunctionType, SimpleNamespace
+from types import CodeType, FunctionType, SimpleNamespace, TracebackType
 
 import numpy as np
 import torch
 from torch import nn
 
 from fastcore.basics import patch, store_attr, camel2snake
+from . import callbacks
 from .optimizer import *
 from .callbacks import *
-from .callbacks import _add_note, _as_tuple, _is_meant, _surely
+from .callbacks import _add_note, _as_tuple, _is_meant, _surely, _OldName
 from .plotting import *
 
 # %% ../nbs/02_learner.ipynb #313d33e2
@@ -48,12 +49,19 @@ def _owned(dl):
     return parts
 
 # %% ../nbs/02_learner.ipynb #5befc263
+def _inputs(x):
+    "The arrays of all inputs, as tensors: several where `x` is a tuple of arrays"
+    several = isinstance(x, tuple) and all(getattr(o, 'ndim', 0) for o in x)
+    return tuple(map(torch.as_tensor, x)) if several and x else (torch.as_tensor(x),)
+
 def _array_loader(x, y, bs, shuffle):
     from torch.utils.data import BatchSampler, DataLoader, RandomSampler, SequentialSampler, TensorDataset
-    x,y = torch.as_tensor(x),torch.as_tensor(y)
-    if len(x)!=len(y): raise ValueError(f"{len(x)} inputs and {len(y)} targets: there must be one target for each input")
+    if isinstance(y, tuple): raise TypeError("the targets must be one array: put what belongs together into its last dimension, or use from_datasets")
+    arrays = *_inputs(x),torch.as_tensor(y)
+    for o in arrays:
+        if len(o)!=len(arrays[-1]): raise ValueError(f"{len(o)} inputs and {len(arrays[-1])} targets: there must be one target for each input")
     if bs<1: raise ValueError(f"bs={bs}: a batch must hold at least one sample")
-    ds = TensorDataset(x, y)
+    ds = TensorDataset(*arrays)
     sampler = RandomSampler(ds) if shuffle else SequentialSampler(ds)
     generator = None if shuffle else torch.Generator()
     return DataLoader(ds, sampler=BatchSampler(sampler, bs, drop_last=False), batch_size=None, generator=generator) # one index list a batch
@@ -61,9 +69,9 @@ def _array_loader(x, y, bs, shuffle):
 # %% ../nbs/02_learner.ipynb #106139ad
 @patch(cls_method=True)
 def from_arrays(cls:DataLoaders,
-    x_train, # Training inputs: tensor or numpy array (n, …)
+    x_train, # Training inputs: tensor or numpy array (n, …); a tuple of them for a model of several inputs
     y_train, # Training targets (n, …)
-    x_valid=None, # Validation inputs
+    x_valid=None, # Validation inputs, likewise
     y_valid=None, # Validation targets
     bs:int=64 # Samples in a batch; the last batch may be smaller
 ): # `DataLoaders`
@@ -335,12 +343,36 @@ LearnerLoop.y = property(lambda self: _detuplify(self.yb), doc="The target of th
 LearnerLoop.loss_grad = property(lambda self: self.loss, lambda self,v: setattr(self, 'loss', v), doc=
     "Another name for `loss`, the tensor that `backward` is called on; what is logged is a detached copy of it")
 
+# %% ../nbs/02_learner.ipynb #d07283bf
+def _no_setter(name):
+    def write(self, value): raise AttributeError(f"`{name}` is a view: write `learn.{name}b = (…,)`, a tuple, for there may be several")
+    return write
+
+LearnerLoop.x,LearnerLoop.y = LearnerLoop.x.setter(_no_setter('x')),LearnerLoop.y.setter(_no_setter('y'))
+
 # %% ../nbs/02_learner.ipynb #1f5de739
 def trainable_params(
     model # `nn.Module`
 ): # List of parameters
     "The parameters of `model` that require a gradient, each once: one group"
     return [p for p in model.parameters() if p.requires_grad]
+
+# %% ../nbs/02_learner.ipynb #4eb832d5
+class _Default(float):
+    "A number that stands where the user gave none"
+    ndim,item = 0,float.__float__ # for an optimizer, which makes a plain number of it
+
+def _arguments(f):
+    try: return dict(inspect.signature(f).parameters)
+    except (TypeError,ValueError): return {} # Python cannot tell
+
+def _settings(f): # what is set by a partial, or is the default of an argument
+    return {**{k:o.default for k,o in _arguments(f).items() if o.default is not o.empty}, **getattr(f, 'keywords', {})}
+
+def _own_lr(opt_func, lr):
+    "The rate that `opt_func` brings along, if `lr` is only a default; or else `lr`"
+    own = _settings(opt_func).get('lr') if isinstance(lr, _Default) else None
+    return lr if own is None else _Default(own) if isinstance(own, (int,float)) else own
 
 # %% ../nbs/02_learner.ipynb #e62aab1b
 class Learner(LearnerLoop):
@@ -350,7 +382,7 @@ class Learner(LearnerLoop):
         model, # `nn.Module`
         loss_func=None, # Function of predictions and targets that returns a 0-d tensor; default: that of `dls`
         opt_func=Adam, # Called with the parameters and `lr`; returns an `Optimizer`
-        lr:float|slice=1e-3, # Learning rate; a slice spreads over the parameter groups
+        lr:float|slice=_Default(1e-3), # Learning rate; a slice spreads over the parameter groups; the default gives way to one in `opt_func`
         splitter=trainable_params, # Function of the model that returns its parameters, in one or several groups
         cbs=None, # Callbacks, for the life of this Learner
         metrics=None, # Functions of predictions and targets, or objects with `reset`, `update`, `compute`; one or a list
@@ -360,16 +392,19 @@ class Learner(LearnerLoop):
         wd_bn_bias:bool=False, # Decay norm layers and biases too?
         train_bn:bool=True, # Train norm layers in frozen groups too?
         moms:tuple=(0.95,0.85,0.95), # Momenta for `fit_one_cycle`
-        default_cbs:bool=True # Add the callbacks in `default_callbacks`?
+        default_cbs:bool=True, # Add the callbacks in `default_callbacks`?
+        device=None # Where the model is moved to; default: a model on the CPU goes to the best device there is, another stays
     ):
-        store_attr('model,opt_func,lr,splitter,model_dir,wd,wd_bn_bias,train_bn,moms')
+        store_attr('model,opt_func,splitter,model_dir,wd,wd_bn_bias,train_bn,moms')
         self._set_data(dls, loss_func)
+        self.lr,self._device = _own_lr(_checked_opt_func(opt_func), lr),device
         self.path,self.metrics = Path(path or '.'),list(_as_tuple(metrics))
         for o in self.metrics: as_metric(o) # to complain at once
         self.opt,self.logger = None,print_row
         self.n_epoch = self.start_epoch = self.epoch = self.train_iter = self.pct_train = self.resume_from = None
         self._forget_batch()
         super().__init__([*(default_callbacks if default_cbs else ()), *_as_tuple(cbs)])
+        if device is not None: self._move_model(device)
         self('after_create')
 
 # %% ../nbs/02_learner.ipynb #8226c518
@@ -388,11 +423,31 @@ def _set_data(self:Learner, dls, loss_func):
     if not hasattr(self.dls.train, '__iter__') and not hasattr(self.dls.train, '__getitem__'):
         raise TypeError(f"the training loader must be an iterable of batches; got {self.dls.train!r}")
 
+def _checked_opt_func(f):
+    if isinstance(f, torch.optim.Optimizer):
+        made = "learn.opt = opt" if isinstance(f, Optimizer) else "learn.opt = OptimWrapper(opt=opt)"
+        raise TypeError(f"opt_func makes an optimizer, and this {type(f).__name__} is made already: write opt_func=SGD, or partial(SGD, mom=.9), without "
+                        f"parameters; or, to go on with this one, learn = Learner(…) and then {made}")
+    if not callable(f): raise TypeError(f"opt_func must be a function of parameters and `lr` that returns an optimizer, like Adam; got {f!r}")
+    return f
+
 def print_row(
     cells:list # Strings, already as wide as their columns
 ):
     "Print a row of a table"
     print('  '.join(cells), flush=True)
+
+# %% ../nbs/02_learner.ipynb #65f3bb04
+@patch
+def __repr__(self:Learner):
+    sizes = [(0 if isinstance(p, nn.parameter.UninitializedTensorMixin) else p.numel(),p.requires_grad) for p in self.model.parameters()]
+    n,trained,where = sum(o for o,_ in sizes),sum(o for o,train in sizes if train),{str(p.device) for p in self.model.parameters()}
+    opt = repr(self.opt) if self.opt is not None else f"{_func_name(self.opt_func)}, not made yet"
+    lines = [f"{type(self.model).__name__}: {n:,} parameters, {'all' if trained==n else f'{trained:,}'} trained; on {', '.join(sorted(where)) or 'no device'}",
+             f"batches: {_n_batches(self.dls.train)} training, {_n_batches(self.dls.valid) if self.dls.valid is not None else 'no'} validation",
+             f"loss: {_func_name(self.loss_func)}; metrics: {', '.join(_metric_name(as_metric(o)) for o in self.metrics) or 'none'}",
+             f"lr: {self.lr}; {opt}", f"callbacks: {', '.join(map(repr, sort_cbs(self.cbs))) or 'none'}"]
+    return '\n  '.join([f"{type(self).__name__}:", *'\n'.join(lines).splitlines()])
 
 # %% ../nbs/02_learner.ipynb #47e363db
 _norms = nn.modules.batchnorm._NormBase, nn.LayerNorm, nn.GroupNorm, nn.RMSNorm
@@ -400,10 +455,32 @@ _norms = nn.modules.batchnorm._NormBase, nn.LayerNorm, nn.GroupNorm, nn.RMSNorm
 @patch
 def create_opt(self:Learner):
     "Make a new optimizer for the model's parameters, and mark those that are not decayed or always trained"
-    self.opt = self.opt_func(self.splitter(self.model), lr=self.lr if not isinstance(self.lr, slice) else self.lr.stop)
-    if not isinstance(self.opt, Optimizer):
-        raise TypeError(f"opt_func must return an optimloop Optimizer, whose hyper-parameters can be set by name; got {type(self.opt).__name__}. "
+    lr = self.lr = _own_lr(self.opt_func, self.lr)
+    given = dict(lr=lr.stop if isinstance(lr, slice) else float(lr) if isinstance(lr, _Default) else lr)
+    if 'model' in _arguments(self.opt_func) and _settings(self.opt_func).get('model') is None: given['model'] = self.model # it asks for names and modules
+    opt = self.opt_func(self.splitter(self.model), **given)
+    if not isinstance(opt, Optimizer):
+        raise TypeError(f"opt_func must return an optimloop Optimizer, whose hyper-parameters can be set by name; got {type(opt).__name__}. "
                         "Wrap one of torch's: opt_func=partial(OptimWrapper, opt=torch.optim.SGD)")
+    self._check_complete(opt)
+    self.opt = opt
+    self._settle_lr()
+    self._mark_params()
+
+# %% ../nbs/02_learner.ipynb #bc0709c9
+@patch
+def _check_complete(self:Learner, opt):
+    mine = {p for g in opt.param_groups for p in g['params']}
+    left = [name for name,p in self.model.named_parameters() if p.requires_grad and p not in mine]
+    if left: raise ValueError(f"{len(left)} of the model's parameters require a gradient and are in no group of the optimizer, so that they would never be trained: "
+        f"{', '.join(left[:5])}{', …' if len(left)>5 else ''}. Have the splitter put them into a group, or freeze them: p.requires_grad_(False)")
+
+@patch
+def _settle_lr(self:Learner):
+    if isinstance(self.lr, _Default): self.lr = getattr(self.opt, 'lr', float(self.lr)) # nobody gave one: that stays with which the optimizer was made
+
+@patch
+def _mark_params(self:Learner):
     mine = {p for g in self.opt.param_groups for p in g['params']}
     norm = {p for m in self.model.modules() if isinstance(m, _norms) for p in m.parameters(recurse=False)}
     bias = {p for n,p in self.model.named_parameters() if 'bias' in n.split('.')[-1]} # also bias_hh_l0, in_proj_bias
@@ -437,7 +514,10 @@ def fit(self:Learner,
             self.opt.zero_grad()
             self._forget_batch()
     cbs,undo = self._for_a_while(cbs)
-    _surely(run, undo)
+    try: _surely(run, undo)
+    except Exception as e:
+        _hide_frames(e)
+        raise
 
 # %% ../nbs/02_learner.ipynb #09e89930
 def _kind_of(o):
@@ -447,9 +527,11 @@ def _kind_of(o):
     return 'none' if o is None else type(o).__name__
 
 @patch
-def _where(self:Learner):
-    if self.iter is None: return f"epoch {self.epoch}"
-    where = f"epoch {self.epoch}, {'training' if self.training else 'validation'} batch {self.iter}"
+def _where(self:Learner, phase=None, in_fit=True):
+    phase = phase or ('training' if self.training else 'validation')
+    epoch = [f"epoch {self.epoch}"]*in_fit
+    if self.iter is None: return ', '.join(epoch or [f"the {phase}"])
+    where = ', '.join([*epoch, f"{phase} batch {self.iter}"])
     return where + f": input {_kind_of(self.xb)}; target {_kind_of(self.yb)}; prediction {_kind_of(self.pred)}; loss {_kind_of(self.loss)}"
 
 @patch
@@ -463,7 +545,27 @@ def _set_hypers(self:Learner, lr, wd, undo):
     "Set the learning rate, which stays, and the weight decay, which is for this fit: what puts it back goes to `undo`"
     new,old = {} if wd is None else dict(wd=wd),{} if wd is None else dict(wd=self.opt.wd)
     undo.insert(0, lambda: self.opt.set_hypers(**old))
+    self._settle_lr()
     self.opt.set_hypers(lr=self.lr if lr is None else lr, **new)
+
+# %% ../nbs/02_learner.ipynb #c97b1dcd
+def _codes(f):
+    "The code of a function, and of the functions within it"
+    res = [f.__code__] if hasattr(f, '__code__') else [f] if isinstance(f, CodeType) else []
+    return {*res, *(o for code in res for const in code.co_consts for o in _codes(const)), *(_codes(f.__wrapped__) if hasattr(f, '__wrapped__') else ())}
+
+def _of_the_loop():
+    "All code that lies between `fit` or `validate` and what a callback or the model does"
+    fs = [*vars(CallbackRunner).values(), *vars(LearnerLoop).values(), *(getattr(callbacks, o, None) for o in ('_surely','_attempt','_work_off'))]
+    return {o for f in fs for o in _codes(f)} | {o for name in ('fit','one_batch','_run_validation') if (f := vars(Learner).get(name)) for o in _codes(f)-{f.__code__}}
+
+def _hide_frames(e):
+    "Take the loop's frames out of the traceback of `e`, but for the last"
+    tbs,hidden,new = [e.__traceback__],_of_the_loop(),None
+    while tbs[-1].tb_next: tbs.append(tbs[-1].tb_next)
+    for tb in reversed(tbs):
+        if tb.tb_frame.f_code not in hidden or tb is tbs[-1]: new = TracebackType(new, tb.tb_frame, tb.tb_lasti, tb.tb_lineno)
+    e.__traceback__ = new
 
 # %% ../nbs/02_learner.ipynb #22a917f7
 @patch
@@ -770,6 +872,14 @@ Learner.smooth_loss = property(lambda self: self.recorder.smooth_loss if hasattr
                                doc="The Recorder's debiased moving average of the training loss")
 default_callbacks.append(Recorder)
 
+# %% ../nbs/02_learner.ipynb #5209371e
+_old_records = dict(lrs="hps['lr']", moms="hps['mom']", val_losses='table.valid_loss', iters='epoch_ends', metric_names='names', log='values[-1]',
+                    plot='plot_lr_find()', plot_losses='plot_loss()', plot_lr="plot_sched('lr')", plot_metrics='table, which has the numbers')
+for _k,_v in _old_records.items(): setattr(Recorder, _k, _OldName(_k, f'recorder.{_v}'))
+
+@patch
+def __dir__(self:Recorder): return [o for o in object.__dir__(self) if o in vars(self) or o not in _old_records]
+
 # %% ../nbs/02_learner.ipynb #9eda4d76
 def smoothed(
     values:list, # Floats
@@ -901,6 +1011,31 @@ def no_logging(self:Learner):
         with self.no_bar(): yield self
     finally: self.logger = old
 
+# %% ../nbs/02_learner.ipynb #bd3b51a5
+def default_device(): # `torch.device`
+    "CUDA if there is a GPU for it, or else Apple's MPS, or else the CPU; or what the environment variable `OPTIMLOOP_DEVICE` says"
+    asked = os.environ.get('OPTIMLOOP_DEVICE')
+    if asked: return torch.device(asked)
+    return torch.device('cuda' if torch.cuda.is_available() else 'mps' if torch.backends.mps.is_available() else 'cpu')
+
+_plain_kinds = nn.Parameter, torch.Tensor, nn.parameter.UninitializedParameter, nn.parameter.UninitializedBuffer
+_bound = '_orig_mod','hf_device_map','device_mesh' # what `torch.compile` and those who split models leave on them
+
+def _can_move(model, device):
+    "Is `model` all on the CPU, plain and in one piece, and can `device` hold it?"
+    tensors,modules = [*model.parameters(), *model.buffers()],list(model.modules())
+    bound = any(hasattr(m, k) for m in modules for k in _bound) or any(getattr(m, '_compiled_call_impl', None) for m in modules)
+    if bound or any(isinstance(m, nn.parallel.DistributedDataParallel) for m in modules): return False
+    if not all(type(o) in _plain_kinds and o.device.type=='cpu' for o in tensors): return False
+    return bool(tensors) and not (device.type=='mps' and any(o.dtype in (torch.float64,torch.complex128) for o in tensors))
+
+# %% ../nbs/02_learner.ipynb #07e8ab36
+@patch
+def _move_model(self:Learner, device):
+    "Move the model, and the loss function and the metrics where they are modules"
+    for o in (self.model, self.loss_func, *self.metrics):
+        if isinstance(o, nn.Module): o.to(device)
+
 # %% ../nbs/02_learner.ipynb #3edb6424
 def to_device(
     o, # A tensor, or a tuple, list or dict of what may be moved; anything else is left as it is
@@ -915,8 +1050,14 @@ def _like(o, parts): return type(o)(*parts) if hasattr(o, '_fields') else type(o
 
 # %% ../nbs/02_learner.ipynb #a050ed49
 class BatchToDevice(Callback):
-    "Move each batch to the device of the model"
+    "Move the model to the best device at the beginning, and each batch to where the model is"
     order = -5
+    def after_create(self):
+        learn,device = self.learn,default_device()
+        if learn._device is not None or learn.opt is not None or device.type=='cpu' or not _can_move(learn.model, device): return
+        learn._move_model(device)
+        print(f"The model was on the CPU and is now on {device}, the best device there is. With device='cpu' it stays.")
+
     def before_train(self): self._look()
     def before_validate(self): self._look()
     def _look(self):
@@ -938,13 +1079,14 @@ class CheckFirstBatch(Callback):
         if not isinstance(loss, torch.Tensor): raise TypeError(f"the loss must be a tensor with one number; the loss function returned a {type(loss).__name__}")
         if loss.numel()!=1: raise ValueError(f"the loss must be the mean over the batch, a single number; it is a tensor of shape {tuple(loss.shape)}")
         self._compare_shapes()
+        if self.dls.valid is not None: _try_metrics(self.metrics, self.learn.pred, self.learn.yb)
         if loss.requires_grad: return
         if any(p.requires_grad for p in self.model.parameters()):
             raise ValueError("no gradient can flow back from the loss: were predictions detached, or computed under torch.no_grad?")
         raise ValueError("all parameters of the model are frozen: unfreeze some, for instance with opt.unfreeze()")
 
     def _compare_shapes(self):
-        pred,y,f = self.learn.pred,self.learn.y,self.loss_func
+        pred,y,f = self.learn.pred,self.learn.y,_bare(self.loss_func)
         if not (f in _each_with_its_own or type(f).__name__ in ('MSELoss','L1Loss','SmoothL1Loss','HuberLoss')) or pred.shape==y.shape: return
         raise ValueError(f"predictions of shape {tuple(pred.shape)} and targets of shape {tuple(y.shape)} would be compared each with all others: "
                          "bring them to one shape, for instance with pred.squeeze(-1) in the model or y[:,None] in the data")
@@ -955,8 +1097,31 @@ class CheckFirstBatch(Callback):
                    if p.requires_grad and p.grad is None and any(p is o for o in g['params'])]
         if lacking: warnings.warn(f"the loss has no gradient for {', '.join(lacking[:5])}{' and others' if len(lacking)>5 else ''}: not used in the forward pass?")
 
+def _bare(f): # the function or object within partials
+    while isinstance(f, partial): f = f.func
+    return f
+
 _each_with_its_own = [getattr(nn.functional, o) for o in ('mse_loss','l1_loss','smooth_l1_loss','huber_loss')] # PyTorch only warns
 default_callbacks.insert(2, CheckFirstBatch)
+
+# %% ../nbs/02_learner.ipynb #987d24bb
+def _try_metrics(metrics, pred, yb):
+    for o in metrics:
+        try: value = _trial(as_metric(o), pred, yb)
+        except Exception: continue
+        if isinstance(value, (int,float,np.number)) or isinstance(value, (torch.Tensor,np.ndarray)) and math.prod(value.shape)==1: continue
+        what = f"{type(value).__name__} of shape {tuple(value.shape)}" if hasattr(value, 'shape') else type(value).__name__
+        raise TypeError(f"the metric {_metric_name(as_metric(o))} returned a {what}: expected one number. For several numbers, give several metrics")
+
+@torch.no_grad()
+def _trial(metric, pred, yb):
+    "What `metric` makes of a batch, without a trace in it"
+    if isinstance(metric, AvgMetric): return metric.func(pred, *yb)
+    if isinstance(metric, nn.Module) and any(True for _ in metric.parameters()): return 0 # too large to copy
+    metric = copy.deepcopy(metric)
+    metric.reset()
+    metric.update(pred, *yb)
+    return metric.compute()
 
 # %% ../nbs/02_learner.ipynb #9ab8ee96
 _loop_state = 'dl n_iter start_iter iter xb yb pred loss stepped training'.split()
@@ -974,8 +1139,14 @@ def _run_validation(self:Learner, dl, cbs=None):
         for cb in off: cb.run = False
         self.add_cbs(cbs)
         self._set_dl(dl, training=False)
-        self.with_cleanup(lambda: self.stage('validate', self._do_validate))
-    _surely(run, [*undo, lambda: self._put_loop_back(state, modes, off)])
+        try: self.with_cleanup(lambda: self.stage('validate', self._do_validate))
+        except Exception as e:
+            _add_note(e, f"in {self._where('validation', self.running)}")
+            raise
+    try: _surely(run, [*undo, lambda: self._put_loop_back(state, modes, off)])
+    except Exception as e:
+        _hide_frames(e)
+        raise
 
 @patch
 def _put_loop_back(self:Learner, state, modes, off):
@@ -1025,6 +1196,29 @@ class GatherPreds(Callback):
         if self.with_loss: keep.append((self.sample_losses,self.loss))
         for kept,o in keep: kept.append(to_device(o, torch.device('cpu')))
 
+# %% ../nbs/02_learner.ipynb #d7c232b4
+def _n_needed(model):
+    "How many inputs `model` cannot do without"
+    while hasattr(model, '_orig_mod'): model = model._orig_mod
+    if isinstance(model, (nn.DataParallel,nn.parallel.DistributedDataParallel)): return _n_needed(model.module)
+    return sum(o.default is o.empty and o.kind in (o.POSITIONAL_ONLY,o.POSITIONAL_OR_KEYWORD) for o in _arguments(model.forward).values())
+
+class _SplitBatch(Callback):
+    "Take the first `n` parts of each batch for inputs; by default all but the last, or all where the model needs all"
+    order,run_train = -50,False
+    def __init__(self, n=None): self.n = n
+    def before_validate(self): self.needed = None
+
+    def before_batch(self):
+        parts = *self.xb,*self.yb
+        if self.needed is None: self.needed = self._how_many()
+        n = self.n or (len(parts) if self.needed>=len(parts) else len(self.xb))
+        self.learn.xb,self.learn.yb = parts[:n],parts[n:]
+
+    def _how_many(self): # the Learner's own loaders have targets, and a callback may add inputs: then one cannot tell
+        others = [cb for cb,_ in self.learn._find_handlers('before_batch') if not isinstance(cb, (_SplitBatch,BatchToDevice))]
+        return 0 if others or any(self.dl is o for o in (self.dls.train,self.dls.valid)) else _n_needed(self.model)
+
 # %% ../nbs/02_learner.ipynb #4d088339
 def _cat(parts):
     "Join what is alike from all batches: tensors along the first dimension, in tuples, lists and dicts too"
@@ -1038,15 +1232,16 @@ def _cat(parts):
 @contextmanager
 def loss_not_reduced(self:Learner):
     "In this context the loss function returns one loss for each sample; it must have an attribute or an argument `reduction`"
-    loss_func,old = self.loss_func,getattr(self.loss_func, 'reduction', None)
+    loss_func,bare = self.loss_func,_bare(self.loss_func)
+    old = getattr(bare, 'reduction', None)
     def put_back():
         self.loss_func = loss_func
-        if old is not None: loss_func.reduction = old
+        if old is not None: bare.reduction = old
     if old is None and 'reduction' not in inspect.signature(loss_func).parameters:
         raise TypeError(f"the loss of each sample needs a loss function with an attribute or an argument `reduction`: {_func_name(loss_func)} has neither")
     try:
         if old is None: self.loss_func = partial(loss_func, reduction='none')
-        else: loss_func.reduction = 'none'
+        else: bare.reduction = 'none'
         yield self
     finally:
         try: put_back()
@@ -1059,11 +1254,13 @@ def get_preds(self:Learner,
     with_input:bool=False, # Return the inputs too, first?
     with_loss:bool=False, # Return the loss of each sample too, last?
     act=None, # Function to apply to the predictions, for instance `partial(torch.softmax, dim=1)`
-    with_decoded:bool=False # Return what the predictions stand for too, last?
+    with_decoded:bool=False, # Return what the predictions stand for too, last?
+    n_inp:int=None # How many parts of a batch are inputs; default: all but the last, or all where the model needs all
 ): # Tuple of tensors on the CPU: [inputs,] predictions, targets [, losses] [, decoded], in the order of the loader
     "The predictions for a loader"
     gather = GatherPreds(with_input, with_loss)
-    with self.loss_not_reduced() if with_loss else nullcontext(): self._run_validation(dl, gather)
+    with self.loss_not_reduced() if with_loss else nullcontext(): self._run_validation(dl, [_SplitBatch(n_inp), gather])
+    if any(o is None for o in gather.sample_losses): raise ValueError("there is no loss without targets: leave with_loss out, or give a loader of inputs and targets")
     raw = _cat(gather.preds)
     preds,decoded = raw if act is None else act(raw),[self.decode(raw)] if with_decoded else []
     return (*[_cat(gather.inputs)]*with_input, preds, _cat(gather.targs), *[_cat(gather.sample_losses)]*with_loss, *decoded)
@@ -1073,21 +1270,33 @@ def decode(self:Learner,
     preds # Predictions of the model, (n, …)
 ): # What they stand for
     "What `loss_func.decodes` makes of predictions; for a cross-entropy the class whose logit is largest, (n, classes, …) to (n, …)"
-    if hasattr(self.loss_func, 'decodes'): return self.loss_func.decodes(preds)
-    if self.loss_func is nn.functional.cross_entropy or isinstance(self.loss_func, nn.CrossEntropyLoss): return preds.argmax(1)
+    loss = _bare(self.loss_func)
+    if hasattr(loss, 'decodes'): return loss.decodes(preds)
+    if loss is nn.functional.cross_entropy or isinstance(loss, nn.CrossEntropyLoss): return preds.argmax(1)
     raise TypeError(f"predictions for {_func_name(self.loss_func)} cannot be decoded: give the loss function a method `decodes`, or pass act=…")
 
 # %% ../nbs/02_learner.ipynb #e67e82f8
+def _one(o): return {k:_one(v) for k,v in o.items()} if isinstance(o, dict) else torch.as_tensor(o)[None] # a batch of one
+
+def _first(o):
+    "What a batch of one holds, however deep tensors are nested in it"
+    if isinstance(o, dict): return {k:_first(v) for k,v in o.items()}
+    is_nest = isinstance(o, (tuple,list)) and any(isinstance(v, (torch.Tensor,dict,tuple,list)) for v in o)
+    return _like(o, map(_first, o)) if is_nest else o[0]
+
 @patch
 def predict(self:Learner,
-    x, # Tensor or array: one input, without the dimension of the batch
-    **kwargs # `act`, `with_decoded` and `with_loss` as for `get_preds`
+    x, # Tensor or array: one input, without the dimension of the batch; a tuple of them for a model of several inputs
+    **kwargs # `act`, `with_input` and `with_decoded` as for `get_preds`
 ): # The prediction, without the dimension of the batch; a tuple if more was asked for
     "The prediction for one input"
-    preds,_,*more = self.get_preds([torch.as_tensor(x)[None]], **kwargs)
-    res = [o[0] for o in (preds, *more)]
-    return res if more else res[0]
+    several = isinstance(x, tuple) and all(isinstance(o, (torch.Tensor,np.ndarray,dict)) for o in x)
+    xs = tuple(map(_one, x if several else (x,)))
+    res = list(self.get_preds([xs], n_inp=len(xs), **kwargs))
+    del res[2 if kwargs.get('with_input') else 1] # the targets, which there are not
+    return _detuplify(tuple(map(_first, res)))
 
+# %% ../nbs/02_learner.ipynb #30a3e20c
 @patch
 def one_batch(self:Learner,
     batch=None # Tuple of tensors, inputs first; default: the first of the training loader
@@ -1099,7 +1308,10 @@ def one_batch(self:Learner,
     def run():
         self.dls = DataLoaders([batch])
         with self.no_logging(), self.removed_cbs('Checkpoint'): self.fit(1, cbs=log)
-    _surely(run, [lambda: setattr(self, 'dls', dls)])
+    try: _surely(run, [lambda: setattr(self, 'dls', dls)])
+    except Exception as e:
+        _hide_frames(e)
+        raise
     return log.value if log.value is None else log.value.item()
 
 class _LossOfBatch(Callback):
@@ -1240,3 +1452,9 @@ def _put_model(self:Learner, weights, opt=None, strict=True):
         if strict: raise
         warnings.warn(f"the optimizer's state was not loaded: {e}")
     self.model.load_state_dict(weights, strict=strict)
+
+# %% ../nbs/02_learner.ipynb #bd3608cd
+from .comments import show_comments
+
+# %% ../nbs/02_learner.ipynb #9f68c231
+show_comments(globals())

@@ -536,3 +536,9 @@ def load_state_dict(self:PureBF16,
     if not isinstance(state, dict) or not set(state)<={'rng'}: raise ValueError("expected the dictionary that PureBF16.state_dict returns, with `rng`")
     self._loaded = state.get('rng')
     if self._fitting and self._loaded is not None: self._make_copies()
+
+# %% ../nbs/04_mixed_precision.ipynb #5d7e8ddb
+from .comments import show_comments
+
+# %% ../nbs/04_mixed_precision.ipynb #e26fdb23
+show_comments(globals())

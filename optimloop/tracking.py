@@ -109,7 +109,7 @@ class SaveModel(TrackValue):
         self.every,self.fname,self.with_opt,self.at_end = every,fname,with_opt,at_end
 
     @property
-    def name(self): return 'save_every' if self.every else 'save_model'
+    def name(self): return self._own_name or ('save_every' if self.every else 'save_model')
 
 # %% ../nbs/11_tracking.ipynb #2e7154f6
 @patch
@@ -199,7 +199,7 @@ class EveryN(Callback):
         self._bind()
 
     @property
-    def name(self): return f"every_{self.n}_{self.f.name if isinstance(self.f, Callback) else _func_name(self.f).strip('<>')}"
+    def name(self): return self._own_name or f"every_{self.n}_{self.f.name if isinstance(self.f, Callback) else _func_name(self.f).strip('<>')}"
 
 # %% ../nbs/11_tracking.ipynb #4680527e
 @patch
@@ -588,3 +588,9 @@ def _put_recorded(self:Learner, values):
     rec._losses.numbers.extend(values.pop('losses'))
     rec._smooth.update(skipped=values.pop('skipped', []), settled=len(rec._losses))
     vars(rec).update(values)
+
+# %% ../nbs/11_tracking.ipynb #7c1fc0fb
+from .comments import show_comments
+
+# %% ../nbs/11_tracking.ipynb #c81825f8
+show_comments(globals())

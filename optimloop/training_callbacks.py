@@ -379,3 +379,9 @@ class SampleByLoss(Callback):
 
     def _batches(self, tensors, bs):
         for i in self.drawn.split(bs)[self.start_iter:]: yield tuple(t[i] for t in tensors)
+
+# %% ../nbs/10_training_callbacks.ipynb #58b3977e
+from .comments import show_comments
+
+# %% ../nbs/10_training_callbacks.ipynb #21e37560
+show_comments(globals())
