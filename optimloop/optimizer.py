@@ -403,6 +403,10 @@ def __setattr__(self:Optimizer, name, v):
         if difflib.get_close_matches(name, {*self.defaults, *_aliases, *_aliases.values(), 'lr', 'eps'}, cutoff=.65): self._hyper_name(name)
     object.__setattr__(self, name, v)
 
+# %% ../nbs/00_optimizer.ipynb #4f08e8f9
+@patch
+def __dir__(self:Optimizer): return sorted({*object.__dir__(self), *getattr(self, 'defaults', ())}) # for the tab key
+
 # %% ../nbs/00_optimizer.ipynb #0d0bbaec
 @patch
 def freeze_to(self:Optimizer,
@@ -465,3 +469,9 @@ def load_state_dict(self:Optimizer,
     if not isinstance(state_dict, dict): raise TypeError(f"expected the dict that `state_dict` returns, not a {type(state_dict).__name__}")
     with self.register_load_state_dict_pre_hook(_check_fit):
         torch.optim.Optimizer.load_state_dict(self, copy.deepcopy(state_dict))
+
+# %% ../nbs/00_optimizer.ipynb #da32b65e
+from .comments import show_comments
+
+# %% ../nbs/00_optimizer.ipynb #95e1f8d5
+show_comments(globals())

@@ -249,3 +249,9 @@ def _check_fit(opt, state_dict):
 class _States(defaultdict):
     "From parameters to their state; empty, for who asks, as long as nothing but flags is kept"
     def __bool__(self): return any(not isinstance(v, bool) for s in self.values() for v in s.values())
+
+# %% ../nbs/09_param_groups.ipynb #ae61fc01
+from .comments import show_comments
+
+# %% ../nbs/09_param_groups.ipynb #d76b1766
+show_comments(globals())
