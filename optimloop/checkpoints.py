@@ -846,8 +846,9 @@ def _start(dl, **other):
 def _with_vars(o, **other):
     "In this context, with other attributes, past any `__setattr__`"
     old = {k:vars(o)[k] for k in other}
-    vars(o).update(other)
-    try: yield
+    try:
+        vars(o).update(other)
+        yield
     finally: vars(o).update(old)
 
 def _first_with(it, dl, other):
@@ -1245,11 +1246,12 @@ def before_epoch(self:Checkpoint):
 @patch
 def _give_back(self:Checkpoint):
     "The loaders as they are without us, or as a callback has set them since"
-    dls,stand_in,self._dls,self._stand_in = self._dls,self._stand_in,None,None
-    if dls is None or self.dls is not stand_in: return
-    if stand_in.train is not self._feed: dls.train = stand_in.train
-    if stand_in.valid is not dls.valid: dls.valid = stand_in.valid
-    self.learn.dls = dls
+    dls,stand_in = self._dls,self._stand_in
+    if dls is not None and self.dls is stand_in:
+        if stand_in.train is not self._feed: dls.train = stand_in.train
+        if stand_in.valid is not dls.valid: dls.valid = stand_in.valid
+        self.learn.dls = dls
+    self._dls = self._stand_in = None
 
 # %% ../nbs/12_checkpoints.ipynb #c2d00008
 @patch
