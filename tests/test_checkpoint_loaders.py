@@ -170,7 +170,7 @@ exact = dict(
     workers=one(Rows, **workers), workers_own_generator=with_generator(Rows, **workers), workers_weighted=sampled(weighted, **workers), workers_concat=one(two(Owns), **workers), workers_transformed=one(Transformed, **workers),
     workers_lazily=one(Lazily, **workers), workers_in_batches=one(InBatches, **workers), workers_slices=sampled(lambda ds: Slices(), Sliced, None, **workers), workers_endless=sampled(more_samplers['endless'], **workers),
     workers_stream=one(Stream, shuffle=None, **workers), workers_wrapped=one(Rows, cls=Wrapped, **workers), workers_batch_sampler=batched(**workers), three_workers=one(Rows, num_workers=3, prefetch_factor=1),
-    persistent=one(Rows, **persistent), persistent_own_generator=with_generator(Rows, **persistent), persistent_concat=one(two(Owns), **persistent), persistent_weighted=sampled(weighted, **persistent),
+    persistent=one(Rows, **persistent), persistent_own_generator=with_generator(Rows, **persistent), persistent_concat=one(two(Owns), **persistent),
     persistent_many=one(Rows, bs=11, num_workers=3, persistent_workers=True), persistent_valid=one(Rows, v=lambda: DataLoader(Rows(), 8, **persistent)),
     persistent_both=with_generator(two(Owns), v=lambda: DataLoader(Owns(), 8, **persistent), **persistent))
 
@@ -213,7 +213,7 @@ def run(folder, dls, deaths=(), n_epoch=3, **kwargs):
 def test_exact(kind, tmp_path):
     "A Checkpoint changes nothing, and being killed changes nothing: within an epoch, before a validation, between two epochs"
     forked = 'workers' in kind # in every epoch anew, which takes time
-    dls,more = exact[kind],dict(cbs=[partial(ShortEpoch, n_batches=6)] if 'endless' in kind else [], n_epoch=2 if forked or 'persistent' in kind else 3)
+    dls,more = exact[kind],dict(cbs=[partial(ShortEpoch, n_batches=6)] if 'endless' in kind else [], n_epoch=2)
     bare = run(tmp_path/'bare', dls, checkpoint=None, **more)
     n = len([k for k in bare['seen'] if k[0]==0])
     if not forked: assert not differs(bare, run(tmp_path/'watched', dls, **more))
