@@ -387,7 +387,7 @@ def test_repr():
     for o in 'Learner:','Linear: 2 parameters, all trained; on cpu','8 training, 1 validation','mse_loss','l1_loss','lr: 0.02','SGD, not made yet','Recorder','TerminateOnNaN': assert o in text, o
     learn.create_opt()
     learn.model.bias.requires_grad_(False)
-    assert 'weight_decay → sgd_step' in repr(learn) and '1 trained' in repr(learn)
+    assert 'weight_decay → sgd_or_momentum_step' in repr(learn) and '1 trained' in repr(learn)
     class Endless:
         def __iter__(self): yield 1
     for model in nn.Identity(),nn.LazyLinear(2): assert 'no validation' in repr(Learner((Endless(),None), model, F.mse_loss))
