@@ -18,6 +18,7 @@ from torch import Tensor
 
 from fastcore.basics import patch
 from .optimizer import *
+from .optimizer import _by_param, _dtype_name, _own_dtype
 from .param_groups import _check_fit, _is_state, _nearest, _param_list, _torch_keys
 
 # %% ../nbs/08_wrapping.ipynb #875bc62f
@@ -303,11 +304,15 @@ def add_param_group(self:OptimWrapper,
 
 # %% ../nbs/08_wrapping.ipynb #53d0f2f3
 @patch
-def state_dict(self:OptimWrapper): # Dictionary with `state`, `param_groups` (as the wrapped optimizer's), `shapes` and `flags`
+def state_dict(self:OptimWrapper): # Dictionary with `state`, `param_groups` (as the wrapped optimizer's), `shapes`, `dtypes` and `flags`
     "A copy of all state, hyper-parameters and flags"
     ps = list(enumerate(p for g in self.param_groups for p in g['params']))
-    flags,shapes = {i:self.flags[p] for i,p in ps if self.flags.get(p)},{i:list(p.shape) for i,p in ps}
-    return copy.deepcopy({**self.opt.state_dict(), 'shapes':shapes, 'flags':flags})
+    flags = {i:self.flags[p] for i,p in ps if self.flags.get(p)}
+    more = dict(shapes={i:list(p.shape) for i,p in ps}, dtypes={i:_dtype_name(p) for i,p in ps}, flags=flags)
+    return copy.deepcopy({**self.opt.state_dict(), **more})
+
+@patch
+def _check_load(self:OptimWrapper, state_dict): _check_state(self.places, self.opt, state_dict)
 
 @patch
 def load_state_dict(self:OptimWrapper,
@@ -315,10 +320,33 @@ def load_state_dict(self:OptimWrapper,
 ):
     "Load state and hyper-parameters, and flags if there are any; a `ValueError` names what does not fit, and nothing is changed"
     if not isinstance(state_dict, dict): raise TypeError(f"expected the dict that `state_dict` returns, not a {type(state_dict).__name__}")
-    with self.opt.register_load_state_dict_pre_hook(partial(_check_state, self.places)): self.opt.load_state_dict(copy.deepcopy(state_dict))
+    given = []
+    def check(opt, state_dict): self._check_load(state_dict), given.append(state_dict)
+    def restore(opt): _restore_dtypes(opt, given[0])
+    hooks = self.opt.register_load_state_dict_pre_hook(check),self.opt.register_load_state_dict_post_hook(restore, prepend=True)
+    with hooks[0],hooks[1]: self.opt.load_state_dict(copy.deepcopy(state_dict))
     if 'flags' not in state_dict: return
     ps = [p for g in self.param_groups for p in g['params']]
     self.flags = defaultdict(dict, {ps[i]:dict(o) for i,o in state_dict['flags'].items()})
+
+# %% ../nbs/08_wrapping.ipynb #4f8e91ac
+def _exact(v, now, p, was):
+    "`now`, which torch made of a saved `v`, with the dtype that it had"
+    if isinstance(v, Tensor) and isinstance(now, Tensor): return v.to(now.device, _own_dtype(v, p, was))
+    if isinstance(v, dict) and isinstance(now, dict): return {k:o if k=='step' or k not in v else _exact(v[k], o, p, was) for k,o in now.items()}
+    if type(v) in (list,tuple) and type(v) is type(now): return type(v)(_exact(a, b, p, was) for a,b in zip(v, now))
+    return now if isinstance(now, Tensor) else v
+
+def _old_dtype(opt, kept, p):
+    "The name of the dtype that `p` had when a bare state was saved, if the optimizer is torch's own"
+    like_p = [o for o in kept.values() if isinstance(o, Tensor) and o.shape==p.shape and o.is_floating_point() and o.ndim]
+    return _dtype_name(like_p[0]) if like_p and type(opt).__module__.startswith('torch.optim') else None
+
+def _restore_dtypes(opt, state_dict):
+    was = state_dict.get('dtypes', {})
+    for i,p in _by_param(opt, state_dict):
+        kept = state_dict['state'].get(i, {})
+        if kept: opt.state[p] = _exact(kept, opt.state[p], p, was.get(i) or _old_dtype(opt, kept, p))
 
 # %% ../nbs/08_wrapping.ipynb #5e58a66a
 def _seen_shape(kept, p):
@@ -334,6 +362,9 @@ def _check_state(places, opt, state_dict):
         kept = state_dict['state'] if type(opt).__module__.startswith('torch.optim') else {}
         state_dict = {**state_dict, 'shapes':{i:_seen_shape(kept.get(i, {}), p) for i,p in zip(ids, ps)}}
     _check_fit(SimpleNamespace(param_groups=opt.param_groups, defaults=numbers), state_dict)
+    flags,n = state_dict.get('flags', {}),sum(len(g['params']) for g in opt.param_groups)
+    if not isinstance(flags, dict) or not all(isinstance(o, dict) and i in range(n) for i,o in flags.items()):
+        raise ValueError("this state is damaged: `flags` should be dictionaries, by the numbers of parameters")
 
 # %% ../nbs/08_wrapping.ipynb #30478a5b
 @patch
