@@ -534,7 +534,7 @@ _recorded = 'names','values','epoch_ends','hps','losses'
 def _plain_state(self:Learner):
     rec = {k:_plain(getattr(self.recorder, k)) for k in _recorded} if hasattr(self, 'recorder') and self.recorder.values else None
     from optimloop.checkpoints import read_optimizer
-    return dict(model=_by_plain_name(self.model.state_dict()), opt=read_optimizer(self) if self.opt else None, recorder=rec)
+    return dict(model=_by_plain_name(self.model.state_dict(), self.model), opt=read_optimizer(self) if self.opt else None, recorder=rec)
 
 @patch
 def _without_data(self:Learner):

@@ -49,7 +49,7 @@ class Log(Callback):
         if self.training: os.write(self.to_file, f'{self.epoch} {self.iter} {self.xb[0][:,0].int().tolist()}\n'.encode())
 
 class KillAfterBatch(Callback):
-    order,run_valid = 2000,False
+    run_valid,run_after,transient = False,Checkpoint,'left'
     def __init__(self, n): self.left = n
     def after_batch(self):
         self.left -= 1

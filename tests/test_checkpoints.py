@@ -175,7 +175,7 @@ class Dies(Exception): "Stands for the kill in these quick tests: all that the p
 
 class DieAfter(Callback):
     "After training batch number `n` of this process; or at an event of it"
-    order,run_valid = 3000,False
+    run_valid,run_after,transient = False,Checkpoint,'left'
     def __init__(self, n, at='after_batch', error=Dies): self.left,self.error = n,error; setattr(self, at, self.count)
     def count(self):
         self.left -= 1
@@ -223,7 +223,7 @@ def loaders(kind):
 
 class Seen(Callback):
     "What was trained on: the whole input of each batch, by epoch and number, for all the lives of a run"
-    order = -100
+    order,transient = -100,'all'
     def __init__(self, seen): self.all = seen
     def before_batch(self):
         if self.training: self.all.setdefault((self.epoch,self.iter), []).append(self.xb[0].clone())
