@@ -432,10 +432,9 @@ def load_state_dict(self:Optimizer,
 
 def _new_state(opt, state_dict):
     "What `__setstate__` takes"
-    state,was = defaultdict(dict),state_dict.get('dtypes', {})
-    for i,p in (ids := _by_param(opt, state_dict)): # what is there for no parameter is kept as it is
-        if i in state_dict['state']: state[p] = _placed(state_dict['state'][i], p, was.get(i))
-    state.update({k:v for k,v in state_dict['state'].items() if k not in dict(ids)})
+    ps,was = dict(_by_param(opt, state_dict)),state_dict.get('dtypes', {})
+    state = defaultdict(dict, {ps[i]:_placed(v, ps[i], was.get(i)) for i,v in state_dict['state'].items() if i in ps})
+    state.update({k:v for k,v in state_dict['state'].items() if k not in ps}) # what is there for no parameter is kept as it is
     names = [{'param_names':g['param_names']} if 'param_names' in g else {} for g in opt.param_groups]
     groups = [{**o, **saved, 'params':g['params']} for o,saved,g in zip(names, state_dict['param_groups'], opt.param_groups)]
     return dict(state=state, param_groups=groups)

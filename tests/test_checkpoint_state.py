@@ -112,3 +112,112 @@ def test_load_is_all_or_nothing():
         opt.load_state_dict(before)
         assert seen==[.7] and opt.lr==.7
         for o in hooks: o.remove()
+
+# All or nothing
+
+def everything(learn, *but):
+    "All that a file could change; `but` for parts that a fit begins anew, whatever it finds"
+    state = {k:o[0](learn) for k,o in run_parts.items() if k not in but}
+    state['callbacks'] = {k:{a:b for a,b in v.items() if a!='seconds'} if k=='recorder' else v for k,v in state['callbacks'].items() if k not in but}
+    state['optimizer']['state'] = dict(sorted(state['optimizer']['state'].items())) # in no order, as the flags come from a set
+    return copy.deepcopy(dict(state, opt=[{k:v for k,v in g.items() if k!='params'} for g in learn.opt.param_groups], grad=[p.requires_grad for p in learn.model.parameters()]))
+
+class Picky(Callback):
+    "Refuses at the last moment, when all else was put back"
+    order,refuses = 90,None
+    def __init__(self): self.n = 0
+    def before_batch(self): self.n += 1
+    def state_dict(self): return dict(n=self.n)
+    def load_state_dict(self, state):
+        self.n,error,self.refuses = state['n'],self.refuses,None
+        if error: raise error
+
+def with_state(*cbs): return dict(cbs=[partial(EMA, .7), partial(GradientAccumulation, 10), *cbs])
+
+def broken_off(folder, *cbs, n=8, fit=lambda learn: learn.fit(3), **kwargs):
+    "The newest file of a run that died"
+    with pytest.raises(Dies): fit(make(folder, {}, **with_state(*cbs, partial(DieAfter, n)), **kwargs))
+    return max((folder/'checkpoints').glob('0*'))
+
+def changed(part, f): return lambda state: (f(state[part]),)
+two_groups = lambda m: [list(m[:2].parameters()), list(m[2:].parameters())]
+misfits = { # what is said of it: another Learner, what to change in the file, is it seen by `learn.resume`?
+    'the optimizer has 2 groups': (dict(splitter=two_groups),None,True), 'hyper-parameter': (dict(opt_func=partial(SGD, mom=.9)),None,True),
+    'of another model. missing in the file: 0.weight': ({},changed('weights', lambda o: o['model'].pop('0.weight')),True),
+    'of another type: 0.weight: torch.float64 in the file': ({},changed('weights', lambda o: o['model'].update({'0.weight':o['model']['0.weight'].double()})),False),
+    r'0.bias: \(7,\) in the file, \(6,\) in the model': ({},changed('weights', lambda o: o['model'].update({'0.bias':torch.zeros(7)})),True),
+    'no place in this one': ({},changed('weights', lambda o: o['changed'].append('0.weight')),True), 'of another loss function': ({},changed('loss', lambda o: o.update(weight=torch.ones(1))),True),
+    'gradients in the file are of other parameters: 0.bias': ({},changed('gradients', lambda o: o.update({'0.bias':torch.zeros(9)})),False),
+    'the averages are of another model': ({},changed('callbacks', lambda o: o['ema']['state']['avg'].pop('0.weight')),True), 'the state of ema does not fit': ({},changed('callbacks', lambda o: o.update(ema=[1])),True),
+    'the state of recorder does not fit': ({},changed('callbacks', lambda o: o['recorder'].pop('values')),True), 'saved optimizer cannot be put back': ({},changed('optimizer', lambda o: o['param_groups'][0].pop('params')),True),
+    'saved random': ({},changed('random', lambda o: o.pop('cpu')),False), "the place of the run in the checkpoint makes no sense: epoch '1'": ({},changed('run', lambda o: o.update(epoch='1')),False)}
+
+@pytest.mark.parametrize('msg', misfits)
+def test_refused_resume_changes_nothing(msg, tmp_path):
+    "Whatever does not fit: a sentence, and all is as it was"
+    kwargs,change,seen = misfits[msg]
+    state = load_state(broken_off(tmp_path/'run', Picky))
+    if change: change(state)
+    learn = make(tmp_path/'other', {}, **with_state(Picky), **kwargs)
+    learn.fit(1)
+    save_state(bad := tmp_path/'bad', state)
+    for go_on,but in ((lambda: learn.resume(bad)), ()),((lambda: learn.fit(3, resume=bad)), ('recorder','random')):
+        if not but and not seen: continue
+        before = everything(learn, *but)
+        with pytest.raises(ValueError, match=msg): go_on()
+        assert not differs(before, everything(learn, *but))
+    learn.fit(1)
+
+@pytest.mark.parametrize('error', [ValueError('not me'),KeyError('me'),KeyboardInterrupt(),RuntimeError('no')])
+def test_refused_at_the_last_moment(error, tmp_path):
+    "What only the callback itself can judge, or Ctrl-C: what was there comes back"
+    file = broken_off(tmp_path/'run', Picky)
+    (learn := make(tmp_path/'other', {}, **with_state(Picky))).fit(1)
+    for go_on in (lambda: learn.resume(file)),(lambda: learn.fit(3, resume=file)):
+        before,learn.picky.refuses = everything(learn, 'recorder', 'random'),error
+        with pytest.raises(ValueError if isinstance(error, KeyError) else type(error)): go_on()
+        assert not differs(before, everything(learn, 'recorder', 'random'))
+    learn.save('x')
+    (other := make(tmp_path/'other', {}, **with_state(Picky))).fit(2)
+    before,other.picky.refuses = everything(other),error
+    with pytest.raises(ValueError if isinstance(error, KeyError) else type(error)): other.load('x')
+    assert not differs(before, everything(other))
+    assert not differs(before['weights'], read_weights(other)) and differs(read_weights(other), read_weights(learn.load('x')))
+
+def test_cannot_put_back(tmp_path):
+    "Should even that fail, it is said what was changed"
+    (learn := make(tmp_path, {})).fit(1)
+    def put(learn, o): raise ValueError('broken')
+    with pytest.raises(ValueError) as e: put_parts(learn, dict(weights=read_weights(learn), mine=1), dict(run_parts, mine=(lambda learn: 2,put)))
+    assert any('mine: changed in part, and what was there before could not be put back (ValueError: broken)' in o for o in e.value.__notes__)
+
+def test_refused_load_changes_nothing(tmp_path):
+    "EMA, weights, optimizer, loss function"
+    new = lambda **kwargs: make(tmp_path, {}, **with_state(), **kwargs)
+    (learn := new()).fit(1)
+    file = learn.save('x')
+    state = load_state(file)
+    for msg,change in {'the averages are of another': changed('cbs', lambda o: o['ema']['avg'].pop('0.weight')), 'missing in the file: 0.weight': changed('model', lambda o: o.pop('0.weight')),
+            'of another shape: 0.weight': changed('model', lambda o: o.update({'0.weight':torch.ones(1)})), 'they differ in 0.weight': changed('opt', lambda o: o['param_groups'][0]['params'].remove('0.weight')),
+            "optimizer's state cannot be put back": changed('opt', lambda o: o['param_groups'][0].pop('params')), 'damaged: lr': changed('opt', lambda o: o['param_groups'][0].update(lr='x')), 'loss function': lambda o: o.update(loss=dict(a=torch.ones(1)))}.items():
+        bad = copy.deepcopy(state)
+        change(bad)
+        save_state(file, bad)
+        (other := new()).fit(2)
+        before = everything(other)
+        with pytest.raises(ValueError, match=msg): other.load('x')
+        assert not differs(before, everything(other)), msg
+        fresh = new()
+        with pytest.raises(ValueError, match=msg): fresh.load('x')
+        assert fresh.opt is None
+    save_state(file, {k:v for k,v in state.items() if k!='loss'}) # of an earlier version
+    assert not differs(read_optimizer(new().load('x')), state['opt'])
+    (other := new(opt_func=partial(SGD, mom=.9))).fit(1)
+    with pytest.warns(UserWarning, match="the optimizer's state was not loaded"): other.load('x', strict=False)
+    assert not differs(read_weights(other)['model'], state['model'])
+
+def test_saved_before_the_first_fit(tmp_path):
+    (learn := make(tmp_path, {}, **with_state())).save('x')
+    learn.fit(1)
+    assert learn.load('x').ema.n_steps==0 and not learn.ema.avg
+    learn.fit(1)
