@@ -531,14 +531,16 @@ def put_random(
 @patch
 def _run_state(self:Callback): # State
     "What a checkpoint keeps of this callback: its `state_dict` and the attributes named in `keeps`"
-    kept = {k:getattr(self, k) for k in _keeps(self)}
-    kept = {k:dict(v) if isinstance(v, defaultdict) else v for k,v in kept.items()} # what makes the missing ones stays here
-    return dict(kept=kept, state=self.state_dict() if hasattr(type(self), 'state_dict') else None)
+    return dict(kept={k:_as_kept(getattr(self, k)) for k in _keeps(self)}, state=self.state_dict() if hasattr(type(self), 'state_dict') else None)
 
 def _declared(cb, what):
     "Names in the attribute `what` of the class of `cb` and of those that it is derived from"
     found = [vars(c).get(what, ()) for c in reversed(type(cb).__mro__)]
     return list(dict.fromkeys(k for o in found for k in ((o,) if isinstance(o, str) else o)))
+
+def _as_kept(v):
+    "A `defaultdict` that makes what is missing by a function of the user's own is kept without it"
+    return dict(v) if isinstance(v, defaultdict) and not isinstance(v.default_factory, type) else v
 
 def _keeps(cb): return _declared(cb, 'keeps')
 
@@ -552,7 +554,8 @@ def _put_run_state(self:Callback,
     for k in _keeps(self):
         if k not in state['kept']: continue
         now,v = getattr(self, k, None),state['kept'][k]
-        object.__setattr__(self, k, defaultdict(now.default_factory, v) if isinstance(now, defaultdict) else v)
+        if isinstance(now, defaultdict) and isinstance(v, dict): v = defaultdict(now.default_factory, v)
+        object.__setattr__(self, k, v)
 
 # %% ../nbs/12_checkpoints.ipynb #1d96e0b8
 @patch
@@ -618,7 +621,7 @@ def _warn_of_changed(learn, before):
 
 # %% ../nbs/12_checkpoints.ipynb #b9d4e061
 def _line_to_write(cb, names):
-    try: _pack({k:dict(v) if isinstance(v := getattr(cb, k), defaultdict) else v for k in names})
+    try: _pack({k:_as_kept(getattr(cb, k)) for k in names})
     except (TypeError, ValueError): return "It is no plain data: give the class `state_dict`, which returns such, and `load_state_dict`"
     return f"Write in the class `keeps = {', '.join(map(repr, names))},`"
 

@@ -221,3 +221,196 @@ def test_saved_before_the_first_fit(tmp_path):
     learn.fit(1)
     assert learn.load('x').ema.n_steps==0 and not learn.ema.avg
     learn.fit(1)
+
+# Runs that go on
+
+def several(folder, deaths, new, fit=lambda learn, **kwargs: learn.fit(3, **kwargs)):
+    "Train what `new` makes, dying as told, and resuming each time"
+    for death in [*deaths, None]:
+        learn = new(folder)
+        if death is None: fit(learn, resume=True)
+        else:
+            with learn.added_cbs(DieAfter(*death) if isinstance(death, tuple) else DieAfter(death)), pytest.raises((Dies,KeyboardInterrupt)): fit(learn, resume=True)
+    return learn
+
+def same_end(tmp_path, new, deaths=(5, 4), what=outcome, **kwargs):
+    truth,again = (several(tmp_path/k, d, new, **kwargs) for k,d in dict(truth=(), again=deaths).items())
+    assert not differs(what(truth), what(again))
+    return truth,again
+
+def with_model(net, **kwargs):
+    def new(folder):
+        learn = make(folder, {}, **kwargs)
+        torch.manual_seed(3)
+        learn.model = net()
+        return learn
+    return new
+
+class Queue(nn.Module):
+    "Buffers that grow, appear, are `None` at first, change their type, and go"
+    def __init__(self):
+        super().__init__()
+        self.body = nn.Linear(4, 1)
+        for k in 'grows','none','gone','kind': self.register_buffer(k, None if k=='none' else torch.zeros(2))
+        self.register_buffer('aside', torch.zeros(1), persistent=False)
+    def forward(self, x):
+        if self.training:
+            out = self.body(x).detach().flatten()
+            self.grows,self.aside = torch.cat([self.grows, out])[-30:],torch.cat([self.aside, out])[-9:]
+            if self.none is None: self.none,self.gone,self.kind = out[:2],None,torch.zeros(2, dtype=torch.int64)
+            if not hasattr(self, 'appears'): self.register_buffer('appears', torch.zeros(()))
+            self.none,self.appears,self.kind = self.none+out[:1],self.appears+out.mean(),self.kind+1
+        more = 0 if self.none is None else .01*(self.none.mean()+self.grows.mean()+self.aside.sum())
+        return self.body(x) + more
+
+def test_buffers(tmp_path):
+    truth,again = same_end(tmp_path, with_model(Queue))
+    assert set(again.model.state_dict())=={'body.weight','body.bias','grows','none','appears','kind'} and again.model.kind.dtype==torch.int64 and again.model.gone is None
+    assert torch.equal(truth.model.aside, again.model.aside) and len(again.model.aside)==9
+    file = max((tmp_path/'again'/'checkpoints').glob('0*'))
+    looked = with_model(Queue)(tmp_path/'look').resume(file)
+    assert torch.equal(looked.model.grows, again.model.grows)
+    with pytest.raises(ValueError, match='missing in the file: extra'): with_model(lambda: nn.ModuleDict(dict(extra=nn.Linear(1, 1))))(tmp_path/'look').resume(file)
+    with pytest.raises(ValueError, match='unexpected.*body.bias'):
+        q = Queue()
+        q.body = nn.Linear(4, 1, bias=False)
+        with_model(lambda: q)(tmp_path/'look').resume(file)
+
+def test_buffer_where_none_belongs(tmp_path):
+    "A batch norm's statistics are no buffer that appears: the file is of another model"
+    learn = with_model(lambda: nn.Sequential(nn.BatchNorm1d(4), nn.Linear(4, 1)))(tmp_path/'a')
+    learn.fit(1)
+    file = max((tmp_path/'a'/'checkpoints').glob('0*'))
+    with pytest.raises(ValueError, match='unexpected.*running_mean'): with_model(lambda: nn.Sequential(nn.GroupNorm(1, 4), nn.Linear(4, 1)))(tmp_path/'b').resume(file)
+
+class Wrapped(nn.Module):
+    "A part that is called `module`, beside a twin of its names; one layer under two names; tied weights"
+    def __init__(self):
+        super().__init__()
+        self.module,self.norm = nn.Sequential(nn.Linear(4, 4), nn.BatchNorm1d(4)),nn.BatchNorm1d(4)
+        self.add_module('0', nn.Linear(4, 4))
+        self.again,self.last = self.module[0],nn.Linear(4, 4)
+        self.last.weight = self._modules['0'].weight
+    def forward(self, x): return self.last(self.norm(self.again(self._modules['0'](self.module(x))))).mean(1, keepdim=True)
+
+@pytest.mark.parametrize('compiled', [(), (0,), (1,)])
+def test_names(compiled, tmp_path):
+    "Names are those of the model, whoever wraps it"
+    lives_done = []
+    def new(folder):
+        learn = with_model(Wrapped, cbs=[partial(GradientAccumulation, 10), BnFreeze])(folder)
+        learn.model.module.requires_grad_(False)
+        if folder.name=='again' and len(lives_done) in compiled: learn.model = torch.compile(learn.model, backend='eager')
+        if folder.name=='again': lives_done.append(1)
+        return learn
+    truth,again = same_end(tmp_path, new, [5], what=lambda learn: [*learn.model.state_dict().values(), learn.recorder.losses])
+    state = load_state(max((tmp_path/'again'/'checkpoints').glob('0*')))
+    assert {'module.0.weight','0.weight','again.weight','last.weight'} <= set(state['weights']['model'])
+    assert [k for k in state['weights']['eval']]==[] or 'module.1' in state['weights']['eval']
+
+def test_torn_twins(tmp_path):
+    "Tied here, and two different weights in the file: not loaded in silence"
+    net = lambda: nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 4), nn.Linear(4, 1))
+    with_model(net)(tmp_path).save('x')
+    def tied():
+        res = net()
+        res[1].weight = res[0].weight
+        return res
+    with pytest.raises(ValueError, match='one in the model, and two in the file: 0.weight and 1.weight'): with_model(tied)(tmp_path).load('x')
+
+class HalvesAfterTrain(Callback):
+    "Changes things after training, and before and within validation"
+    keeps = 'n','drawn'
+    def __init__(self): self.n,self.drawn = 0,[]
+    def after_train(self): self.opt.lr,self.n = self.opt.lr/2,self.n+1
+    def before_validate(self):
+        self.n += 10
+        with torch.no_grad(): self.model[0].bias.add_(.01)
+    def after_batch(self): self.drawn.append((self.epoch,self.iter,self.training,float(torch.rand(()))))
+    def after_validate(self): self.n += 100
+
+class Late(HalvesAfterTrain): order = 5000
+
+@pytest.mark.parametrize('death', [(2, 'before_validate'), (9, 'after_pred'), (2, 'before_validate', KeyboardInterrupt), (2, 'after_epoch'), (2, 'after_train'), (2, 'before_train')])
+@pytest.mark.parametrize('cb,every', [(HalvesAfterTrain,dict(every_batches=1)), (Late,dict(every_epochs=9))])
+def test_dies_around_validation(death, cb, every, tmp_path):
+    "Whatever was changed between training and validation is done once; callbacks of any order are within what is saved"
+    truth,again = same_end(tmp_path, lambda folder: make(folder, {}, cbs=[cb, partial(GradientAccumulation, 10)], checkpoint=every), [death])
+    assert next(o for o in again.cbs if isinstance(o, cb)).n==3*111 and again.opt.lr==.02/8
+
+def test_told_in_validation(tmp_path):
+    "SIGTERM there: saved as it was before validation"
+    class Told(Exception): pass
+    def told(*args): raise Told
+    class Tells(Callback):
+        def before_validate(self):
+            if self.epoch==1: os.kill(os.getpid(), signal.SIGTERM)
+    old = signal.signal(signal.SIGTERM, told)
+    try:
+        new = lambda folder: make(folder, {}, cbs=[HalvesAfterTrain], checkpoint=dict(every_epochs=9))
+        truth = several(tmp_path/'truth', [], new)
+        with (learn := new(tmp_path/'again')).added_cbs(Tells), pytest.raises(Told): learn.fit(3)
+        assert not differs(outcome(truth), outcome(several(tmp_path/'again', [], new)))
+    finally: signal.signal(signal.SIGTERM, old)
+
+@pytest.mark.parametrize('death', [6, 18])
+@pytest.mark.parametrize('judge', [TerminateOnNaN, partial(NaNPolicy, 'skip'), partial(NaNPolicy, 'rollback', 2)])
+@pytest.mark.parametrize('half', [False, True])
+def test_after_the_last_batch(death, judge, half, tmp_path):
+    "The step that is made with what is left is judged by the last loss"
+    cbs = [partial(GradientAccumulation, 15), judge, *([partial(MixedPrecision, init_scale=2.**12, growth_interval=2)] if half else [])]
+    same_end(tmp_path, lambda folder: make(folder, {}, cbs=cbs), [death])
+
+class Uncertainty(nn.Module):
+    "Weighs two tasks by parameters of its own"
+    def __init__(self):
+        super().__init__()
+        self.logvars = nn.Parameter(torch.zeros(2, dtype=torch.float64))
+        self.register_buffer('n', torch.zeros((), dtype=torch.int64))
+    def forward(self, pred, y):
+        if self.training: self.n += 1
+        errors = torch.stack([(pred-y).pow(2).mean(), (pred-y).abs().mean()]).double()
+        return ((-self.logvars).exp()*errors + self.logvars).sum().float()
+    def method(self, pred, y): return self(pred, y)
+
+@pytest.mark.parametrize('kind', ['module','method','partial','hidden'])
+def test_loss_with_parameters(kind, tmp_path):
+    "They are kept wherever the loss function has them; trained, if the splitter returns them"
+    def new(folder):
+        loss = Uncertainty()
+        learn = make(folder, {}, cbs=[partial(GradientAccumulation, 10)], splitter=lambda m: [[*m.parameters()], [loss.logvars]])
+        learn.loss_func = dict(module=loss, method=loss.method, partial=partial(loss.method), hidden=lambda pred, y: loss(pred, y))[kind]
+        learn.weighs = loss
+        return learn
+    truth,again = same_end(tmp_path, new, [5, 4], what=lambda learn: (outcome(learn), learn.weighs.logvars.detach(), None if kind=='hidden' else learn.weighs.n))
+    assert again.weighs.logvars.abs().min()>0
+    again.save('x')
+    loaded = new(tmp_path/'again').load('x')
+    if kind!='hidden': assert torch.equal(loaded.weighs.logvars, again.weighs.logvars)
+
+def histories(fits):
+    "The histories after each fit, by a program that looks at them"
+    def program(learn, **kwargs):
+        learn.looks = []
+        for i,f in enumerate(fits):
+            f(learn, **kwargs)
+            learn.looks.append((learn.recorder.losses, learn.recorder.values, learn.recorder.epoch_ends, learn.recorder.hps, learn.recorder.smooth_loss, learn.train_iter))
+    return program
+
+two = lambda **more: [lambda learn, **kwargs: learn.fit(2, **more, **kwargs), lambda learn, **kwargs: learn.fit_one_cycle(2, **kwargs), lambda learn, **kwargs: learn.fit(1, **more, **kwargs)]
+torch_steps = lambda every: partial(TorchScheduler, partial(torch.optim.lr_scheduler.StepLR, step_size=1, gamma=.7), every)
+@pytest.mark.parametrize('cbs', [(), (torch_steps('step'),), (torch_steps('epoch'),), (partial(CSVLogger, append=False),), (CSVLogger,), (partial(SaveModel, at_end=True),), (partial(ReduceLROnPlateau, 1, .5, min_delta=.5),), (partial(EarlyStopping, 1, min_delta=.5),), (partial(NaNPolicy, 'rollback', 2), GradientClip)])
+def test_several_fits(cbs, tmp_path):
+    "Killed in any of several fits, those that are over have their history, and the others go on"
+    fits = two() if not any('TorchScheduler' in str(o) or 'Plateau' in str(o) for o in cbs) else [two()[i] for i in (0,2,0)]
+    what = lambda learn: (outcome(learn), learn.looks)
+    truth = several(tmp_path/'truth', [], lambda folder: make(folder, {}, cbs=cbs), fit=histories(fits))
+    for n in 8,20:
+        folder = tmp_path/f'{n}'
+        again = several(folder, [n] if 'Early' not in str(cbs) else [n//2], lambda folder: make(folder, {}, cbs=cbs), fit=histories(fits))
+        a,b = what(truth),what(again)
+        assert not differs(a[0], b[0]), n
+        for i,(x,y) in enumerate(zip(a[1], b[1])): assert not differs(x[:-1], y[:-1]), (n, i)
+        if any('CSV' in str(o) for o in cbs):
+            rows = [[row.split(',')[:-1] for row in (f/'history.csv').read_text().splitlines()] for f in (tmp_path/'truth',folder)]
+            assert rows[0]==rows[1]
