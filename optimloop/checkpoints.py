@@ -1174,16 +1174,33 @@ def _catch_sigterm(self:Checkpoint):
     if threading.current_thread() is not threading.main_thread(): return # only there can signals be handled
     pid = os.getpid()
     def note(number, frame):
-        if os.getpid()==pid: self._signal = number
-        else: # in a process that was forked from this one: not ours
-            signal.signal(number, signal.SIG_DFL)
-            signal.raise_signal(number)
+        if os.getpid()==pid: return self._note_signal(number, frame)
+        signal.signal(number, signal.SIG_DFL) # in a process that was forked from this one: not ours
+        signal.raise_signal(number)
     self._handler = signal.signal(signal.SIGTERM, note) or signal.SIG_DFL
 
 @patch
 def _release_sigterm(self:Checkpoint):
     if self._handler is not None: signal.signal(signal.SIGTERM, self._handler)
-    self._handler = None
+    if self._timer is not None: self._timer.cancel()
+    self._handler = self._timer = None
+
+# %% ../nbs/12_checkpoints.ipynb #c82f0a5d
+Checkpoint._patience = 5. # seconds
+
+def _at_work(frame):
+    "The Learner of the innermost fit, or validation, that `frame` is in"
+    while frame is not None and frame.f_code is not CallbackRunner.with_cleanup.__code__: frame = frame.f_back
+    return frame and frame.f_locals.get('self')
+
+@patch
+def _note_signal(self:Checkpoint, number, frame):
+    again,self._signal = self._signal is not None,number
+    if _at_work(frame) in (None,self.learn): return # the next batch boundary will come soon
+    if again: return self._stop_if_told()
+    self._timer = threading.Timer(self._patience, os.kill, (os.getpid(),number))
+    self._timer.daemon = True
+    self._timer.start()
 
 # %% ../nbs/12_checkpoints.ipynb #5a0e73cd
 @patch

@@ -9,6 +9,7 @@ import os
 import random
 import signal
 import sys
+import time
 import warnings
 from functools import partial
 from pathlib import Path
@@ -414,3 +415,151 @@ def test_several_fits(cbs, tmp_path):
         if any('CSV' in str(o) for o in cbs):
             rows = [[row.split(',')[:-1] for row in (f/'history.csv').read_text().splitlines()] for f in (tmp_path/'truth',folder)]
             assert rows[0]==rows[1]
+
+@pytest.mark.parametrize('inner_checkpoint', [False, True])
+def test_told_in_a_fit_within(inner_checkpoint, tmp_path):
+    "SIGTERM while a callback trains another model: a short fit is waited for, a long one is not"
+    class Told(Exception): pass
+    def told(*args): raise Told
+    class Trains(Callback):
+        run_valid,transient = False,'batches'
+        def __init__(self, seconds): self.seconds,self.batches = seconds,0
+        def after_batch(self):
+            if (self.epoch,self.iter)!=(1,2): return
+            inner = make(tmp_path/'inner', {}, checkpoint=dict() if inner_checkpoint else None)
+            def tell():
+                self.batches += 1
+                if self.batches==2: os.kill(os.getpid(), signal.SIGTERM)
+                time.sleep(.02 if self.seconds else 0)
+            inner.fit(200 if self.seconds else 1, cbs=EveryN(1, lambda inner: tell()))
+    old = signal.signal(signal.SIGTERM, told)
+    try:
+        for seconds,newest in (0, 'epoch1_batch3'),(20, 'epoch1_batch0'):
+            learn = make(tmp_path/f'{seconds}', {}, cbs=[partial(Trains, seconds)])
+            learn.checkpoint._patience,learn.checkpoint.every_batches = .3,None
+            start = time.monotonic()
+            with pytest.raises(Told): learn.fit(3)
+            assert time.monotonic()-start<10 and newest in max(o for o in os.listdir(tmp_path/f'{seconds}'/'checkpoints') if o[0]=='0'), seconds
+            assert signal.getsignal(signal.SIGTERM) is told and not learn.running
+    finally: signal.signal(signal.SIGTERM, old)
+
+# What callbacks keep
+
+class Tally(Callback):
+    "Keeps all sorts of things"
+    keeps = 'recent','by_label','counts','ordered','kinds','table'
+    def __init__(self):
+        self.recent,self.by_label,self.counts = collections.deque(maxlen=3),collections.defaultdict(lambda: torch.zeros(1)),collections.Counter()
+        self.ordered,self.kinds,self.table = collections.OrderedDict(),set(),collections.defaultdict(list)
+    def after_batch(self):
+        if not self.training: return
+        self.recent.append(float(self.loss))
+        k = self.iter%3
+        self.by_label[k] += 1
+        self.counts[k] += 1
+        self.ordered[k] = self.iter
+        self.ordered.move_to_end(k, last=False)
+        self.kinds.add(k)
+        self.table[k].append(self.iter)
+
+@pytest.mark.skipif(not hasattr(checkpoints, '_kinds'), reason='the format of files has no such containers')
+@pytest.mark.parametrize('cls', [Tally, type('Heir', (Tally,), dict(keeps='more', more=0, name='tally', before_train=lambda self: object.__setattr__(self, 'more', self.more+1)))])
+def test_containers(cls, tmp_path):
+    "A deque, a defaultdict and their like are kept, with their length and what makes the missing ones; what base classes keep, too"
+    truth,again = same_end(tmp_path, lambda folder: make(folder, {}, cbs=[cls]), what=lambda learn: None)
+    a,b = truth.tally,again.tally
+    for k in Tally.keeps: assert type(getattr(a, k)) is type(getattr(b, k)) and getattr(a, k)==getattr(b, k), k
+    assert list(a.ordered)==list(b.ordered) and b.recent.maxlen==3 and b.by_label['new']==0 and b.table['new']==[]
+    if cls is not Tally: assert a.more==b.more==3
+
+def test_defaultdict_of_ones_own(tmp_path):
+    "A factory that is no type stays where it is"
+    class Sums(Callback):
+        keeps,run_valid = 'sums',False
+        def __init__(self): self.sums = collections.defaultdict(lambda: 100)
+        def after_batch(self): self.sums[self.iter] += 1
+    _,again = same_end(tmp_path, lambda folder: make(folder, {}, cbs=[Sums]), what=lambda learn: dict(learn.sums.sums))
+    assert again.sums.sums['new']==100
+
+class Forgets(Callback):
+    "Changes what it does not declare"
+    keeps,transient = 'said','passing'
+    def __init__(self): self.said = self.passing = 0; self.number,self.queue,self.own,self.net,self.fixed = 0,collections.deque(maxlen=2),torch.Generator(),nn.Linear(1, 1),[1,2]; self.thing = type('Thing', (), {})(); self.thing.n = 0; self.weights = torch.zeros(3); self.rates = np.zeros(2); self.python = random.Random(0)
+    def after_batch(self):
+        for k in 'said','passing','number': setattr(self, k, getattr(self, k)+1)
+        self.queue.append(1)
+        torch.rand(1, generator=self.own)
+        self.thing.n += 1
+        self.weights += 1
+        self.rates[0] += 1
+        self.python.random()
+        with torch.no_grad(): self.net.weight += 1
+        self.late = 1
+
+def test_undeclared(tmp_path):
+    "What changes and is not declared is named once, at the first save after training has begun, with the line to write; nothing else is"
+    class Counts(Callback):
+        def __init__(self): self.count,self.setting,self.net = 0,[3,4],None
+        def before_fit(self): self.net = self.learn.model
+        def after_batch(self): self.count += 1
+    with pytest.warns(UserWarning) as told: make(tmp_path, {}, cbs=[Forgets, Counts]).fit(2)
+    told = [str(o.message) for o in told if 'what is not saved' in str(o.message)]
+    assert len(told)==2 and told[1].startswith("Counts keeps what is not saved: count. A run that is resumed begins it anew, and may differ. Write in the class `keeps = 'count',`; or, if nothing depends on it, `transient = 'count',`")
+    assert told[0].startswith('Forgets keeps what is not saved: number, queue, own, net, thing, weights, rates, python, late. ') and 'give the class `state_dict`' in told[0]
+    with warnings.catch_warnings():
+        warnings.simplefilter('error')
+        make(tmp_path/'own', {}, **with_state(GradientClip, partial(NaNPolicy, 'rollback'), SampleByLoss, CSVLogger, EarlyStopping, SaveModel, partial(EveryN, 2, GradientClip), partial(MixedPrecision, 'bf16'))).fit(2)
+
+class Victim(Callback):
+    keeps,folder,keep = 'n',None,3
+    def __init__(self, folder=None): self.n,self.to = 0,folder
+    def before_batch(self): self.n += 1
+
+def test_only_what_is_declared(tmp_path):
+    "A file cannot set what a class does not name: no other folder is touched, and no file elsewhere is written"
+    precious = tmp_path/'precious'
+    precious.mkdir()
+    for i in range(9): (precious/f'00000{i}_epoch0_batch{i}.safetensors').write_text('mine')
+    cbs = [partial(Victim, tmp_path), partial(SaveModel, at_end=True), partial(EveryN, 2, Victim)]
+    state = load_state(broken_off(tmp_path/'run', *cbs))
+    evil = dict(folder=str(precious), keep=1, fname='../../outside', to=str(precious), __class__='x', before_batch='x', _learn=None, path=str(precious))
+    for k in 'victim','save_model','checkpoint': state['callbacks'].setdefault(k, dict(kept={}, state=None))['kept'].update(evil)
+    state['callbacks']['every_2_victim']['of']['kept'].update(evil)
+    state['callbacks']['gradient_accumulation']['kept']['n_acc'] = 1
+    save_state(bad := tmp_path/'bad.safetensors', state)
+    learn = make(tmp_path/'run', {}, **with_state(*cbs))
+    with pytest.warns(UserWarning, match='victim: the checkpoint and the class differ in what the callback keeps: .*folder.* That is not put back'): learn.fit(3, resume=bad)
+    assert len(list(precious.iterdir()))==9 and learn.checkpoint.keep==3 and learn.checkpoint.folder is None and learn.victim.to==tmp_path and learn.save_model.fname=='model'
+    assert learn.gradient_accumulation.n_acc==10 and not list(tmp_path.glob('outside*')) and learn.victim.folder is None
+
+def test_checkpoint_comes_last(tmp_path):
+    "Inside another callback it would not see the run; and what comes after it would be missing in the file"
+    with pytest.raises(ValueError, match='add it to the Learner, and use its every_batches'): make(tmp_path, {}, cbs=[partial(EveryN, 3, Checkpoint)], checkpoint=None).fit(1)
+    class Later(Victim): run_after = Checkpoint
+    with pytest.raises(ValueError, match='later comes after the Checkpoint'): make(tmp_path, {}, cbs=[Later]).fit(1)
+
+def test_other_rate(tmp_path):
+    "A rate that was changed between two lives is not ignored in silence; one that was not, or is scheduled, is no matter"
+    rate = lambda lr, **more: (lambda learn, **kwargs: learn.fit(3, lr=lr, **more, **kwargs))
+    with pytest.raises(Dies): rate(.02)(make(tmp_path, {}, cbs=[DieAfter(5)]))
+    with pytest.warns(UserWarning, match=r'fit is called with another lr 0.01 \(then 0.02\), wd 0.1 \(then 0.01\) than when the run began'), pytest.raises(Dies):
+        rate(.01, wd=.1)(make(tmp_path, {}, cbs=[DieAfter(5)]), resume=True)
+    with pytest.warns(UserWarning, match='another lr'), pytest.raises(Dies): rate(.01)(make(tmp_path, {}, cbs=[DieAfter(5)]), resume=True)
+    with warnings.catch_warnings():
+        warnings.simplefilter('error')
+        rate(.02)(make(tmp_path, {}), resume=True)
+
+class Words(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.table = nn.Embedding(30, 3, sparse=True)
+        self.out = nn.Linear(3, 1)
+    def forward(self, x): return self.out(self.table(x[:,:1].long()).mean(1))
+
+def test_sparse_gradients(tmp_path):
+    "Gradients that are sparse and wait for a step"
+    new = with_model(Words, cbs=[partial(GradientAccumulation, 10)], opt_func=SGD)
+    same_end(tmp_path, new, [3, 5])
+    bare = with_model(Words, cbs=[partial(GradientAccumulation, 10)], opt_func=SGD, checkpoint=None)(tmp_path/'bare')
+    bare.fit(3)
+    assert not differs(outcome(bare)['model'], outcome(several(tmp_path/'truth2', [], new))['model'])
