@@ -44,7 +44,7 @@ def _walk(self:_Packer, o, path='', depth=0):
     if kind is int and o.bit_length()>13_000: raise ValueError(f"{path}: a number of more than 3,900 digits cannot be saved")
     if kind in _plain_types: return o
     if kind is float: return o if math.isfinite(o) else {'float': repr(o)}
-    self._count(2, path, depth)
+    self._count(1, path, depth)
     inner = lambda v, k: self._walk(v, f'{path}.{k}' if path else f'{k}', depth+1)
     if kind in (list,tuple): return self._sequence(o, path, inner)
     if kind is dict: return self._dict(o, path, inner)
@@ -62,7 +62,7 @@ def _check_keys(keys, path='a dictionary'):
 @patch
 def _dict(self:_Packer, o, path, inner):
     _check_keys(o.keys(), path or 'the state')
-    self._count(4*len(o)+4, path)
+    self._count(2*len(o) + len(o)//8 + 8, path)
     return {'dict': [p for k,v in o.items() for p in (inner(k, f'key {k!r}') if type(k) is not str else k, inner(v, k))]}
 
 # %% ../nbs/12_checkpoints.ipynb #9d2acfa4
@@ -83,8 +83,8 @@ def _are_rows(o):
 def _sequence(self:_Packer, o, path, inner):
     kind,numbers = 'list' if type(o) is list else 'tuple',_numbers(o)
     if numbers is not None: return {'numbers': [kind, self._tensor(numbers, path)]}
-    self._count(2*len(o)+2, path)
-    if _are_rows(o): return {'rows': [kind, self._numpy(np.stack(o), path)]}
+    self._count(len(o)//8 + 3, path)
+    if _are_rows(o): return {'rows': [kind, self._numpy(np.stack(o), path, 2*len(o))]}
     parts = [inner(v, i) for i,v in enumerate(o)]
     return parts if kind=='list' else {'tuple': parts}
 
@@ -131,8 +131,8 @@ def _leaf(self:_Packer, o, path):
 
 # %% ../nbs/12_checkpoints.ipynb #9f839246
 @patch
-def _numpy(self:_Packer, o, path):
-    self._count(6, path)
+def _numpy(self:_Packer, o, path, n_parts=0):
+    self._count(4+n_parts, path)
     if o.dtype.kind in 'iufc' and not o.dtype.isnative: return {'swapped': [self._numpy(o.astype(o.dtype.newbyteorder('=')), path), o.dtype.str]}
     try: return self._tensor(torch.from_numpy(np.require(o, requirements='CW')).reshape(o.shape), path)
     except TypeError: raise TypeError(f"{path}: a numpy array of {o.dtype} cannot be saved, only numbers can") from None
@@ -150,7 +150,7 @@ def _tensor(self:_Packer, t, path):
     t = t.detach().as_subclass(torch.Tensor).resolve_conj().resolve_neg()
     (start,end),size = _span(t),t.numel()*t.element_size()
     if end-start<size: t = t.contiguous() # what repeats numbers is written out
-    self._count(10, path)
+    self._count(9, path)
     self.nodes.append((path or 'state', t, node := {}))
     return node
 
@@ -267,7 +267,9 @@ def _header(metadata, tensors):
 # %% ../nbs/12_checkpoints.ipynb #2e7f196f
 def _room(size): return (2**25+size)//64 # for how many parts a file of so many bytes has room
 
-def _marks(text): return sum(map(text.count, b'[{,')) # at least as many as parts of a text in JSON
+def _max_header(size): return min(size-8, 10**8, 2**24+size//16) # bytes, in a file of `size`; other readers have the second limit
+
+def _n_marks(text): return sum(map(text.count, b'[{,')) # at least as many as parts of a text in JSON
 
 def _laid_out(skeleton, tensors, n_parts):
     "The header of a file, and its tensors in their order"
@@ -277,7 +279,7 @@ def _laid_out(skeleton, tensors, n_parts):
         tensors = dict(sorted(tensors.items(), key=lambda o: (-o[1].element_size(), o[0]))) # so that each begins where a number of its type may begin
         header = _header({'format':'pt', 'version':_version, 'sha256':_no_digest}, tensors)
         size = sum(t.numel()*t.element_size() for t in tensors.values())
-        missing = n_parts + 16*len(tensors) + _marks(skeleton) + _marks(header) - _room(size)
+        missing = n_parts + 16*len(tensors) + _n_marks(skeleton) + _n_marks(header) - _room(size)
         if missing>0: tensors['room'] = torch.zeros(64*(missing+99), dtype=torch.uint8)
     return header,tensors
 
@@ -293,13 +295,19 @@ def _write_file(path, skeleton, tensors, n_parts):
         for t in tensors.values(): _write_bytes(fd, _bytes_of(t))
 
 # %% ../nbs/12_checkpoints.ipynb #bb2f7642
+def _sweep(path, aside):
+    "Take away what was left beside `path` by processes that were killed more than an hour ago"
+    for o in path.parent.glob('.*.tmp'):
+        try: old = re.fullmatch(re.escape(f'.{path.name}.')+r'\d+-\d+\.tmp', o.name) and time.time()-os.lstat(o).st_mtime>3600
+        except OSError: continue # another one took it away
+        if old or o==aside: _try_unlink(o)
+
 @contextmanager
 def _replacing(path):
     "A new file, open, which takes the place of `path` in one step when it is written, or goes away"
     aside = path.with_name(f'.{path.name}.{os.getpid()}-{threading.get_ident()}.tmp')
     try:
-        for o in path.parent.glob('.*.tmp'):
-            if o==aside or re.fullmatch(re.escape(f'.{path.name}.')+r'\d+-\d+\.tmp', o.name) and time.time()-os.lstat(o).st_mtime>3600: _try_unlink(o)
+        _sweep(path, aside)
         fd = os.open(aside, os.O_WRONLY|os.O_CREAT|os.O_EXCL|getattr(os, 'O_BINARY', 0), 0o666)
         try:
             yield fd
@@ -360,8 +368,6 @@ def is_pickle(
     return int.from_bytes(head, 'little')>os.path.getsize(path) and head.startswith((b'PK\x03\x04',b'\x80'))
 
 # %% ../nbs/12_checkpoints.ipynb #cdccd374
-def _max_header(size): return min(size-8, 10**8, 2**24+size//16) # bytes, in a file of `size`; other readers have the second limit
-
 def _read_header(f, path):
     "The length of the header as it is in the file, and the header, after a check that it fits into it"
     n,size = f.read(8),os.fstat(f.fileno()).st_size
@@ -429,7 +435,7 @@ def _read_file(f, path):
     (n,head),size = _read_header(f, path),os.fstat(f.fileno()).st_size
     room,sha = _Room(size),hashlib.sha256()
     with _sense(path, ' or no safetensors file'):
-        room.take(_marks(head))
+        room.take(_n_marks(head))
         header = json.loads(head)
         meta = header.pop('__metadata__', {})
         if not {'version','sha256'} <= set(meta):
@@ -450,7 +456,7 @@ class _Unpacker:
         if not isinstance(o, (list,dict)): return o
         if depth>2*_max_depth: raise ValueError("the skeleton has too many levels")
         inner = lambda v: self._walk(v, depth+1)
-        self.take(1+len(o))
+        self.take(1+len(o)//8)
         if isinstance(o, list): return [inner(v) for v in o]
         (kind,v), = o.items()
         if kind in _kinds: return self._other(kind, inner(v))
@@ -469,7 +475,7 @@ def _parsed(text):
 _makers = dict(
     float=lambda self, v, inner: {'nan':math.nan, 'inf':math.inf, '-inf':-math.inf}[v],
     tuple=lambda self, v, inner: tuple(_is(inner(v), list)), texts=lambda self, v, inner: [_is(o, str) for o in _is(inner(v), list)],
-    dict=lambda self, v, inner: self._dict((o := [*map(inner, _is(v, list))])[::2], o[1::2]),
+    dict=lambda self, v, inner: self._dict((o := [inner(w) for w in _is(v, list)])[::2], o[1::2]),
     record=lambda self, v, inner: self._dict(_is(inner(v[0]), list), [*map(inner, v[1:])]),
     tensor=lambda self, v, inner: self._view(*v) if len(v)>1 else self.tensors[v[0]], next=lambda self, v, inner: self._next(*v),
     numbers=lambda self, v, inner: {'list':list, 'tuple':tuple}[v[0]](self._row(v[1], inner, torch.float64, torch.int64).tolist()),
@@ -486,7 +492,7 @@ def _as_numpy(o): return o.numpy() if isinstance(o, torch.Tensor) else _is(o, np
 @patch
 def _dict(self:_Unpacker, keys, values):
     _check_keys(keys)
-    self.take(2*len(keys))
+    self.take(4+2*len(keys))
     res = dict(zip(keys, values, strict=True))
     if len(res)<len(keys): raise ValueError("a dictionary has a key twice")
     return res
@@ -560,7 +566,7 @@ def load_state(
     "Read what `save_state` wrote: no code is run, and a file that is not whole is a `DamagedFile` that says why"
     with _open(path) as f: tensors,room = _read_file(f, path)
     with _sense(path, ': what it says about its content makes no sense'):
-        room.take(_marks(text := tensors.pop('skeleton').numpy().tobytes()))
+        room.take(_n_marks(text := tensors.pop('skeleton').numpy().tobytes()))
         return _Unpacker(tensors, room)._walk(_parsed(text))
 
 # %% ../nbs/12_checkpoints.ipynb #56500aba
@@ -865,7 +871,7 @@ def before_fit(self:Checkpoint):
     self._dls,self._feed,self._time = self.dls,_feed_for(self.learn),time.monotonic()
     self.learn.dls,self._active = _with_train(self.dls, self._feed),True
     self._catch_sigterm()
-    for pattern in ('.*_epoch*_batch*.safetensors.tmp','.best.safetensors.tmp'): # of a process that was killed while it wrote
+    for pattern in ('.*_epoch*_batch*.safetensors*.tmp','.best.safetensors*.tmp'): # of a process that was killed while it wrote
         for o in self._where().glob(pattern): _try_unlink(o)
     state = self._find(self.resume_from) if self.resume_from else None
     if state is None: self._save(epoch=self.start_epoch, batch=0)
@@ -885,11 +891,15 @@ def _with_train(dls, train):
 @patch
 def _where(self:Checkpoint): return Path(self.folder or self.learn.path/'checkpoints')
 
+def _numbered(folder):
+    "What in a folder has the name of a checkpoint, with its number, the newest first"
+    named = [(re.fullmatch(r'(\d+)_epoch\d+_batch\d+\.safetensors', o.name),o) for o in folder.glob('*.safetensors')]
+    return sorted(((int(m[1]),o) for m,o in named if m), reverse=True)
+
+def _checkpoints_in(folder): return [o for n,o in _numbered(folder) if o.is_file()] # no folders, and no pipes
+
 @patch
-def _files(self:Checkpoint):
-    "The checkpoints in the folder, the newest first"
-    numbered = [(int(m[1]),o) for o in self._where().glob('*.safetensors') if (m := re.fullmatch(r'(\d+)_epoch\d+_batch\d+\.safetensors', o.name))]
-    return [o for n,o in sorted(numbered, reverse=True)]
+def _files(self:Checkpoint): return _checkpoints_in(self._where())
 
 # %% ../nbs/12_checkpoints.ipynb #97e2817d
 _versions = lambda: dict(torch=str(torch.__version__), numpy=np.__version__, python='.'.join(map(str, os.sys.version_info[:3])))
@@ -912,7 +922,7 @@ def _save(self:Checkpoint, is_best=False, **place):
 
 @patch
 def _start_writing(self:Checkpoint, packed, place, is_best=False):
-    n = 1 + max([int(o.name.split('_')[0]) for o in self._files()], default=0)
+    n = 1 + max([n for n,o in _numbered(self._where())], default=0)
     file = self._where()/f"{n:06}_epoch{place['epoch']}_batch{place['batch']}.safetensors"
     self._saved,self._time,self._owed = (place['epoch'],place['batch'],place.get('trained', False)),time.monotonic(),False
     self._thread = threading.Thread(target=self._write, args=(file,packed,is_best))
@@ -923,11 +933,30 @@ def _start_writing(self:Checkpoint, packed, place, is_best=False):
 def _write(self:Checkpoint, file, packed, is_best):
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        _write_file(file, *packed)
-        if is_best: _link(file, file.with_name('best.safetensors'))
-        for old in self._files()[self.keep:]: old.unlink()
+        self._write_in_room(file, packed)
         self._newest = file
+        if is_best: _link(file, file.with_name('best.safetensors'))
+        for old in _checkpoints_in(file.parent)[self.keep:]: _try_unlink(old)
     except Exception as e: self._error = e
+
+# %% ../nbs/12_checkpoints.ipynb #2cb00067
+@patch
+def _write_in_room(self:Checkpoint, file, packed):
+    "Write a file; on a disk that is full in the place of older ones, but for one that is whole"
+    older = _checkpoints_in(file.parent)
+    while True:
+        try: return _write_file(file, *packed)
+        except OSError as e:
+            if e.errno not in (errno.ENOSPC,errno.EDQUOT): raise
+            whole = next((o for o in older if o==self._newest or _is_whole(o)), None)
+            if whole is None or len(older)<2: raise
+            older.remove(old := next(o for o in reversed(older) if o!=whole))
+            _try_unlink(old)
+
+def _is_whole(file):
+    try:
+        with _open(file) as f: return bool(_read_file(f, file))
+    except (DamagedFile,OSError): return False
 
 # %% ../nbs/12_checkpoints.ipynb #2fb902c5
 def _link(file, name):
@@ -936,7 +965,10 @@ def _link(file, name):
     _try_unlink(aside)
     if name.exists() and os.path.samefile(file, name): return # it has it already
     try: os.link(file, aside)
-    except OSError: _write_bytes(aside, file.read_bytes())
+    except OSError:
+        with open(file, 'rb') as f, _replacing(name) as fd:
+            while part := f.read(2**24): _write_bytes(fd, part)
+        return
     os.replace(aside, name)
     _sync_folder(name.parent)
 

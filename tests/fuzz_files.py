@@ -31,12 +31,13 @@ from optimloop.tracking import *
 from optimloop.training_callbacks import *
 
 torch.set_num_threads(1)
+warnings.filterwarnings('ignore', message='ComplexHalf')
 
 def some_state(many=False):
     "Everything that can be saved, in many layouts; `many`: with small tensors enough to be laid side by side"
     g = torch.Generator().manual_seed(0)
     a,base = torch.randn(6, 4, generator=g),torch.arange(20.)
-    more = dict(parameters={f'layers.{i}.weight':dict(avg=torch.full((i%3+1,), float(i)), sqr=torch.zeros(2), step=3) for i in range(400)}) if many else {}
+    more = dict(parameters={f'layers.{i}.weight':dict(avg=torch.full((i%3+1,), float(i)), sqr=torch.zeros(2), step=3) for i in range(600)}) if many else {}
     return {
         'a':a, 'tied':a, 'transposed':a.t(), 'last':torch.randn(2, 3, 4, 5, generator=g).to(memory_format=torch.channels_last), 'c64':torch.randn(2, dtype=torch.complex64, generator=g),
         **{str(o):torch.ones(3).to(o) for o in checkpoints._dtypes.values()}, 'zero':torch.tensor(3.), 'empty':torch.empty(0, 3), 'even':base[::2], 'odd':base[1::2],
@@ -148,12 +149,12 @@ def memory(key):
     return res
 
 def read(file, data):
-    "What comes of a file: the state or the error; seconds, and bytes that were taken beyond its length"
+    "What comes of a file: the state or the error; seconds of this process, and bytes that were taken beyond its length"
     file.write_bytes(data)
-    before,start = memory('VmRSS'),time.perf_counter()
+    before,start = memory('VmRSS'),time.process_time()
     try: res = load_state(file)
     except DamagedFile as e: res = e.with_traceback(None)
-    return res,time.perf_counter()-start,memory('VmHWM')-before-len(data)
+    return res,time.process_time()-start,memory('VmHWM')-before-len(data)
 
 def attack_files(n, folder, seed=0):
     "Read `n` mutants; how many of each kind were refused, the longest time, and the most memory"
