@@ -9,15 +9,15 @@ __all__ = ['run_parts', 'save_state', 'DamagedFile', 'is_pickle', 'load_state', 
            'put_loss', 'put_parts', 'Checkpoint']
 
 # %% ../nbs/12_checkpoints.ipynb #f568130a
-import copy, hashlib, json, math, os, random, re, signal, threading, time, warnings
+import copy, errno, hashlib, json, math, os, random, re, signal, stat, threading, time, warnings
 from array import array
-from collections import defaultdict
+from collections import Counter, OrderedDict, defaultdict, deque
+from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 
 import numpy as np
 import torch
-import safetensors
 from fastcore.basics import patch
 
 from .callbacks import *
@@ -25,73 +25,142 @@ from .learner import *
 from .learner import _by_plain_name, _owned, _plain_name, _rehearses
 
 # %% ../nbs/12_checkpoints.ipynb #8d810267
-_max_depth,_max_parts,_max_header = 100,10**6,2**24 # of a skeleton: levels, and parts; bytes of a header
+_max_depth,_max_parts = 100,10**7 # of a state: levels, and parts
 _plain_types = type(None),bool,int,str
-_native = {str(getattr(torch, o)):getattr(torch, o) for o in 'float64 float32 float16 bfloat16 int64 int32 int16 int8 uint8 bool'.split()}
+_dtypes = {k:getattr(torch, k) for k in '''float64 float32 float16 bfloat16 float8_e4m3fn float8_e5m2 float8_e4m3fnuz float8_e5m2fnuz
+    complex128 complex64 complex32 int64 int32 int16 int8 uint64 uint32 uint16 uint8 bool'''.split()} # no other name is looked up
 
 class _Packer:
     "Takes a state apart: tensors, and a skeleton of plain data that says where each belongs"
     def __init__(self): self.nodes,self.n_parts = [],0 # of each tensor: its path, itself, and its place in the skeleton
-    def _walk(self, o, path='', depth=0):
-        if type(o) in _plain_types: return o
-        if type(o) is float: return o if math.isfinite(o) else {'float': repr(o)}
-        self.n_parts += 1
-        if depth==_max_depth or self.n_parts==_max_parts:
+    def _count(self, n, path, depth=0):
+        self.n_parts += n
+        if depth==_max_depth or self.n_parts>_max_parts:
             raise ValueError(f"{path[:80]}…: more than {_max_depth} levels deep or {_max_parts} parts: does it hold itself?")
-        inner = lambda v, k: self._walk(v, f'{path}.{k}' if path else f'{k}', depth+1)
-        if type(o) in (list,tuple,torch.Size): return self._sequence(o, path, inner)
-        if isinstance(o, dict): return {'dict': [p for k,v in o.items() for p in (inner(k, f'key {k!r}'), inner(v, k))]}
-        return self._leaf(o, path)
+
+# %% ../nbs/12_checkpoints.ipynb #8e7dcec7
+@patch
+def _walk(self:_Packer, o, path='', depth=0):
+    kind = type(o)
+    if kind is int and o.bit_length()>13_000: raise ValueError(f"{path}: a number of more than 3,900 digits cannot be saved")
+    if kind in _plain_types: return o
+    if kind is float: return o if math.isfinite(o) else {'float': repr(o)}
+    self._count(1, path, depth)
+    inner = lambda v, k: self._walk(v, f'{path}.{k}' if path else f'{k}', depth+1)
+    if kind in (list,tuple): return self._sequence(o, path, inner)
+    if kind is dict: return self._dict(o, path, inner)
+    name = next((k for k,(cls,*_) in _kinds.items() if cls is kind), None)
+    return self._other(name, o, path, depth) if name else self._leaf(o, path)
+
+# %% ../nbs/12_checkpoints.ipynb #ca892226
+def _check_keys(keys, path='a dictionary'):
+    "That `keys` are plain data, no two of them equal, and not made to collide"
+    if all(type(k) is str for k in keys): return
+    for k in keys:
+        if isinstance(k, torch.Tensor): raise TypeError(f"{path}: a tensor cannot be a key: use a name or a number")
+    if len(keys)>100 and max(Counter(map(hash, keys)).values())>100: raise ValueError(f"{path}: more than 100 keys have one hash")
+
+@patch
+def _dict(self:_Packer, o, path, inner):
+    _check_keys(o.keys(), path or 'the state')
+    self._count(2*len(o) + len(o)//8 + 8, path)
+    return {'dict': [p for k,v in o.items() for p in (inner(k, f'key {k!r}') if type(k) is not str else k, inner(v, k))]}
 
 # %% ../nbs/12_checkpoints.ipynb #9d2acfa4
 def _numbers(o):
-    "A long sequence of nothing but floats, or nothing but small integers, as an array; else `None`"
+    "A long sequence of nothing but floats, or nothing but small integers, as a tensor; else `None`"
     kinds = set(map(type, o)) if len(o)>16 else ()
-    try: return torch.tensor(o, dtype=torch.float64 if kinds=={float} else torch.int64) if kinds in ({float},{int}) else None
-    except (OverflowError, RuntimeError): return None
+    if kinds not in ({float},{int}): return None
+    try: return torch.frombuffer(array('d' if kinds=={float} else 'q', o), dtype=torch.float64 if kinds=={float} else torch.int64)
+    except OverflowError: return None
 
 # %% ../nbs/12_checkpoints.ipynb #ed3c3f17
 def _are_rows(o):
     "Is this a long sequence of numpy arrays, or numpy's numbers, of one type and shape?"
-    return len(o)>16 and all(isinstance(v, (np.ndarray,np.generic)) and (type(v),v.dtype,v.shape)==(type(o[0]),o[0].dtype,o[0].shape) for v in o)
+    alike = lambda v: type(v) is type(o[0]) and (v.dtype,v.shape)==(o[0].dtype,o[0].shape)
+    return len(o)>16 and (type(o[0]) is np.ndarray or isinstance(o[0], np.generic)) and o[0].size and o[0].dtype.isnative and all(map(alike, o))
 
 @patch
 def _sequence(self:_Packer, o, path, inner):
     kind,numbers = 'list' if type(o) is list else 'tuple',_numbers(o)
     if numbers is not None: return {'numbers': [kind, self._tensor(numbers, path)]}
-    if _are_rows(o): return {'rows': [kind, self._numpy(np.stack(o), path)]}
+    self._count(len(o)//8 + 3, path)
+    if _are_rows(o): return {'rows': [kind, self._numpy(np.stack(o), path, 2*len(o))]}
     parts = [inner(v, i) for i,v in enumerate(o)]
     return parts if kind=='list' else {'tuple': parts}
+
+# %% ../nbs/12_checkpoints.ipynb #a8e8f5ab
+_factories = {'None':None, **{o.__name__:o for o in (list,dict,set,tuple,int,float,bool,str,Counter,OrderedDict,deque)}}
+
+def _is(v, kind):
+    if type(v) is not kind: raise TypeError(f"a {kind.__name__} was expected, not a {type(v).__name__}")
+    return v
+
+_kinds = dict(
+    OrderedDict=(OrderedDict, dict, dict, OrderedDict), Counter=(Counter, dict, dict, Counter), set=(set, list, list, set),
+    frozenset=(frozenset, list, list, frozenset), deque=(deque, lambda o: [o.maxlen, list(o)], list, lambda v: deque(_is(v[1], list), v[0])),
+    defaultdict=(defaultdict, lambda o: [next(k for k,f in _factories.items() if f is o.default_factory), dict(o)],
+                 list, lambda v: defaultdict(_factories[v[0]], _is(v[1], dict))),
+    size=(torch.Size, list, list, torch.Size), complex=(complex, lambda o: [o.real, o.imag], list, lambda v: complex(*v)),
+    dtype=(torch.dtype, lambda o: str(o).removeprefix('torch.'), str, _dtypes.__getitem__),
+    device=(torch.device, str, str, torch.device), path=(type(Path()), str, str, Path))
+
+# %% ../nbs/12_checkpoints.ipynb #233fb9b0
+_n_parts = lambda v: 10 + (len(v)//16 if isinstance(v, str) else len(v)) # of what is written for one of `_kinds`
+
+@patch
+def _other(self:_Packer, name, o, path, depth):
+    try: v = _kinds[name][1](o)
+    except StopIteration: raise TypeError(f"{path}: a defaultdict that makes what is missing by {o.default_factory!r} cannot be saved, "
+                                          f"only by one of {', '.join(_factories)}") from None
+    if name in ('set','frozenset'): _check_keys(v, path)
+    self._count(_n_parts(v), path)
+    return {name: self._walk(v, path, depth+1)}
 
 # %% ../nbs/12_checkpoints.ipynb #ffec45ec
 @patch
 def _leaf(self:_Packer, o, path):
     if isinstance(o, torch.Tensor): return self._tensor(o, path)
-    if isinstance(o, bytes): return {'bytes': self._tensor(torch.frombuffer(bytearray(o), dtype=torch.uint8) if o else torch.empty(0), path)}
-    if isinstance(o, array) and o.typecode!='u': return {'array': [o.typecode, self._numpy(np.array(o), path)]}
-    if isinstance(o, (np.ndarray,np.generic)): return {'numpy' if isinstance(o, np.ndarray) else 'number': self._numpy(np.asarray(o), path)}
+    if type(o) in (bytes,bytearray): return {type(o).__name__: self._tensor(torch.frombuffer(bytearray(o) or bytearray(1), dtype=torch.uint8)[:len(o)], path)}
+    if type(o) is array and o.typecode in 'bBhHiIlLqQfd': return {'array': [o.typecode, self._numpy(np.array(o), path)]}
+    if type(o) is np.ndarray or isinstance(o, np.generic): return {'numpy' if type(o) is np.ndarray else 'number': self._numpy(np.asarray(o), path)}
     what = 'a function' if callable(o) and hasattr(o, '__name__') else f'a {type(o).__name__}'
-    raise TypeError(f"{path or 'the state'}: {what} cannot be saved. What can: None, bool, int, float, str, bytes, tensors, "
-                    "numpy arrays of numbers, and lists, tuples and dictionaries of these")
+    base = next((c.__name__ for c in type(o).__mro__[1:] if c in (*_plain_types,float,list,tuple,dict,set,bytes,np.ndarray)), None)
+    if base: what += f', which is more than {"an ndarray" if base=="ndarray" else f"a {base}"},'
+    raise TypeError(f"{path or 'the state'}: {what} cannot be saved. What can: None, bool, int, float, complex, str, bytes, Path, tensors, "
+                    "numpy arrays of numbers, and lists, tuples, dictionaries, sets and deques of these")
 
 # %% ../nbs/12_checkpoints.ipynb #9f839246
 @patch
-def _numpy(self:_Packer, o, path):
+def _numpy(self:_Packer, o, path, n_parts=0):
+    self._count(4+n_parts, path)
+    if o.dtype.kind in 'iufc' and not o.dtype.isnative: return {'swapped': [self._numpy(o.astype(o.dtype.newbyteorder('=')), path), o.dtype.str]}
     try: return self._tensor(torch.from_numpy(np.require(o, requirements='CW')).reshape(o.shape), path)
     except TypeError: raise TypeError(f"{path}: a numpy array of {o.dtype} cannot be saved, only numbers can") from None
 
+def _unfit(t):
+    "What is wrong with a tensor, if it cannot be saved"
+    if torch.nn.parameter.is_lazy(t): return 'without a shape, as it has not been used yet,'
+    if type(t).__torch_dispatch__ is not torch.Tensor.__torch_dispatch__: return f'a {type(t).__name__}'
+    if t.is_quantized or str(t.dtype).removeprefix('torch.') not in _dtypes: return f'of {t.dtype}'
+    return 'on no device' if t.is_meta else 'sparse' if t.layout!=torch.strided else None
+
 @patch
 def _tensor(self:_Packer, t, path):
-    if t.layout!=torch.strided or t.is_quantized or t.is_meta:
-        raise TypeError(f"{path}: a tensor that is {'quantized' if t.is_quantized else 'on no device' if t.is_meta else 'sparse'} cannot be saved; make it dense")
-    self.nodes.append((path or 'state', t.detach().resolve_conj().resolve_neg(), node := []))
-    return {'tensor': node}
+    if _unfit(t): raise TypeError(f"{path}: a tensor that is {_unfit(t)} cannot be saved; make it an ordinary one")
+    t = t.detach().as_subclass(torch.Tensor).resolve_conj().resolve_neg()
+    (start,end),size = _span(t),t.numel()*t.element_size()
+    if end-start<size: t = t.contiguous() # what repeats numbers is written out
+    self._count(9, path)
+    self.nodes.append((path or 'state', t, node := {}))
+    return node
 
 # %% ../nbs/12_checkpoints.ipynb #3e67ba16
 def _span(t):
     "First byte, and the one after the last, that `t` looks at in its storage"
-    start = t.storage_offset()*t.element_size()
-    return start, start + (sum((n-1)*s for n,s in zip(t.shape, t.stride()))+1)*t.element_size() if t.numel() else start
+    start,size = t.storage_offset()*t.element_size(),t.element_size()
+    if t.is_contiguous(): return start, start + t.numel()*size
+    return start, start + (sum((n-1)*s for n,s in zip(t.shape, t.stride()))+1)*size
 
 # %% ../nbs/12_checkpoints.ipynb #9020ed32
 def _clusters(nodes):
@@ -116,93 +185,155 @@ def _entry(cluster):
     "The tensor to write for a cluster, and how each of its members looks at it; nothing where it is that very tensor"
     start,end,_,t,_ = cluster[0]
     if all((o.dtype,o.shape,o.stride(),a)==(t.dtype,t.shape,t.stride(),start) for a,_,_,o,_ in cluster):
-        if str(t.dtype) in _native and t.is_contiguous(): return t, []
+        if _code(t) and t.is_contiguous(): return t, []
         if t.numel()*t.element_size()<end-start or t.is_contiguous(): # gaps are left out
             t = t.contiguous()
             (start,end),stride = _span(t),t.stride()
-        if str(t.dtype) in _native: return _flat(t, start, end, t.dtype), [(t.dtype,t.shape,t.stride(),0)]*len(cluster)
+        if _code(t): return _flat(t, start, end, t.dtype), [(t.dtype,t.shape,t.stride(),0)]*len(cluster)
         return _flat(t, start, end, torch.uint8), [(t.dtype,t.shape,t.stride(),0)]*len(cluster)
     start,end = start//16*16,max(o[1] for o in cluster)
     return _flat(t, start, end, torch.uint8), [(o.dtype,o.shape,o.stride(),(a-start)//o.element_size()) for a,_,_,o,_ in cluster]
 
 # %% ../nbs/12_checkpoints.ipynb #5df83796
+_codes = dict(float64='F64', float32='F32', float16='F16', bfloat16='BF16', int64='I64', int32='I32', int16='I16', int8='I8', uint8='U8', bool='BOOL')
+_code = lambda t: _codes.get(str(t.dtype).removeprefix('torch.'))
+
 def _pack(state, copied=False):
-    "The skeleton of a state, as text, and its tensors, by name"
+    "The skeleton of a state, its tensors, by name, and the number of its parts"
     packer,tensors = _Packer(),{}
     skeleton = packer._walk(state)
-    for cluster in _clusters(packer.nodes):
-        name = path = cluster[0][2]
-        while name in tensors or name=='__metadata__': name = f'{name}~' # `a.b` may be a key, or a path
+    clusters = _clusters(packer.nodes)
+    many = len(clusters)>_many
+    if many: tensors,clusters = _side_by_side(packer.nodes, clusters)
+    for cluster in clusters:
+        name = cluster[0][2]
+        while name in tensors or name in ('__metadata__','skeleton','room'): name = f'{name}~' # `a.b` may be a key, or a path
         t,views = _entry(cluster)
         tensors[name] = t.to('cpu', copy=copied)
-        for i,(*_,node) in enumerate(cluster): node += [name, *([_json_view(*views[i])] if views else ())]
-    skeleton = json.dumps(skeleton)
-    if _too_many(skeleton, tensors): raise ValueError("the state has too many small parts to be read safely again: put numbers into arrays or tensors")
-    return skeleton, tensors
-
-# %% ../nbs/12_checkpoints.ipynb #8b476068
-def _too_many(skeleton, tensors):
-    "Would the parts of the skeleton take up more memory than the file is long, and some megabytes? One is at most about 60 bytes"
-    size = len(skeleton) + sum(t.numel()*t.element_size() for t in tensors.values())
-    return sum(map(skeleton.count, '[{,')) > 300_000 + size//64
+        for i,(*_,node) in enumerate(cluster): node['tensor'] = [name, *([_json_view(*views[i])] if views else ())]
+    return skeleton, tensors, packer.n_parts
 
 def _json_view(dtype, shape, stride, offset): return [str(dtype).removeprefix('torch.'), list(shape), list(stride), offset]
 
+# %% ../nbs/12_checkpoints.ipynb #8b476068
+_many,_small,_row = 1000,4096,2**22 # number of tensors; bytes of one that is small, and of a row of these
+
+def _side_by_side(nodes, clusters):
+    "Rows of the small tensors that lie alone, in the order of the state; and the clusters of the others"
+    alone,rows,now = {id(c[0][-1]) for c in clusters if len(c)==1},[],{} # the rows, and for each type and device the number and the size of the last
+    for path,t,node in nodes:
+        size,key = t.numel()*t.element_size(),(t.dtype,t.device)
+        if id(node) not in alone or not _code(t) or not t.is_contiguous() or size>_small: continue
+        if key not in now or now[key][1]>_row:
+            now[key] = len(rows),0
+            rows.append([])
+        rows[now[key][0]].append(t.reshape(-1))
+        node['next'],now[key] = [now[key][0],list(t.shape)],(now[key][0],now[key][1]+size)
+    return {f'small.{i}':torch.cat(ts).cpu() for i,ts in enumerate(rows)}, [c for c in clusters if not c[0][-1]]
+
+# %% ../nbs/12_checkpoints.ipynb #a7f8959a
+class _Shortener:
+    "Writes a skeleton as JSON in which what was there before is only named"
+    def __init__(self): self.seen = {}
+    def text(self, o):
+        if isinstance(o, list):
+            kinds = set(map(type, o))
+            if list in kinds or dict in kinds: return f"[{','.join(map(self.text, o))}]"
+            return self._object('texts', json.dumps(o)) if kinds=={str} and len(o)>1 else json.dumps(o)
+        if not isinstance(o, dict): return json.dumps(o)
+        (kind,v), = o.items()
+        if kind=='dict' and v and all(type(k) is str for k in v[::2]): kind,v = 'record',[v[::2], *v[1::2]]
+        return self._object(kind, self.text(v))
+    def _object(self, kind, text):
+        text = f'{{"{kind}":{text}}}'
+        if text in self.seen: return f'{{"like":{self.seen[text]}}}'
+        self.seen[text] = len(self.seen)
+        return text
+
 # %% ../nbs/12_checkpoints.ipynb #ec69f172
-_version = '1' # of the format
+_version,_no_digest = '2','0'*64 # of the format
 
-def _bytes_of(t): return t.reshape(-1).view(torch.uint8).numpy() if t.numel() else b''
-
-def _digest(skeleton, tensors):
-    "SHA-256 of all that a file holds, in hexadecimal"
-    res = hashlib.sha256(json.dumps([_version,skeleton]).encode())
-    for name,t in sorted(tensors.items()):
-        res.update(json.dumps([name, str(t.dtype), list(t.shape)]).encode())
-        res.update(_bytes_of(t))
-    return res.hexdigest()
-
-# %% ../nbs/12_checkpoints.ipynb #2e7f196f
-_codes = dict(float64='F64', float32='F32', float16='F16', bfloat16='BF16', int64='I64', int32='I32', int16='I16', int8='I8', uint8='U8', bool='BOOL')
+def _bytes_of(t): return _flat(t, *_span(t), torch.uint8).numpy() if t.numel() else b''
 
 def _header(metadata, tensors):
     "The header of a safetensors file, with its length in front"
     res,end = dict(__metadata__=metadata),0
     for name,t in tensors.items():
         start,end = end,end+t.numel()*t.element_size()
-        res[name] = dict(dtype=_codes[str(t.dtype).removeprefix('torch.')], shape=list(t.shape), data_offsets=[start,end])
-    text = json.dumps(res).encode()
+        res[name] = dict(dtype=_code(t), shape=list(t.shape), data_offsets=[start,end])
+    text = json.dumps(res, separators=(',',':')).encode()
     text += b' '*(-len(text)%8) # what comes after it begins at a multiple of 8
     return len(text).to_bytes(8, 'little') + text
 
+# %% ../nbs/12_checkpoints.ipynb #2e7f196f
+def _room(size): return (2**25+size)//64 # for how many parts a file of so many bytes has room
+
+def _max_header(size): return min(size-8, 10**8, 2**24+size//16) # bytes, in a file of `size`; other readers have the second limit
+
+def _n_marks(text): return sum(map(text.count, b'[{,')) # at least as many as parts of a text in JSON
+
+def _laid_out(skeleton, tensors, n_parts):
+    "The header of a file, and its tensors in their order"
+    skeleton = (_Shortener().text(skeleton) if len(tensors)>=_many or 'small.0' in tensors else json.dumps(skeleton)).encode()
+    tensors['skeleton'] = torch.frombuffer(bytearray(skeleton), dtype=torch.uint8)
+    for _ in range(2): # the second time with room, if there was none
+        tensors = dict(sorted(tensors.items(), key=lambda o: (-o[1].element_size(), o[0]))) # so that each begins where a number of its type may begin
+        header = _header({'format':'pt', 'version':_version, 'sha256':_no_digest}, tensors)
+        size = sum(t.numel()*t.element_size() for t in tensors.values())
+        missing = n_parts + 16*len(tensors) + _n_marks(skeleton) + _n_marks(header) - _room(size)
+        if missing>0: tensors['room'] = torch.zeros(64*(missing+99), dtype=torch.uint8)
+    return header,tensors
+
 # %% ../nbs/12_checkpoints.ipynb #bea053cd
-def _write_file(path, skeleton, tensors):
-    tensors = dict(sorted(tensors.items(), key=lambda o: (-o[1].element_size(), o[0]))) # so that each begins where a number of its type may begin
-    header = _header({'format':'pt', 'optimloop':skeleton, 'version':_version, 'sha256':_digest(skeleton, tensors)}, tensors)
-    if len(header)>_max_header: raise ValueError(f"{path}: names and plain data take up more than {_max_header} bytes: put numbers into arrays or tensors")
-    aside = path.with_name(f'.{path.name}.tmp')
-    try:
-        _write_bytes(aside, header, *map(_bytes_of, tensors.values()))
-        os.replace(aside, path)
-        _sync_folder(path.parent)
-    except OSError as e:
-        _try_unlink(aside)
-        raise OSError(e.errno, f"{path} could not be written ({e.strerror}); what was there before is whole") from e
+def _write_file(path, skeleton, tensors, n_parts):
+    header,tensors = _laid_out(skeleton, dict(tensors), n_parts)
+    size = len(header) + sum(t.numel()*t.element_size() for t in tensors.values())
+    if len(header)-8>_max_header(size): raise ValueError(f"{path}: the names of tensors take up {len(header)} bytes, too many: put numbers into fewer tensors")
+    sha = hashlib.sha256(header)
+    for t in tensors.values(): sha.update(_bytes_of(t))
+    with _replacing(path) as fd:
+        _write_bytes(fd, header.replace(_no_digest.encode(), sha.hexdigest().encode(), 1))
+        for t in tensors.values(): _write_bytes(fd, _bytes_of(t))
 
 # %% ../nbs/12_checkpoints.ipynb #bb2f7642
-def _write_bytes(path, *parts):
-    fd = os.open(path, os.O_WRONLY|os.O_CREAT|os.O_TRUNC|getattr(os, 'O_BINARY', 0), 0o666)
+def _sweep(path, aside):
+    "Take away what was left beside `path` by processes that were killed more than an hour ago"
+    for o in path.parent.glob('.*.tmp'):
+        try: old = re.fullmatch(re.escape(f'.{path.name}.')+r'\d+-\d+\.tmp', o.name) and time.time()-os.lstat(o).st_mtime>3600
+        except OSError: continue # another one took it away
+        if old or o==aside: _try_unlink(o)
+
+@contextmanager
+def _replacing(path):
+    "A new file, open, which takes the place of `path` in one step when it is written, or goes away"
+    aside = path.with_name(f'.{path.name}.{os.getpid()}-{threading.get_ident()}.tmp')
     try:
-        for part in parts:
-            view = memoryview(part)
-            while view: view = view[os.write(fd, view[:2**24]):]
-        os.fsync(fd)
-    finally: os.close(fd)
+        _sweep(path, aside)
+        fd = os.open(aside, os.O_WRONLY|os.O_CREAT|os.O_EXCL|getattr(os, 'O_BINARY', 0), 0o666)
+        try:
+            yield fd
+            os.fsync(fd)
+        finally: os.close(fd)
+        os.replace(aside, path)
+        _sync_folder(path.parent)
+    except BaseException as e:
+        _try_unlink(aside)
+        if not isinstance(e, OSError): raise
+        raise OSError(e.errno, f"{path} could not be written ({e.strerror}); what was there before is whole") from e
+
+# %% ../nbs/12_checkpoints.ipynb #ec69a788
+def _write_bytes(fd, part):
+    view = memoryview(part)
+    while view: view = view[os.write(fd, view[:2**24]):]
 
 def _sync_folder(folder):
     if os.name=='nt': return # a folder cannot be opened there
-    fd = os.open(folder, os.O_RDONLY)
-    try: os.fsync(fd)
-    finally: os.close(fd)
+    try:
+        fd = os.open(folder, os.O_RDONLY)
+        try: os.fsync(fd)
+        finally: os.close(fd)
+    except OSError as e: # where folders cannot be synced, the name is as safe as it can be
+        if e.errno not in (errno.EINVAL,errno.ENOTSUP,errno.EACCES): raise
 
 def _try_unlink(path):
     try: os.unlink(path)
@@ -211,7 +342,7 @@ def _try_unlink(path):
 # %% ../nbs/12_checkpoints.ipynb #a48401cf
 def save_state(
     path:str|Path, # The file; by custom it ends in `.safetensors`
-    state # Dictionaries, lists, tuples, tensors, numpy arrays of numbers, `bytes`, numbers, strings, `None`, nested as you like
+    state # Dictionaries, lists, tuples, sets, tensors, numpy arrays of numbers, `bytes`, numbers, strings, `None`, nested as you like
 ): # Path of the file
     "Write a state to a file, all of it or nothing; the path of anything that is no data is in the error"
     path = Path(path)
@@ -223,84 +354,221 @@ def save_state(
 # %% ../nbs/12_checkpoints.ipynb #188d6038
 class DamagedFile(ValueError): "A file that is not whole, or was not written by `save_state`"
 
+def _open(path):
+    "A file, open for reading; what is none is not waited for"
+    fd = os.open(path, os.O_RDONLY|getattr(os, 'O_NONBLOCK', 0)|getattr(os, 'O_BINARY', 0))
+    if stat.S_ISREG(os.fstat(fd).st_mode): return os.fdopen(fd, 'rb')
+    os.close(fd)
+    raise DamagedFile(f"{path} is a folder, a pipe or a device: a file was expected")
+
 def is_pickle(
     path:str|Path # A file
 ): # bool
     "Is it no safetensors file, but one that `torch.save` or `pickle` wrote?"
-    with open(path, 'rb') as f: head = f.read(8)
+    with _open(path) as f: head = f.read(8)
     return int.from_bytes(head, 'little')>os.path.getsize(path) and head.startswith((b'PK\x03\x04',b'\x80'))
 
 # %% ../nbs/12_checkpoints.ipynb #cdccd374
-def _check_length(path):
-    "That the header, whose length is in the first 8 bytes, fits into the file"
-    with open(path, 'rb') as f: head = f.read(8)
-    size,n = os.path.getsize(path),int.from_bytes(head, 'little')
-    if size<8: raise DamagedFile(f"{path} is damaged: it has {size} bytes, too few for the length of its header")
+def _read_header(f, path):
+    "The length of the header as it is in the file, and the header, after a check that it fits into it"
+    n,size = f.read(8),os.fstat(f.fileno()).st_size
+    if len(n)<8: raise DamagedFile(f"{path} is damaged: it has {size} bytes, too few for the length of its header")
     if is_pickle(path):
         raise DamagedFile(f"{path} is a pickle, as torch.save writes it, and reading one can run code: it is not read here")
-    if not n<=min(size-8, _max_header): raise DamagedFile(f"{path} is damaged or no safetensors file: a header of {n} bytes was announced, in a file of {size}")
+    if int.from_bytes(n, 'little')>_max_header(size):
+        raise DamagedFile(f"{path} is damaged or no safetensors file: a header of {int.from_bytes(n, 'little')} bytes was announced, in a file of {size}")
+    return n, f.read(int.from_bytes(n, 'little'))
 
 # %% ../nbs/12_checkpoints.ipynb #b0de93d2
-def _read_file(path):
-    "The skeleton and the tensors of a file that is whole; `DamagedFile` if it is not"
-    _check_length(path)
-    try:
-        with safetensors.safe_open(path, framework='pt') as f:
-            meta,tensors = f.metadata() or {},{k:f.get_tensor(k) for k in f.keys()}
-    except Exception as e: raise DamagedFile(f"{path} is damaged or no safetensors file: {e}") from e
-    if not {'optimloop','version','sha256'} <= set(meta):
-        raise DamagedFile(f"{path} holds tensors, but was not written by save_state: read it with safetensors.torch.load_file")
-    if meta['version']!=_version: raise DamagedFile(f"{path} has version {meta['version'][:20]!r} of the format, this optimloop reads version {_version}")
-    if meta['sha256']!=_digest(meta['optimloop'], tensors): raise DamagedFile(f"{path} is damaged: its content is not what was written (the digest differs)")
-    return meta['optimloop'],tensors
+_senseless = LookupError,TypeError,ValueError,AttributeError,RuntimeError,ArithmeticError,MemoryError
+
+@contextmanager
+def _sense(path, what):
+    "Errors in here mean that the file is damaged"
+    try: yield
+    except DamagedFile: raise
+    except _senseless as e: raise DamagedFile(f"{path} is damaged{what} ({type(e).__name__}: {str(e)[:200]})") from e
+
+class _Room:
+    "How many parts a file may still become"
+    def __init__(self, size): self.left = _room(size)
+    def take(self, n):
+        self.left -= n
+        if self.left<0: raise ValueError("it would take up much more memory than it is long")
+
+# %% ../nbs/12_checkpoints.ipynb #7140210f
+def _shape(o):
+    "`o`, if it is a shape"
+    if len(_is(o, list))>64 or not all(type(n) is int and 0<=n<2**63 for n in o): raise ValueError("this is no shape of a tensor")
+    return o
+
+def _entries(header, size):
+    "Name, type, shape and number of bytes of each tensor that a header announces, in the order in which they lie"
+    res,end,dtypes = [],0,{code:_dtypes[k] for k,code in _codes.items()}
+    for (a,b),name in sorted((o['data_offsets'],name) for name,o in header.items()):
+        dtype,shape = dtypes[header[name]['dtype']],_shape(header[name]['shape'])
+        if a!=end or b-a!=math.prod(shape)*dtype.itemsize: raise ValueError(f"the tensor {name[:80]!r} has another size, or does not follow the one before")
+        res.append((name,dtype,shape,b-a))
+        end = b
+    if end!=size: raise ValueError(f"{size} bytes after the header, {end} were announced")
+    return res
+
+# %% ../nbs/12_checkpoints.ipynb #31f1df66
+def _read_tensors(f, entries, sha):
+    "The tensors that come next in the file, by name"
+    res = {}
+    for name,dtype,shape,n in entries:
+        for size in [2**20]*(n//2**20)+[n%2**20] if name=='room' else [n]:
+            row = (t := torch.empty(size, dtype=torch.uint8)).numpy()
+            if f.readinto(row)!=size: raise ValueError("it ends in the midst of a tensor")
+            sha.update(row)
+        if name!='room': res[name] = _sound(t.view(dtype).reshape(shape))
+    return res
+
+def _sound(t):
+    "`t`, unless it is of truth values and some are neither"
+    if t.dtype==torch.bool and t.numel() and t.view(torch.uint8).max()>1: raise ValueError("a truth value that is neither")
+    return t
+
+# %% ../nbs/12_checkpoints.ipynb #acca1eca
+def _read_file(f, path):
+    "The skeleton and the tensors of a file that is whole, and the room for their parts; `DamagedFile` if it is not"
+    (n,head),size = _read_header(f, path),os.fstat(f.fileno()).st_size
+    room,sha = _Room(size),hashlib.sha256()
+    with _sense(path, ' or no safetensors file'):
+        room.take(_n_marks(head))
+        header = json.loads(head)
+        meta = header.pop('__metadata__', {})
+        if not {'version','sha256'} <= set(meta):
+            raise DamagedFile(f"{path} holds tensors, but was not written by save_state: read it with safetensors.torch.load_file")
+        if meta['version']!=_version: raise DamagedFile(f"{path} has version {meta['version'][:20]!r} of the format, this optimloop reads version {_version}")
+        entries = _entries(header, size-8-len(head))
+        room.take(16*len(entries))
+        sha.update(n + head.replace(meta['sha256'].encode(), _no_digest.encode(), 1))
+        tensors = _read_tensors(f, entries, sha)
+    if meta['sha256']!=sha.hexdigest(): raise DamagedFile(f"{path} is damaged: its content is not what was written (the digest differs)")
+    return tensors,room
 
 # %% ../nbs/12_checkpoints.ipynb #9aec3f4d
 class _Unpacker:
     "Puts a state together again"
-    def __init__(self, tensors): self.tensors,self.rows = tensors,{}
+    def __init__(self, tensors, room): self.tensors,self.take,self.rows = tensors,room.take,{}
     def _walk(self, o, depth=0):
         if not isinstance(o, (list,dict)): return o
         if depth>2*_max_depth: raise ValueError("the skeleton has too many levels")
         inner = lambda v: self._walk(v, depth+1)
+        self.take(1+len(o)//8)
         if isinstance(o, list): return [inner(v) for v in o]
         (kind,v), = o.items()
-        if kind=='dict': return {inner(k):inner(v) for k,v in zip(v[::2], v[1::2], strict=True)}
-        if kind=='tuple': return tuple(inner(v) for v in v)
-        if kind=='tensor': return self._tensor(*v)
-        return _makers[kind](v, inner)
+        if kind in _kinds: return self._other(kind, inner(v))
+        return _makers[kind](self, v, inner)
+
+def _parsed(text):
+    "A skeleton; what is only named in it is the very object that was there before"
+    objects = []
+    def hook(o):
+        if 'like' in o: return objects[o['like']]
+        objects.append(o)
+        return o
+    return json.loads(text, object_hook=hook)
 
 # %% ../nbs/12_checkpoints.ipynb #c0709c24
 _makers = dict(
-    float=lambda v, inner: {'nan':math.nan, 'inf':math.inf, '-inf':-math.inf}[v],
-    numbers=lambda v, inner: {'list':list, 'tuple':tuple}[v[0]](inner(v[1]).tolist()),
-    rows=lambda v, inner: {'list':list, 'tuple':tuple}[v[0]](inner(v[1]).numpy()),
-    bytes=lambda v, inner: inner(v).numpy().tobytes(), array=lambda v, inner: array(v[0], inner(v[1]).tolist()),
-    numpy=lambda v, inner: inner(v).numpy(), number=lambda v, inner: inner(v).numpy()[()])
+    float=lambda self, v, inner: {'nan':math.nan, 'inf':math.inf, '-inf':-math.inf}[v],
+    tuple=lambda self, v, inner: tuple(_is(inner(v), list)), texts=lambda self, v, inner: [_is(o, str) for o in _is(inner(v), list)],
+    dict=lambda self, v, inner: self._dict((o := [inner(w) for w in _is(v, list)])[::2], o[1::2]),
+    record=lambda self, v, inner: self._dict(_is(inner(v[0]), list), [*map(inner, v[1:])]),
+    tensor=lambda self, v, inner: self._view(*v) if len(v)>1 else self.tensors[v[0]], next=lambda self, v, inner: self._next(*v),
+    numbers=lambda self, v, inner: {'list':list, 'tuple':tuple}[v[0]](self._row(v[1], inner, torch.float64, torch.int64).tolist()),
+    rows=lambda self, v, inner: self._rows(v[0], inner(v[1]).numpy()),
+    bytes=lambda self, v, inner: self._row(v, inner, torch.uint8).numpy().tobytes(),
+    bytearray=lambda self, v, inner: bytearray(self._row(v, inner, torch.uint8).numpy()),
+    array=lambda self, v, inner: self._array(v[0], self._row(v[1], inner).numpy()),
+    swapped=lambda self, v, inner: self._swapped(self._used_up(v[0], inner).numpy(), v[1]),
+    numpy=lambda self, v, inner: _as_numpy(inner(v)), number=lambda self, v, inner: _as_numpy(inner(v))[()])
+
+def _as_numpy(o): return o.numpy() if isinstance(o, torch.Tensor) else _is(o, np.ndarray)
+
+# %% ../nbs/12_checkpoints.ipynb #20420d7d
+@patch
+def _dict(self:_Unpacker, keys, values):
+    _check_keys(keys)
+    self.take(4+2*len(keys))
+    res = dict(zip(keys, values, strict=True))
+    if len(res)<len(keys): raise ValueError("a dictionary has a key twice")
+    return res
 
 @patch
-def _tensor(self:_Unpacker, name, view=None):
-    if view is None: return self.tensors[name]
+def _other(self:_Unpacker, kind, v):
+    "What is made of a container, or a text, that stands for it"
+    cls,_,written,make = _kinds[kind]
+    self.take(_n_parts(_is(v, written)))
+    if cls in (set,frozenset): _check_keys(v)
+    return make(v)
+
+# %% ../nbs/12_checkpoints.ipynb #a02e928f
+@patch
+def _next(self:_Unpacker, i, shape):
+    n,(row,start) = math.prod(_shape(shape)),self.rows.get(i) or (self.tensors.pop(f'small.{i}'),0)
+    if start+n>len(row): raise ValueError(f"row {i} of small tensors is too short")
+    res = row[start:start+n].clone().reshape(shape)
+    self.rows[i] = (row,start+n) if start+n<len(row) else (row[:0].clone(),0) # its memory is free again
+    self.take(8)
+    return res
+
+@patch
+def _view(self:_Unpacker, name, view):
     dtype,shape,stride,offset = view
-    if name not in self.rows: self.rows[name] = self.tensors[name].clone() # its own memory, which begins where a number of any type may begin
-    dtype = getattr(torch, dtype)
-    if not isinstance(dtype, torch.dtype): raise ValueError(f"{dtype} is no type of tensors")
-    return _from_byte_0(self.rows[name], dtype).as_strided(shape, stride, offset)
+    row,dtype = self.tensors[name],_dtypes[dtype]
+    n = row.numel()*row.element_size()//dtype.itemsize
+    if math.prod(_shape(shape))>n: raise ValueError("a view that repeats what it looks at")
+    self.take(8)
+    flat = torch.empty(0, dtype=dtype).set_(row.untyped_storage(), 0, (n,), (1,))
+    return _sound(flat.as_strided(shape, stride, offset))
+
+# %% ../nbs/12_checkpoints.ipynb #350cde0d
+@patch
+def _used_up(self:_Unpacker, node, inner):
+    "The tensor of a node, which has an entry for itself and cannot be used again"
+    t = inner(node)
+    if 'tensor' in node: del self.tensors[node['tensor'][0]]
+    if t.numel()*t.element_size()!=t.untyped_storage().nbytes(): raise ValueError("only a part of an entry is used")
+    return t
+
+@patch
+def _row(self:_Unpacker, node, inner, *dtypes):
+    t = self._used_up(node, inner)
+    if t.ndim!=1 or dtypes and t.dtype not in dtypes: raise ValueError(f"a row of numbers of another type was expected")
+    return t
+
+@patch
+def _rows(self:_Unpacker, kind, o):
+    self.take(2*len(o) if o.size else 1<<60)
+    return {'list':list, 'tuple':tuple}[kind](o)
+
+# %% ../nbs/12_checkpoints.ipynb #2b7b3b38
+@patch
+def _array(self:_Unpacker, code, o):
+    res = array(code)
+    if code not in 'bBhHiIlLqQfd' or o.dtype!=np.dtype(code): raise ValueError("an array of other numbers than it says")
+    res.frombytes(o.view(np.uint8))
+    return res
+
+@patch
+def _swapped(self:_Unpacker, o, code):
+    dtype = o.dtype.newbyteorder('S')
+    if code!=dtype.str: raise ValueError("an array of other numbers than it says")
+    return o.astype(dtype)
 
 # %% ../nbs/12_checkpoints.ipynb #7500d82c
-def _from_byte_0(row, dtype):
-    n = row.numel()*row.element_size()//torch.empty((), dtype=dtype).element_size()
-    return torch.empty(0, dtype=dtype).set_(row.untyped_storage(), 0, (n,), (1,))
-
 def load_state(
     path:str|Path # The file
 ): # The state; its tensors are on the CPU
     "Read what `save_state` wrote: no code is run, and a file that is not whole is a `DamagedFile` that says why"
-    skeleton,tensors = _read_file(path)
-    try:
-        if _too_many(skeleton, tensors): raise ValueError("the skeleton has too many parts")
-        return _Unpacker(tensors)._walk(json.loads(skeleton))
-    except (LookupError, TypeError, ValueError, AttributeError, RuntimeError, OverflowError) as e:
-        raise DamagedFile(f"{path} is damaged: what it says about its content makes no sense ({type(e).__name__}: {str(e)[:200]})") from e
+    with _open(path) as f: tensors,room = _read_file(f, path)
+    with _sense(path, ': what it says about its content makes no sense'):
+        room.take(_n_marks(text := tensors.pop('skeleton').numpy().tobytes()))
+        return _Unpacker(tensors, room)._walk(_parsed(text))
 
 # %% ../nbs/12_checkpoints.ipynb #0b5de7a3
 import weakref
@@ -868,7 +1136,7 @@ def before_fit(self:Checkpoint):
     self._dls,self._feed,self._time = self.dls,_feed_for(self.learn),time.monotonic()
     self.learn.dls,self._active = _with_train(self.dls, self._feed),True
     self._catch_sigterm()
-    for pattern in ('.*_epoch*_batch*.safetensors.tmp','.best.safetensors.tmp'): # of a process that was killed while it wrote
+    for pattern in ('.*_epoch*_batch*.safetensors*.tmp','.best.safetensors*.tmp'): # of a process that was killed while it wrote
         for o in self._where().glob(pattern): _try_unlink(o)
     state = self._find(self.resume_from) if self.resume_from else None
     if state is None: self._save(epoch=self.start_epoch, batch=0)
@@ -903,11 +1171,15 @@ def _with_train(dls, train):
 @patch
 def _where(self:Checkpoint): return Path(self.folder or self.learn.path/'checkpoints')
 
+def _numbered(folder):
+    "What in a folder has the name of a checkpoint, with its number, the newest first"
+    named = [(re.fullmatch(r'(\d+)_epoch\d+_batch\d+\.safetensors', o.name),o) for o in folder.glob('*.safetensors')]
+    return sorted(((int(m[1]),o) for m,o in named if m), reverse=True)
+
+def _checkpoints_in(folder): return [o for n,o in _numbered(folder) if o.is_file()] # no folders, and no pipes
+
 @patch
-def _files(self:Checkpoint):
-    "The checkpoints in the folder, the newest first"
-    numbered = [(int(m[1]),o) for o in self._where().glob('*.safetensors') if (m := re.fullmatch(r'(\d+)_epoch\d+_batch\d+\.safetensors', o.name))]
-    return [o for n,o in sorted(numbered, reverse=True)]
+def _files(self:Checkpoint): return _checkpoints_in(self._where())
 
 # %% ../nbs/12_checkpoints.ipynb #97e2817d
 _versions = lambda: dict(torch=str(torch.__version__), numpy=np.__version__, python='.'.join(map(str, os.sys.version_info[:3])))
@@ -950,7 +1222,7 @@ def _save(self:Checkpoint, is_best=False, **place):
 
 @patch
 def _start_writing(self:Checkpoint, packed, place, is_best=False):
-    n = 1 + max([int(o.name.split('_')[0]) for o in self._files()], default=0)
+    n = 1 + max([n for n,o in _numbered(self._where())], default=0)
     file = self._where()/f"{n:06}_epoch{place['epoch']}_batch{place['batch']}.safetensors"
     self._saved,self._time,self._owed = (place['epoch'],place['batch'],place.get('trained', False)),time.monotonic(),False
     self._thread = threading.Thread(target=self._write, args=(file,packed,is_best))
@@ -961,11 +1233,30 @@ def _start_writing(self:Checkpoint, packed, place, is_best=False):
 def _write(self:Checkpoint, file, packed, is_best):
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        _write_file(file, *packed)
-        if is_best: _link(file, file.with_name('best.safetensors'))
-        for old in self._files()[self.keep:]: old.unlink()
+        self._write_in_room(file, packed)
         self._newest = file
+        if is_best: _link(file, file.with_name('best.safetensors'))
+        for old in _checkpoints_in(file.parent)[self.keep:]: _try_unlink(old)
     except Exception as e: self._error = e
+
+# %% ../nbs/12_checkpoints.ipynb #2cb00067
+@patch
+def _write_in_room(self:Checkpoint, file, packed):
+    "Write a file; on a disk that is full in the place of older ones, but for one that is whole"
+    older = _checkpoints_in(file.parent)
+    while True:
+        try: return _write_file(file, *packed)
+        except OSError as e:
+            if e.errno not in (errno.ENOSPC,errno.EDQUOT): raise
+            whole = next((o for o in older if o==self._newest or _is_whole(o)), None)
+            if whole is None or len(older)<2: raise
+            older.remove(old := next(o for o in reversed(older) if o!=whole))
+            _try_unlink(old)
+
+def _is_whole(file):
+    try:
+        with _open(file) as f: return bool(_read_file(f, file))
+    except (DamagedFile,OSError): return False
 
 # %% ../nbs/12_checkpoints.ipynb #2fb902c5
 def _link(file, name):
@@ -974,7 +1265,10 @@ def _link(file, name):
     _try_unlink(aside)
     if name.exists() and os.path.samefile(file, name): return # it has it already
     try: os.link(file, aside)
-    except OSError: _write_bytes(aside, file.read_bytes())
+    except OSError:
+        with open(file, 'rb') as f, _replacing(name) as fd:
+            while part := f.read(2**24): _write_bytes(fd, part)
+        return
     os.replace(aside, name)
     _sync_folder(name.parent)
 

@@ -517,15 +517,29 @@ def export(self:Learner,
     from optimloop.checkpoints import save_state
     file = self.path/(fname or f"export.{'pkl' if whole else 'safetensors'}")
     if not whole: return save_state(file, self._plain_state())
-    state = self._without_data()
     file.parent.mkdir(parents=True, exist_ok=True)
-    aside = file.with_name(file.name+'.tmp')
-    try: torch.save(state, aside)
-    except Exception as e:
-        aside.unlink(missing_ok=True)
-        raise TypeError(f"something in the Learner cannot be pickled ({e}): define functions with def in a module, or do without whole=True") from e
-    os.replace(aside, file)
+    _write_pickle(file, self._without_data())
     return file
+
+# %% ../nbs/11_tracking.ipynb #c2cdacc4
+class _Sink:
+    "A file for `torch.save`, which makes a full disk an error of its own"
+    def __init__(self, fd): self.fd,self.error = fd,None
+    def flush(self): pass
+    def write(self, part):
+        from optimloop.checkpoints import _write_bytes
+        try: _write_bytes(self.fd, part)
+        except OSError as e: self.error = e
+        return len(part)
+
+def _write_pickle(file, o):
+    from optimloop.checkpoints import _replacing
+    with _replacing(file) as fd:
+        sink = _Sink(fd)
+        try: torch.save(o, sink)
+        except Exception as e:
+            raise TypeError(f"something in the Learner cannot be pickled ({e}): define functions with def in a module, or do without whole=True") from e
+        if sink.error: raise sink.error
 
 # %% ../nbs/11_tracking.ipynb #36c4c1d6
 _recorded = 'names','values','epoch_ends','hps','losses'
