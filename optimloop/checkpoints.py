@@ -832,15 +832,20 @@ def _check_run_state(self:Callback,
 ):
     "An error if the state is of another callback; a warning if the class declares other attributes today"
     if type(self)._run_state is not Callback._run_state: return _check_alike(self._run_state(), state)
+    ours = type(self).__module__.startswith('optimloop.')
     if set(state)!={'kept','state'} or not isinstance(state['kept'], dict): raise TypeError("`kept` and `state` are expected")
     if (state['state'] is not None) != hasattr(type(self), 'state_dict'): raise ValueError("the file has what `state_dict` returns, and the class no such method, or the other way round")
     if state['state'] is not None: getattr(self, '_check_state', lambda o: None)(state['state'])
+    if ours: _check_alike({}, {}, [(getattr(self, k),state['kept'][k]) for k in _keeps(self) if k in state['kept']])
     other = sorted(map(str, set(_keeps(self))^set(state['kept'])))
     if other: warnings.warn(f"{self.name}: the checkpoint and the class differ in what the callback keeps: {', '.join(other)}. That is not put back")
 
-def _check_alike(now, saved):
-    if isinstance(now, dict) and isinstance(saved, dict) and set(now)!=set(saved): raise ValueError(f"{', '.join(map(str, now))} are expected")
-    if now is not None and saved is not None and not isinstance(saved, type(now)): raise TypeError(f"a {type(now).__name__} is expected, not a {type(saved).__name__}")
+def _check_alike(now, saved, pairs=()):
+    if isinstance(now, dict) and isinstance(saved, dict):
+        if set(now)!=set(saved): raise ValueError(f"{', '.join(map(str, now))} are expected")
+        pairs = pairs or [(v,saved[k]) for k,v in now.items()]
+    for a,b in [(now,saved), *pairs]:
+        if isinstance(a, (list,tuple,dict,str,array)) and b is not None and not isinstance(b, type(a)): raise TypeError(f"a {type(a).__name__} is expected, not a {type(b).__name__}")
 
 # %% ../nbs/12_checkpoints.ipynb #83b2d6fe
 def _mark(o, own=(), depth=3):
@@ -963,12 +968,14 @@ run_parts = dict(weights=(read_weights,check_weights,put_weights), loss=(read_lo
                  gradients=(read_gradients,check_gradients,put_gradients), callbacks=(read_callbacks,check_callbacks,put_callbacks), random=(read_random,put_random))
 
 # %% ../nbs/12_checkpoints.ipynb #a5f37c28
-_senses = LookupError,TypeError,AttributeError,ArithmeticError # what data that makes no sense leads to, with RuntimeError from torch
+_senses = LookupError,TypeError,AttributeError,ArithmeticError # what data that makes no sense leads to, and RuntimeError in torch
 
 @contextmanager
 def _making_sense(part):
     try: yield
-    except _senses as e: raise ValueError(f"the saved {part} cannot be put back, for it makes no sense ({type(e).__name__}: {e})") from e
+    except (*_senses, RuntimeError) as e:
+        if isinstance(e, RuntimeError) and (part=='callbacks' or part.startswith('state of ')): raise # it may mean the moment, not the data
+        raise ValueError(f"the saved {part} cannot be put back, for it makes no sense ({type(e).__name__}: {e})") from e
 
 def _kept_aside(o):
     "A copy of a state, on the CPU"
@@ -1157,7 +1164,7 @@ def _check_last(self:Checkpoint):
 def _asked_for(learn):
     "The hyper-parameters that `fit` was asked for, but for those that are scheduled"
     scheduled = {k for cb in learn.cbs for k in getattr(cb, '_hypers', set)()}
-    return {k:[o[k] for o in learn.opt.hypers] for k in ('lr','wd') if k not in scheduled and all(k in o for o in learn.opt.hypers)}
+    return {k:[o[k] for o in learn.opt.hypers] for k in ('lr','wd') if k not in scheduled and k in learn.opt.defaults}
 
 # %% ../nbs/12_checkpoints.ipynb #e7b8ac21
 def _with_train(dls, train):
@@ -1201,13 +1208,13 @@ def _history(learn): return learn.recorder._run_state() if hasattr(learn, 'recor
 
 def _check_run(state):
     "Raise an error if what a file says of the place of the run makes no sense"
-    run,feed = state['run'],state['feed']
+    run = state['run']
     whole = dict(epoch=run['epoch'], batch=run['batch'], n_epoch=run['n_epoch'], fit=run['fit'], train_iter=run['train_iter'])
-    wrong = [f'{k} {v!r}' for k,v in whole.items() if type(v) is not int or v<0] + [f'{k} {run[k]!r}' for k in ('trained','ended') if type(run[k]) is not bool]
+    wrong = [f'{k} {v!r}' for k,v in whole.items() if type(v) is not int or v<0] + [f'{k} {run[k]!r}' for k in ('trained','ended','is_best') if type(run[k]) is not bool]
     if not isinstance(run['pct_train'], (int,float)): wrong.append(f"pct_train {run['pct_train']!r}")
     if not isinstance(run['best'], (int,float,type(None))): wrong.append(f"best {run['best']!r}")
     if not isinstance(run['loss'], (torch.Tensor,type(None))): wrong.append('loss')
-    if not isinstance(state['earlier'], list) or not isinstance(state['versions'], dict) or not isinstance(run['asked'], dict): wrong.append('what goes with it')
+    if not isinstance(state['earlier'], list) or not isinstance(state['versions'], dict) or not all(isinstance(v, (int,float)) for o in run['asked'].values() for v in o): wrong.append('what goes with it')
     if wrong: raise ValueError(f"the place of the run in the checkpoint makes no sense: {', '.join(wrong)}")
 
 # %% ../nbs/12_checkpoints.ipynb #b801dc7a
@@ -1347,9 +1354,15 @@ def after_fit(self:Checkpoint):
     learn.fits_done,learn.earlier_fits = _fits_done(learn)+1,[*_earlier(learn), _history(learn)]
 
 # %% ../nbs/12_checkpoints.ipynb #7f47b337
-def _read_checkpoint(file):
+def _read_checkpoint(file, parts=()):
+    "What `Checkpoint` wrote; `DamagedFile` if one of `parts` is missing, or the place of the run makes no sense"
     state = load_state(file)
     if not isinstance(state, dict) or not isinstance(state.get('run'), dict): raise ValueError(f"{file} was not written by Checkpoint: a file of learn.save is read by learn.load")
+    missing = [k for k in ('feed','versions','earlier',*parts) if k not in state]
+    if missing: raise DamagedFile(f"{file} is damaged, or was written by a Checkpoint with other parts: {', '.join(missing)} missing")
+    try:
+        with _making_sense('place of the run'): _check_run(state)
+    except ValueError as e: raise DamagedFile(f"{file} is damaged: {e}") from e
     return state
 
 # %% ../nbs/12_checkpoints.ipynb #4d0f4f9a
@@ -1357,10 +1370,10 @@ def _read_checkpoint(file):
 def _find(self:Checkpoint, resume_from):
     "The state to go on from; `None` if there is no file, or only those of fits before this one"
     if resume_from is not True and Path(resume_from).is_dir(): raise ValueError(f"{resume_from} is a folder: give the file; or resume=True, and Checkpoint(folder=…)")
-    if resume_from is not True: return _read_checkpoint(resume_from)
+    if resume_from is not True: return _read_checkpoint(resume_from, self.parts)
     files = self._files()
     for file in files:
-        try: state = _read_checkpoint(file)
+        try: state = _read_checkpoint(file, self.parts)
         except (DamagedFile,OSError) as e: warnings.warn(f"{e}. The checkpoint before it is tried")
         else:
             if state['run']['is_best']: _link(file, file.with_name('best.safetensors')) # it may have been killed just before
@@ -1371,7 +1384,6 @@ def _find(self:Checkpoint, resume_from):
 @patch
 def _go_on(self:Checkpoint, state):
     learn,run = self.learn,state['run']
-    with _making_sense('place of the run'): _check_run(state)
     is_later = self.resume_from is True and run['fit']>_fits_done(learn)
     if is_later: self._skip(state)
     else: self._put(state)
@@ -1543,9 +1555,8 @@ def resume(self:Learner,
     path:str|Path # A file that `Checkpoint` wrote
 ): # The Learner
     "Take the state of a run from a checkpoint, to look at it or to use it; to go on with the run itself, use `fit(…, resume=path)`"
-    state,had = _read_checkpoint(path),self.opt
-    names = {cb.name for cb in self.cbs}
-    parts = {k:run_parts[k] for k in ('weights','loss','optimizer','callbacks')}
+    parts,names = {k:run_parts[k] for k in ('weights','loss','optimizer','callbacks')},{cb.name for cb in self.cbs}
+    state,had = _read_checkpoint(path, parts),self.opt
     if self.opt is None: self.create_opt()
     try:
         with _making_sense('state'): state['callbacks'] = {k:v for k,v in state['callbacks'].items() if k in names}

@@ -286,7 +286,7 @@ def load_state_dict(self:EMA,
 @patch
 def _check_state(self:EMA, state):
     "Raise an error if `load_state_dict` could not take it; one that was saved before the first fit is empty"
-    if not isinstance(state, dict) or set(state)!={'n_steps','avg'} or not isinstance(state['avg'], dict) or not isinstance(state['n_steps'], int):
+    if not isinstance(state, dict) or set(state)!={'n_steps','avg'} or not isinstance(state['avg'], dict) or not isinstance(state['n_steps'], int) or state['n_steps']<0:
         raise ValueError("expected the dictionary that EMA.state_dict returns, with `n_steps` and `avg`")
     if self.is_swapped: raise RuntimeError("the averaged weights are in the model: leave `swapped()` before you load others")
     if self._live and not state['avg']: raise ValueError("an average that has not begun cannot be loaded in the midst of a fit")
