@@ -574,11 +574,9 @@ def load_state(
 import weakref
 from collections import deque
 from contextlib import contextmanager
-from functools import partial
-from types import SimpleNamespace
 
 from .callbacks import _add_note, _switches
-from .learner import _misfits
+from .learner import _misfits, _module_of
 
 # %% ../nbs/12_checkpoints.ipynb #c71e5f20
 _at_first = weakref.WeakKeyDictionary() # from models to what their buffers were when the first fit with a Checkpoint began
@@ -598,10 +596,8 @@ def _changed_buffers(model):
 # %% ../nbs/12_checkpoints.ipynb #98d3c5b1
 def _loss_module(learn):
     "The loss function, or what it is a method of, if that is a module other than the model"
-    f = learn.loss_func
-    while isinstance(f, partial): f = f.func
-    f = getattr(f, '__self__', f)
-    return f if isinstance(f, torch.nn.Module) and f is not learn.model else None
+    f = _module_of(learn.loss_func)
+    return None if f is learn.model else f
 
 def _all_params(learn):
     "All parameters by name, each once"

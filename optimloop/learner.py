@@ -770,6 +770,21 @@ class CheckFirstBatch(Callback):
 _each_with_its_own = [getattr(nn.functional, o) for o in ('mse_loss','l1_loss','smooth_l1_loss','huber_loss')] # PyTorch only warns
 default_callbacks.insert(2, CheckFirstBatch)
 
+# %% ../nbs/02_learner.ipynb #d5b83f16
+def _module_of(f):
+    "The module that the loss function `f` is, or is a method of; or `None`"
+    while isinstance(f, partial): f = f.func
+    f = getattr(f, '__self__', f)
+    return f if isinstance(f, nn.Module) else None
+
+@patch
+def before_backward(self:CheckFirstBatch):
+    "A loss function that could learn, and is not trained"
+    loss,mine = _module_of(self.loss_func),{id(p) for g in self.opt.param_groups for p in g['params']} | set(map(id, self.model.parameters()))
+    left = [k for k,p in loss.named_parameters() if p.requires_grad and id(p) not in mine] if loss is not None else []
+    if left: warnings.warn(f"the loss function has parameters that are not in the optimizer, so they are not trained: {', '.join(left[:5])}. "
+                           "Let the splitter return them too: splitter=lambda m: [*trainable_params(m), *loss.parameters()]")
+
 # %% ../nbs/02_learner.ipynb #9ab8ee96
 _loop_state = 'dl n_iter start_iter iter xb yb pred loss stepped training'.split()
 
@@ -979,7 +994,7 @@ def _by_plain_name(state, model=None):
 
 def _misfits(mine, saved):
     "Sentences about what does not fit, and the names of it"
-    shape = lambda o: tuple(o.shape) if isinstance(o, torch.Tensor) else 'no tensor'
+    shape = lambda o: tuple(o.shape) if isinstance(o, torch.Tensor) else type(o).__name__
     missing,extra = [k for k in mine if k not in saved],[k for k in saved if k not in mine]
     other = [k for k in mine if k in saved and shape(mine[k])!=shape(saved[k])]
     shapes = [f"{k}: {shape(saved[k])} in the file, {shape(mine[k])} in the model" for k in other]
