@@ -21,7 +21,7 @@ from fastcore.basics import patch
 
 from .callbacks import *
 from .learner import *
-from .learner import _by_plain_name, _owned, _plain_name, _rehearses
+from .learner import _History, _by_plain_name, _owned, _plain_name, _rehearses
 
 # %% ../nbs/12_checkpoints.ipynb #8d810267
 _max_depth,_max_parts = 100,10**7 # of a state: levels, and parts
@@ -46,7 +46,7 @@ def _walk(self:_Packer, o, path='', depth=0):
     if kind is float: return o if math.isfinite(o) else {'float': repr(o)}
     self._count(1, path, depth)
     inner = lambda v, k: self._walk(v, f'{path}.{k}' if path else f'{k}', depth+1)
-    if kind in (list,tuple): return self._sequence(o, path, inner)
+    if kind in (list,tuple,_History): return self._sequence(o, path, inner)
     if kind is dict: return self._dict(o, path, inner)
     name = next((k for k,(cls,*_) in _kinds.items() if cls is kind), None)
     return self._other(name, o, path, depth) if name else self._leaf(o, path)
@@ -81,7 +81,7 @@ def _are_rows(o):
 
 @patch
 def _sequence(self:_Packer, o, path, inner):
-    kind,numbers = 'list' if type(o) is list else 'tuple',_numbers(o)
+    kind,numbers = 'tuple' if type(o) is tuple else 'list',_numbers(o)
     if numbers is not None: return {'numbers': [kind, self._tensor(numbers, path)]}
     self._count(len(o)//8 + 3, path)
     if _are_rows(o): return {'rows': [kind, self._numpy(np.stack(o), path, 2*len(o))]}
@@ -692,16 +692,19 @@ def _put_run_state(self:Callback,
     for k,v in state['kept'].items(): object.__setattr__(self, k, v)
 
 # %% ../nbs/12_checkpoints.ipynb #68d771ff
-_recorded = 'values epoch_ends hps _sizes _smooth valid_values'.split()
+_recorded = 'values epoch_ends _sizes _smooth valid_values'.split()
 
 @patch
-def _run_state(self:Recorder): return dict({k:getattr(self, k) for k in _recorded}, losses=self._losses.read(), seconds=time.perf_counter()-self.started)
+def _run_state(self:Recorder):
+    hps = {k:v.read() if isinstance(v, _History) else v for k,v in self.hps.items()}
+    return dict({k:getattr(self, k) for k in _recorded}, hps=hps, losses=self._losses.read(), seconds=time.perf_counter()-self.started)
 
 @patch
 def _put_run_state(self:Recorder, state):
     self._losses,self.started = BatchValues(),time.perf_counter()-state['seconds']
     self._losses.numbers.extend(state['losses'])
     for k in _recorded: setattr(self, k, state[k])
+    self.hps = {k:_History(v) for k,v in state['hps'].items()}
 
 # %% ../nbs/12_checkpoints.ipynb #39442cc5
 def read_callbacks(
