@@ -1008,7 +1008,7 @@ def _by_plain_name(state):
 
 def _misfits(mine, saved):
     "Sentences about what does not fit, and the names of it"
-    shape = lambda o: tuple(getattr(o, 'shape', ()))
+    shape = lambda o: tuple(o.shape) if isinstance(o, torch.Tensor) else type(o).__name__
     missing,extra = [k for k in mine if k not in saved],[k for k in saved if k not in mine]
     other = [k for k in mine if k in saved and shape(mine[k])!=shape(saved[k])]
     shapes = [f"{k}: {shape(saved[k])} in the file, {shape(mine[k])} in the model" for k in other]
