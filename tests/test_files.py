@@ -46,11 +46,11 @@ class Config(dict): pass
 Point = namedtuple('Point', 'x y')
 
 refusals = [
-    (Config(a=1), 'a.b: a Config, which is more than a dict, cannot be saved'), (Point(1, 2), 'a Point, which is more than a tuple, cannot'), (np.ma.masked_array([1.,2.], [True,False]), 'a MaskedArray, which is more than an ndarray, cannot'),
+    (Config(a=1), 'a.b: a Config, which is more than a dict, cannot be saved'), (Point(1, 2), 'a Point, which is more than a tuple, cannot'), (np.ma.masked_array([1.,2.], [True,False]), 'a MaskedArray, which is more than a ndarray, cannot'),
     (defaultdict(lambda: 1), 'a defaultdict that makes what is missing by <function .* cannot be saved, only by one of None, list'), (np.array(['a']), 'a numpy array of <U1'), (np.array([1], dtype='m8[s]'), 'a numpy array of timedelta64'),
     (np.array([1,'a'], dtype=object), 'a numpy array of object'), (np.longdouble(1), 'a numpy array of (float128|longdouble)'), (np.zeros(2, dtype='i4,f4'), 'a numpy array of'), (torch.ones(2).to_sparse(), 'that is sparse'), (torch.ones(2, device='meta'), 'on no device'),
-    (torch.nn.parameter.UninitializedParameter(), 'without a shape'), ({torch.ones(1):1}, 'a tensor cannot be a key'), (10**5000, 'more than 3,900 digits'),
-    ({i*(2**61-1) for i in range(200)}, 'more than 100 keys have one hash'), ({i*(2**61-1):0 for i in range(200)}, 'more than 100 keys have one hash'), (len, 'a function'), (object(), 'a object'), (torch.Generator(), 'a Generator'), (slice(1), 'a slice')]
+    (torch.nn.parameter.UninitializedParameter(), 'without a shape'), ({torch.ones(1):1}, 'a tensor cannot be a key'), (10**5000, 'an integer of more than 3,900 digits'),
+    ({i*(2**61-1) for i in range(200)}, 'more than 10 keys have one hash'), ({i*(2**61-1):0 for i in range(200)}, 'more than 10 keys have one hash'), (len, 'a function'), (object(), 'a object'), (torch.Generator(), 'a Generator'), (slice(1), 'a slice')]
 
 @pytest.mark.parametrize('i', range(len(refusals)))
 def test_refused(i, tmp_path):
