@@ -8,7 +8,7 @@ __all__ = ['run_parts', 'save_state', 'DamagedFile', 'is_pickle', 'load_state', 
            'put_callbacks', 'read_loss', 'put_loss', 'Checkpoint']
 
 # %% ../nbs/12_checkpoints.ipynb #f568130a
-import copy, errno, hashlib, json, math, os, random, re, signal, stat, threading, time, warnings
+import copy, errno, hashlib, json, math, os, random, re, shutil, signal, stat, threading, time, warnings
 from array import array
 from collections import Counter, OrderedDict, defaultdict, deque
 from contextlib import contextmanager
@@ -276,7 +276,7 @@ def _laid_out(skeleton, tensors, n_parts):
     "The header of a file, and its tensors in their order"
     many = 'small.0' in tensors or len(tensors)>_many
     text = (_Shortener().text(skeleton) if many else json.dumps(skeleton)).encode()
-    tensors['skeleton'] = torch.frombuffer(bytearray(text), dtype=torch.uint8)
+    tensors = dict(tensors, skeleton=torch.frombuffer(bytearray(text), dtype=torch.uint8))
     for _ in range(2): # the second time with room, if there was none
         tensors = dict(sorted(tensors.items(), key=lambda o: (-o[1].element_size(), o[0]))) # each where a number of its type may begin
         header = _header({'format':'pt', 'version':_version, 'sha256':_no_digest}, tensors)
@@ -286,7 +286,7 @@ def _laid_out(skeleton, tensors, n_parts):
 
 # %% ../nbs/12_checkpoints.ipynb #bea053cd
 def _write_file(path, skeleton, tensors, n_parts):
-    header,tensors = _laid_out(skeleton, dict(tensors), n_parts)
+    header,tensors = _laid_out(skeleton, tensors, n_parts)
     if len(header)-8>_max_header(len(header)+_n_bytes(tensors)):
         raise ValueError(f"{path}: the names of tensors take up {len(header)} bytes, too many: put numbers into fewer tensors")
     sha = hashlib.sha256(header)
@@ -957,16 +957,28 @@ def _write(self:Checkpoint, file, packed, is_best):
 # %% ../nbs/12_checkpoints.ipynb #2cb00067
 @patch
 def _write_in_room(self:Checkpoint, file, packed):
-    "Write a file; on a disk that is full in the place of older ones, but for one that is whole"
-    older = _checkpoints_in(file.parent)
-    while True:
-        try: return _write_file(file, *packed)
-        except OSError as e:
-            if e.errno not in (errno.ENOSPC,errno.EDQUOT): raise
-            whole = next((o for o in older if o==self._newest or _is_whole(o)), None)
-            if whole is None or len(older)<2: raise
-            older.remove(old := next(o for o in reversed(older) if o!=whole))
-            _try_unlink(old)
+    "Write a file; on a disk that is full in the place of the oldest ones, if another one is whole"
+    try: return _write_file(file, *packed)
+    except OSError as e:
+        header,tensors = _laid_out(*packed)
+        old = _in_the_way(e, _checkpoints_in(file.parent)[1:], len(header)+_n_bytes(tensors))
+        if not old or not any(o==self._newest or _is_whole(o) for o in _checkpoints_in(file.parent) if o not in old): raise
+    for o in old: _try_unlink(o)
+    _write_file(file, *packed)
+
+def _in_the_way(e, files, size):
+    "Which of `files`, the oldest first, to take away, so that there is room for one of `size` bytes; none if that does not help"
+    if e.errno==errno.EDQUOT: return files[-1:] # how much is left of a quota nobody says
+    free,res = _free(files[0].parent) if files and e.errno==errno.ENOSPC else math.inf,[]
+    if free>=size: return [] # it is not that
+    for o in reversed(files):
+        res.append(o)
+        free += o.stat().st_size if o.stat().st_nlink==1 else 0
+        if free>=size: return res
+    return []
+
+# %% ../nbs/12_checkpoints.ipynb #82e5b17b
+def _free(folder): return shutil.disk_usage(folder).free # bytes
 
 def _is_whole(file):
     try:
