@@ -9,7 +9,7 @@ __all__ = ['run_parts', 'save_state', 'DamagedFile', 'is_pickle', 'load_state', 
            'put_loss', 'put_parts', 'Checkpoint']
 
 # %% ../nbs/12_checkpoints.ipynb #f568130a
-import copy, errno, hashlib, json, math, os, random, re, signal, stat, threading, time, warnings
+import copy, errno, hashlib, json, math, os, random, re, shutil, signal, stat, threading, time, warnings
 from array import array
 from collections import Counter, OrderedDict, defaultdict, deque
 from contextlib import contextmanager
@@ -22,13 +22,13 @@ from fastcore.basics import patch
 
 from .callbacks import *
 from .learner import *
-from .learner import _by_plain_name, _owned, _plain_name, _rehearses
+from .learner import _History, _by_plain_name, _owned, _plain_name, _rehearses
 
 # %% ../nbs/12_checkpoints.ipynb #8d810267
 _max_depth,_max_parts = 100,10**7 # of a state: levels, and parts
 _plain_types = type(None),bool,int,str
-_dtypes = {k:getattr(torch, k) for k in '''float64 float32 float16 bfloat16 float8_e4m3fn float8_e5m2 float8_e4m3fnuz float8_e5m2fnuz
-    complex128 complex64 complex32 int64 int32 int16 int8 uint64 uint32 uint16 uint8 bool'''.split()} # no other name is looked up
+_dtypes = {k:getattr(torch, k) for k in '''float64 float32 float16 bfloat16 float8_e4m3fn float8_e5m2 float8_e4m3fnuz
+    float8_e5m2fnuz complex128 complex64 complex32 int64 int32 int16 int8 uint64 uint32 uint16 uint8 bool'''.split()}
 
 class _Packer:
     "Takes a state apart: tensors, and a skeleton of plain data that says where each belongs"
@@ -42,47 +42,48 @@ class _Packer:
 @patch
 def _walk(self:_Packer, o, path='', depth=0):
     kind = type(o)
-    if kind is int and o.bit_length()>13_000: raise ValueError(f"{path}: a number of more than 3,900 digits cannot be saved")
+    if kind is int and o.bit_length()>13_000: raise ValueError(f"{path}: an integer of more than 3,900 digits cannot be saved")
     if kind in _plain_types: return o
     if kind is float: return o if math.isfinite(o) else {'float': repr(o)}
     self._count(1, path, depth)
     inner = lambda v, k: self._walk(v, f'{path}.{k}' if path else f'{k}', depth+1)
-    if kind in (list,tuple): return self._sequence(o, path, inner)
+    if kind in (list,tuple,_History): return self._sequence(o, path, inner)
     if kind is dict: return self._dict(o, path, inner)
-    name = next((k for k,(cls,*_) in _kinds.items() if cls is kind), None)
-    return self._other(name, o, path, depth) if name else self._leaf(o, path)
+    return self._other(_kind_of[kind], o, path, depth) if kind in _kind_of else self._leaf(o, path)
 
 # %% ../nbs/12_checkpoints.ipynb #ca892226
 def _check_keys(keys, path='a dictionary'):
-    "That `keys` are plain data, no two of them equal, and not made to collide"
+    "That `keys` are plain data, and not made to collide"
     if all(type(k) is str for k in keys): return
-    for k in keys:
-        if isinstance(k, torch.Tensor): raise TypeError(f"{path}: a tensor cannot be a key: use a name or a number")
-    if len(keys)>100 and max(Counter(map(hash, keys)).values())>100: raise ValueError(f"{path}: more than 100 keys have one hash")
+    if any(isinstance(k, torch.Tensor) for k in keys): raise TypeError(f"{path}: a tensor cannot be a key: use a name or a number")
+    if max(Counter(map(hash, keys)).values())>10: raise ValueError(f"{path}: more than 10 keys have one hash")
 
 @patch
 def _dict(self:_Packer, o, path, inner):
     _check_keys(o.keys(), path or 'the state')
     self._count(2*len(o) + len(o)//8 + 8, path)
-    return {'dict': [p for k,v in o.items() for p in (inner(k, f'key {k!r}') if type(k) is not str else k, inner(v, k))]}
+    key = lambda k: k if type(k) is str else inner(k, f'key {k!r}')
+    return {'dict': [part for k,v in o.items() for part in (key(k),inner(v, k))]}
 
 # %% ../nbs/12_checkpoints.ipynb #9d2acfa4
 def _numbers(o):
     "A long sequence of nothing but floats, or nothing but small integers, as a tensor; else `None`"
     kinds = set(map(type, o)) if len(o)>16 else ()
     if kinds not in ({float},{int}): return None
-    try: return torch.frombuffer(array('d' if kinds=={float} else 'q', o), dtype=torch.float64 if kinds=={float} else torch.int64)
+    code,dtype = ('d',torch.float64) if kinds=={float} else ('q',torch.int64)
+    try: return torch.frombuffer(array(code, o), dtype=dtype)
     except OverflowError: return None
 
 # %% ../nbs/12_checkpoints.ipynb #ed3c3f17
 def _are_rows(o):
     "Is this a long sequence of numpy arrays, or numpy's numbers, of one type and shape?"
-    alike = lambda v: type(v) is type(o[0]) and (v.dtype,v.shape)==(o[0].dtype,o[0].shape)
-    return len(o)>16 and (type(o[0]) is np.ndarray or isinstance(o[0], np.generic)) and o[0].size and o[0].dtype.isnative and all(map(alike, o))
+    first,kind = o[0] if len(o)>16 else None,lambda v: (type(v),v.dtype,v.shape)
+    if type(first) is not np.ndarray and not isinstance(first, np.generic) or not first.size or not first.dtype.isnative: return False
+    return all(type(v) is type(first) and kind(v)==kind(first) for v in o)
 
 @patch
 def _sequence(self:_Packer, o, path, inner):
-    kind,numbers = 'list' if type(o) is list else 'tuple',_numbers(o)
+    kind,numbers = 'tuple' if type(o) is tuple else 'list',_numbers(o)
     if numbers is not None: return {'numbers': [kind, self._tensor(numbers, path)]}
     self._count(len(o)//8 + 3, path)
     if _are_rows(o): return {'rows': [kind, self._numpy(np.stack(o), path, 2*len(o))]}
@@ -91,19 +92,20 @@ def _sequence(self:_Packer, o, path, inner):
 
 # %% ../nbs/12_checkpoints.ipynb #a8e8f5ab
 _factories = {'None':None, **{o.__name__:o for o in (list,dict,set,tuple,int,float,bool,str,Counter,OrderedDict,deque)}}
+_factory_name = lambda o: next(k for k,f in _factories.items() if f is o.default_factory)
 
 def _is(v, kind):
     if type(v) is not kind: raise TypeError(f"a {kind.__name__} was expected, not a {type(v).__name__}")
     return v
 
 _kinds = dict(
-    OrderedDict=(OrderedDict, dict, dict, OrderedDict), Counter=(Counter, dict, dict, Counter), set=(set, list, list, set),
-    frozenset=(frozenset, list, list, frozenset), deque=(deque, lambda o: [o.maxlen, list(o)], list, lambda v: deque(_is(v[1], list), v[0])),
-    defaultdict=(defaultdict, lambda o: [next(k for k,f in _factories.items() if f is o.default_factory), dict(o)],
-                 list, lambda v: defaultdict(_factories[v[0]], _is(v[1], dict))),
-    size=(torch.Size, list, list, torch.Size), complex=(complex, lambda o: [o.real, o.imag], list, lambda v: complex(*v)),
-    dtype=(torch.dtype, lambda o: str(o).removeprefix('torch.'), str, _dtypes.__getitem__),
-    device=(torch.device, str, str, torch.device), path=(type(Path()), str, str, Path))
+    OrderedDict=(OrderedDict, dict, dict, OrderedDict), Counter=(Counter, dict, dict, Counter),
+    defaultdict=(defaultdict, lambda o: [_factory_name(o), dict(o)], list, lambda v: defaultdict(_factories[v[0]], _is(v[1], dict))),
+    set=(set, list, list, set), frozenset=(frozenset, list, list, frozenset), size=(torch.Size, list, list, torch.Size),
+    deque=(deque, lambda o: [o.maxlen, list(o)], list, lambda v: deque(_is(v[1], list), v[0])),
+    complex=(complex, lambda o: [o.real, o.imag], list, lambda v: complex(*v)), path=(type(Path()), str, str, Path),
+    dtype=(torch.dtype, lambda o: str(o).removeprefix('torch.'), str, _dtypes.__getitem__), device=(torch.device, str, str, torch.device))
+_kind_of = {cls:name for name,(cls,*_) in _kinds.items()}
 
 # %% ../nbs/12_checkpoints.ipynb #233fb9b0
 _n_parts = lambda v: 10 + (len(v)//16 if isinstance(v, str) else len(v)) # of what is written for one of `_kinds`
@@ -111,8 +113,9 @@ _n_parts = lambda v: 10 + (len(v)//16 if isinstance(v, str) else len(v)) # of wh
 @patch
 def _other(self:_Packer, name, o, path, depth):
     try: v = _kinds[name][1](o)
-    except StopIteration: raise TypeError(f"{path}: a defaultdict that makes what is missing by {o.default_factory!r} cannot be saved, "
-                                          f"only by one of {', '.join(_factories)}") from None
+    except StopIteration:
+        msg = f"{path}: a defaultdict that makes what is missing by {o.default_factory!r} cannot be saved"
+        raise TypeError(f"{msg}, only by one of {', '.join(_factories)}") from None
     if name in ('set','frozenset'): _check_keys(v, path)
     self._count(_n_parts(v), path)
     return {name: self._walk(v, path, depth+1)}
@@ -120,28 +123,32 @@ def _other(self:_Packer, name, o, path, depth):
 # %% ../nbs/12_checkpoints.ipynb #ffec45ec
 @patch
 def _leaf(self:_Packer, o, path):
+    kind = type(o)
     if isinstance(o, torch.Tensor): return self._tensor(o, path)
-    if type(o) in (bytes,bytearray): return {type(o).__name__: self._tensor(torch.frombuffer(bytearray(o) or bytearray(1), dtype=torch.uint8)[:len(o)], path)}
-    if type(o) is array and o.typecode in 'bBhHiIlLqQfd': return {'array': [o.typecode, self._numpy(np.array(o), path)]}
-    if type(o) is np.ndarray or isinstance(o, np.generic): return {'numpy' if type(o) is np.ndarray else 'number': self._numpy(np.asarray(o), path)}
-    what = 'a function' if callable(o) and hasattr(o, '__name__') else f'a {type(o).__name__}'
-    base = next((c.__name__ for c in type(o).__mro__[1:] if c in (*_plain_types,float,list,tuple,dict,set,bytes,np.ndarray)), None)
-    if base: what += f', which is more than {"an ndarray" if base=="ndarray" else f"a {base}"},'
-    raise TypeError(f"{path or 'the state'}: {what} cannot be saved. What can: None, bool, int, float, complex, str, bytes, Path, tensors, "
-                    "numpy arrays of numbers, and lists, tuples, dictionaries, sets and deques of these")
+    if kind in (bytes,bytearray): return {kind.__name__: self._tensor(torch.frombuffer(bytearray(o)+b'.', dtype=torch.uint8)[:-1], path)}
+    if kind is array and o.typecode in 'bBhHiIlLqQfd': return {'array': [o.typecode, self._numpy(np.array(o), path)]}
+    if kind is np.ndarray: return {'numpy': self._numpy(o, path)}
+    if isinstance(o, np.generic): return {'number': self._numpy(np.asarray(o), path)}
+    what = 'a function' if callable(o) and hasattr(o, '__name__') else f'a {kind.__name__}'
+    base = next((c for c in kind.__mro__[1:] if c in (*_plain_types,float,list,tuple,dict,set,bytes,np.ndarray)), None)
+    if base: what += f', which is more than a {base.__name__},'
+    raise TypeError(f"{path or 'the state'}: {what} cannot be saved. What can: None, bool, int, float, complex, str, bytes, Path, "
+                    "tensors, numpy arrays of numbers, and lists, tuples, dictionaries, sets and deques of these")
 
 # %% ../nbs/12_checkpoints.ipynb #9f839246
 @patch
 def _numpy(self:_Packer, o, path, n_parts=0):
     self._count(4+n_parts, path)
-    if o.dtype.kind in 'iufc' and not o.dtype.isnative: return {'swapped': [self._numpy(o.astype(o.dtype.newbyteorder('=')), path), o.dtype.str]}
+    if o.dtype.kind in 'iufc' and not o.dtype.isnative: # the numbers of another machine
+        return {'swapped': [self._numpy(o.astype(o.dtype.newbyteorder('=')), path), o.dtype.str]}
     try: return self._tensor(torch.from_numpy(np.require(o, requirements='CW')).reshape(o.shape), path)
     except TypeError: raise TypeError(f"{path}: a numpy array of {o.dtype} cannot be saved, only numbers can") from None
 
+# %% ../nbs/12_checkpoints.ipynb #9aaf82e9
 def _unfit(t):
     "What is wrong with a tensor, if it cannot be saved"
     if torch.nn.parameter.is_lazy(t): return 'without a shape, as it has not been used yet,'
-    if type(t).__torch_dispatch__ is not torch.Tensor.__torch_dispatch__: return f'a {type(t).__name__}'
+    if type(t).__torch_dispatch__ is not torch.Tensor.__torch_dispatch__: return f'a {type(t).__name__}' # keeps its numbers elsewhere
     if t.is_quantized or str(t.dtype).removeprefix('torch.') not in _dtypes: return f'of {t.dtype}'
     return 'on no device' if t.is_meta else 'sparse' if t.layout!=torch.strided else None
 
@@ -194,17 +201,19 @@ def _entry(cluster):
     start,end = start//16*16,max(o[1] for o in cluster)
     return _flat(t, start, end, torch.uint8), [(o.dtype,o.shape,o.stride(),(a-start)//o.element_size()) for a,_,_,o,_ in cluster]
 
-# %% ../nbs/12_checkpoints.ipynb #5df83796
-_codes = dict(float64='F64', float32='F32', float16='F16', bfloat16='BF16', int64='I64', int32='I32', int16='I16', int8='I8', uint8='U8', bool='BOOL')
+# %% ../nbs/12_checkpoints.ipynb #46da3d0a
+_codes = dict(float64='F64', float32='F32', float16='F16', bfloat16='BF16', int64='I64', int32='I32', int16='I16', int8='I8',
+              uint8='U8', bool='BOOL')
 _code = lambda t: _codes.get(str(t.dtype).removeprefix('torch.'))
+def _json_view(dtype, shape, stride, offset): return [str(dtype).removeprefix('torch.'), list(shape), list(stride), offset]
 
+# %% ../nbs/12_checkpoints.ipynb #5df83796
 def _pack(state, copied=False):
     "The skeleton of a state, its tensors, by name, and the number of its parts"
     packer,tensors = _Packer(),{}
     skeleton = packer._walk(state)
     clusters = _clusters(packer.nodes)
-    many = len(clusters)>_many
-    if many: tensors,clusters = _side_by_side(packer.nodes, clusters)
+    if len(clusters)>_many: tensors,clusters = _side_by_side(packer.nodes, clusters)
     for cluster in clusters:
         name = cluster[0][2]
         while name in tensors or name in ('__metadata__','skeleton','room'): name = f'{name}~' # `a.b` may be a key, or a path
@@ -213,22 +222,18 @@ def _pack(state, copied=False):
         for i,(*_,node) in enumerate(cluster): node['tensor'] = [name, *([_json_view(*views[i])] if views else ())]
     return skeleton, tensors, packer.n_parts
 
-def _json_view(dtype, shape, stride, offset): return [str(dtype).removeprefix('torch.'), list(shape), list(stride), offset]
-
 # %% ../nbs/12_checkpoints.ipynb #8b476068
-_many,_small,_row = 1000,4096,2**22 # number of tensors; bytes of one that is small, and of a row of these
+_many,_small,_row_size = 1000,4096,2**22 # number of tensors; bytes of one that is small, and of a row of these
 
 def _side_by_side(nodes, clusters):
     "Rows of the small tensors that lie alone, in the order of the state; and the clusters of the others"
-    alone,rows,now = {id(c[0][-1]) for c in clusters if len(c)==1},[],{} # the rows, and for each type and device the number and the size of the last
+    alone,rows,last = {id(c[0][-1]) for c in clusters if len(c)==1},[],{} # last: number and size, for each type and device
     for path,t,node in nodes:
-        size,key = t.numel()*t.element_size(),(t.dtype,t.device)
-        if id(node) not in alone or not _code(t) or not t.is_contiguous() or size>_small: continue
-        if key not in now or now[key][1]>_row:
-            now[key] = len(rows),0
-            rows.append([])
-        rows[now[key][0]].append(t.reshape(-1))
-        node['next'],now[key] = [now[key][0],list(t.shape)],(now[key][0],now[key][1]+size)
+        if id(node) not in alone or not _code(t) or not t.is_contiguous() or t.numel()*t.element_size()>_small: continue
+        i,size = last.get((t.dtype,t.device), (0,math.inf))
+        if size>_row_size: i,size = len(rows),rows.append([]) or 0
+        rows[i].append(t.reshape(-1))
+        node['next'],last[t.dtype,t.device] = [i,list(t.shape)],(i,size+t.numel()*t.element_size())
     return {f'small.{i}':torch.cat(ts).cpu() for i,ts in enumerate(rows)}, [c for c in clusters if not c[0][-1]]
 
 # %% ../nbs/12_checkpoints.ipynb #a7f8959a
@@ -236,19 +241,16 @@ class _Shortener:
     "Writes a skeleton as JSON in which what was there before is only named"
     def __init__(self): self.seen = {}
     def text(self, o):
-        if isinstance(o, list):
-            kinds = set(map(type, o))
-            if list in kinds or dict in kinds: return f"[{','.join(map(self.text, o))}]"
-            return self._object('texts', json.dumps(o)) if kinds=={str} and len(o)>1 else json.dumps(o)
-        if not isinstance(o, dict): return json.dumps(o)
-        (kind,v), = o.items()
+        if isinstance(o, dict): return self._object(*next(iter(o.items())))
+        kinds = set(map(type, o)) if isinstance(o, list) else ()
+        if list in kinds or dict in kinds: return f"[{','.join(map(self.text, o))}]"
+        return self._named('texts', json.dumps(o)) if kinds=={str} and len(o)>1 else json.dumps(o)
+    def _object(self, kind, v):
         if kind=='dict' and v and all(type(k) is str for k in v[::2]): kind,v = 'record',[v[::2], *v[1::2]]
-        return self._object(kind, self.text(v))
-    def _object(self, kind, text):
-        text = f'{{"{kind}":{text}}}'
-        if text in self.seen: return f'{{"like":{self.seen[text]}}}'
-        self.seen[text] = len(self.seen)
-        return text
+        return self._named(kind, self.text(v))
+    def _named(self, kind, text):
+        text,n = f'{{"{kind}":{text}}}',len(self.seen)
+        return text if self.seen.setdefault(text, n)==n else f'{{"like":{self.seen[text]}}}'
 
 # %% ../nbs/12_checkpoints.ipynb #ec69f172
 _version,_no_digest = '2','0'*64 # of the format
@@ -267,28 +269,27 @@ def _header(metadata, tensors):
 
 # %% ../nbs/12_checkpoints.ipynb #2e7f196f
 def _room(size): return (2**25+size)//64 # for how many parts a file of so many bytes has room
-
 def _max_header(size): return min(size-8, 10**8, 2**24+size//16) # bytes, in a file of `size`; other readers have the second limit
-
-def _n_marks(text): return sum(map(text.count, b'[{,')) # at least as many as parts of a text in JSON
+def _n_marks(text): return sum(map(text.count, b'[{,')) # at least as many as a text in JSON has parts
+def _n_bytes(tensors): return sum(t.numel()*t.element_size() for t in tensors.values())
 
 def _laid_out(skeleton, tensors, n_parts):
     "The header of a file, and its tensors in their order"
-    skeleton = (_Shortener().text(skeleton) if len(tensors)>=_many or 'small.0' in tensors else json.dumps(skeleton)).encode()
-    tensors['skeleton'] = torch.frombuffer(bytearray(skeleton), dtype=torch.uint8)
+    many = 'small.0' in tensors or len(tensors)>_many
+    text = (_Shortener().text(skeleton) if many else json.dumps(skeleton)).encode()
+    tensors = dict(tensors, skeleton=torch.frombuffer(bytearray(text), dtype=torch.uint8))
     for _ in range(2): # the second time with room, if there was none
-        tensors = dict(sorted(tensors.items(), key=lambda o: (-o[1].element_size(), o[0]))) # so that each begins where a number of its type may begin
+        tensors = dict(sorted(tensors.items(), key=lambda o: (-o[1].element_size(), o[0]))) # each where a number of its type may begin
         header = _header({'format':'pt', 'version':_version, 'sha256':_no_digest}, tensors)
-        size = sum(t.numel()*t.element_size() for t in tensors.values())
-        missing = n_parts + 16*len(tensors) + _n_marks(skeleton) + _n_marks(header) - _room(size)
+        missing = n_parts + 16*len(tensors) + _n_marks(text) + _n_marks(header) - _room(_n_bytes(tensors))
         if missing>0: tensors['room'] = torch.zeros(64*(missing+99), dtype=torch.uint8)
     return header,tensors
 
 # %% ../nbs/12_checkpoints.ipynb #bea053cd
 def _write_file(path, skeleton, tensors, n_parts):
-    header,tensors = _laid_out(skeleton, dict(tensors), n_parts)
-    size = len(header) + sum(t.numel()*t.element_size() for t in tensors.values())
-    if len(header)-8>_max_header(size): raise ValueError(f"{path}: the names of tensors take up {len(header)} bytes, too many: put numbers into fewer tensors")
+    header,tensors = _laid_out(skeleton, tensors, n_parts)
+    if len(header)-8>_max_header(len(header)+_n_bytes(tensors)):
+        raise ValueError(f"{path}: the names of tensors take up {len(header)} bytes, too many: put numbers into fewer tensors")
     sha = hashlib.sha256(header)
     for t in tensors.values(): sha.update(_bytes_of(t))
     with _replacing(path) as fd:
@@ -299,10 +300,12 @@ def _write_file(path, skeleton, tensors, n_parts):
 def _sweep(path, aside):
     "Take away what was left beside `path` by processes that were killed more than an hour ago"
     for o in path.parent.glob('.*.tmp'):
-        try: old = re.fullmatch(re.escape(f'.{path.name}.')+r'\d+-\d+\.tmp', o.name) and time.time()-os.lstat(o).st_mtime>3600
+        is_ours = re.fullmatch(re.escape(f'.{path.name}.')+r'\d+-\d+\.tmp', o.name)
+        try: old = is_ours and time.time()-os.lstat(o).st_mtime>3600
         except OSError: continue # another one took it away
         if old or o==aside: _try_unlink(o)
 
+# %% ../nbs/12_checkpoints.ipynb #579a7357
 @contextmanager
 def _replacing(path):
     "A new file, open, which takes the place of `path` in one step when it is written, or goes away"
@@ -365,19 +368,21 @@ def is_pickle(
     path:str|Path # A file
 ): # bool
     "Is it no safetensors file, but one that `torch.save` or `pickle` wrote?"
-    with _open(path) as f: head = f.read(8)
-    return int.from_bytes(head, 'little')>os.path.getsize(path) and head.startswith((b'PK\x03\x04',b'\x80'))
+    with _open(path) as f: return _is_pickle(f.read(8), os.fstat(f.fileno()).st_size)
+
+def _is_pickle(head, size): return int.from_bytes(head, 'little')>size and head.startswith((b'PK\x03\x04',b'\x80'))
 
 # %% ../nbs/12_checkpoints.ipynb #cdccd374
 def _read_header(f, path):
     "The length of the header as it is in the file, and the header, after a check that it fits into it"
-    n,size = f.read(8),os.fstat(f.fileno()).st_size
-    if len(n)<8: raise DamagedFile(f"{path} is damaged: it has {size} bytes, too few for the length of its header")
-    if is_pickle(path):
+    head,size = f.read(8),os.fstat(f.fileno()).st_size
+    n = int.from_bytes(head, 'little')
+    if len(head)<8: raise DamagedFile(f"{path} is damaged: it has {size} bytes, too few for the length of its header")
+    if _is_pickle(head, size):
         raise DamagedFile(f"{path} is a pickle, as torch.save writes it, and reading one can run code: it is not read here")
-    if int.from_bytes(n, 'little')>_max_header(size):
-        raise DamagedFile(f"{path} is damaged or no safetensors file: a header of {int.from_bytes(n, 'little')} bytes was announced, in a file of {size}")
-    return n, f.read(int.from_bytes(n, 'little'))
+    if n>_max_header(size):
+        raise DamagedFile(f"{path} is damaged or no safetensors file: a header of {n} bytes was announced, in a file of {size}")
+    return head,f.read(n)
 
 # %% ../nbs/12_checkpoints.ipynb #b0de93d2
 _senseless = LookupError,TypeError,ValueError,AttributeError,RuntimeError,ArithmeticError,MemoryError
@@ -407,7 +412,7 @@ def _entries(header, size):
     res,end,dtypes = [],0,{code:_dtypes[k] for k,code in _codes.items()}
     for (a,b),name in sorted((o['data_offsets'],name) for name,o in header.items()):
         dtype,shape = dtypes[header[name]['dtype']],_shape(header[name]['shape'])
-        if a!=end or b-a!=math.prod(shape)*dtype.itemsize: raise ValueError(f"the tensor {name[:80]!r} has another size, or does not follow the one before")
+        if a!=end or b-a!=math.prod(shape)*dtype.itemsize: raise ValueError(f"{name[:80]!r} has another size, or another place")
         res.append((name,dtype,shape,b-a))
         end = b
     if end!=size: raise ValueError(f"{size} bytes after the header, {end} were announced")
@@ -431,23 +436,29 @@ def _sound(t):
     return t
 
 # %% ../nbs/12_checkpoints.ipynb #acca1eca
+def _check_origin(meta, path):
+    "That `save_state` wrote it, and this version of it"
+    if not {'version','sha256'} <= set(meta):
+        raise DamagedFile(f"{path} holds tensors, but was not written by save_state: read it with safetensors.torch.load_file")
+    if meta['version']!=_version:
+        msg = f"{path} has version {meta['version'][:20]!r} of the format, and this optimloop reads version {_version}"
+        raise DamagedFile(f"{msg}: load it with the optimloop that wrote it")
+
+# %% ../nbs/12_checkpoints.ipynb #04500fca
 def _read_file(f, path):
-    "The skeleton and the tensors of a file that is whole, and the room for their parts; `DamagedFile` if it is not"
-    (n,head),size = _read_header(f, path),os.fstat(f.fileno()).st_size
-    room,sha = _Room(size),hashlib.sha256()
+    "The tensors of a file that is whole, and the room for what is made of them; `DamagedFile` if it is not"
+    (n,head),size,sha = _read_header(f, path),os.fstat(f.fileno()).st_size,hashlib.sha256()
     with _sense(path, ' or no safetensors file'):
+        room = _Room(size)
         room.take(_n_marks(head))
         header = json.loads(head)
-        meta = header.pop('__metadata__', {})
-        if not {'version','sha256'} <= set(meta):
-            raise DamagedFile(f"{path} holds tensors, but was not written by save_state: read it with safetensors.torch.load_file")
-        if meta['version']!=_version: raise DamagedFile(f"{path} has version {meta['version'][:20]!r} of the format, this optimloop reads version {_version}")
+        _check_origin(meta := header.pop('__metadata__', {}), path)
         entries = _entries(header, size-8-len(head))
         room.take(16*len(entries))
         sha.update(n + head.replace(meta['sha256'].encode(), _no_digest.encode(), 1))
         tensors = _read_tensors(f, entries, sha)
-    if meta['sha256']!=sha.hexdigest(): raise DamagedFile(f"{path} is damaged: its content is not what was written (the digest differs)")
-    return tensors,room
+    if meta['sha256']==sha.hexdigest(): return tensors,room
+    raise DamagedFile(f"{path} is damaged: its content is not what was written (the digest differs)")
 
 # %% ../nbs/12_checkpoints.ipynb #9aec3f4d
 class _Unpacker:
@@ -463,6 +474,7 @@ class _Unpacker:
         if kind in _kinds: return self._other(kind, inner(v))
         return _makers[kind](self, v, inner)
 
+# %% ../nbs/12_checkpoints.ipynb #41de59f0
 def _parsed(text):
     "A skeleton; what is only named in it is the very object that was there before"
     objects = []
@@ -538,15 +550,16 @@ def _used_up(self:_Unpacker, node, inner):
 @patch
 def _row(self:_Unpacker, node, inner, *dtypes):
     t = self._used_up(node, inner)
-    if t.ndim!=1 or dtypes and t.dtype not in dtypes: raise ValueError(f"a row of numbers of another type was expected")
+    if t.ndim!=1 or dtypes and t.dtype not in dtypes: raise ValueError("a row of numbers of another type was expected")
     return t
 
+# %% ../nbs/12_checkpoints.ipynb #2b7b3b38
 @patch
 def _rows(self:_Unpacker, kind, o):
-    self.take(2*len(o) if o.size else 1<<60)
+    if not o.size: raise ValueError("rows of nothing")
+    self.take(2*len(o))
     return {'list':list, 'tuple':tuple}[kind](o)
 
-# %% ../nbs/12_checkpoints.ipynb #2b7b3b38
 @patch
 def _array(self:_Unpacker, code, o):
     res = array(code)
@@ -556,8 +569,7 @@ def _array(self:_Unpacker, code, o):
 
 @patch
 def _swapped(self:_Unpacker, o, code):
-    dtype = o.dtype.newbyteorder('S')
-    if code!=dtype.str: raise ValueError("an array of other numbers than it says")
+    if code!=(dtype := o.dtype.newbyteorder('S')).str: raise ValueError("an array of other numbers than it says")
     return o.astype(dtype)
 
 # %% ../nbs/12_checkpoints.ipynb #7500d82c
@@ -895,16 +907,19 @@ def _line_to_write(cb, names):
     return f"Write in the class `keeps = {', '.join(map(repr, names))},`"
 
 # %% ../nbs/12_checkpoints.ipynb #68d771ff
-_recorded = 'values epoch_ends hps _sizes _smooth valid_values'.split()
+_recorded = 'values epoch_ends _sizes _smooth valid_values'.split()
 
 @patch
-def _run_state(self:Recorder): return dict({k:getattr(self, k) for k in _recorded}, losses=self._losses.read(), seconds=time.perf_counter()-self.started)
+def _run_state(self:Recorder):
+    hps = {k:v.read() if isinstance(v, _History) else v for k,v in self.hps.items()}
+    return dict({k:getattr(self, k) for k in _recorded}, hps=hps, losses=self._losses.read(), seconds=time.perf_counter()-self.started)
 
 @patch
 def _put_run_state(self:Recorder, state):
     self._losses,self.started = BatchValues(),time.perf_counter()-state['seconds']
     self._losses.numbers.extend(state['losses'])
     for k in _recorded: setattr(self, k, state[k])
+    self.hps = {k:_History(v) for k,v in state['hps'].items()}
 
 # %% ../nbs/12_checkpoints.ipynb #39442cc5
 def read_callbacks(
@@ -1245,16 +1260,28 @@ def _write(self:Checkpoint, file, packed, is_best):
 # %% ../nbs/12_checkpoints.ipynb #2cb00067
 @patch
 def _write_in_room(self:Checkpoint, file, packed):
-    "Write a file; on a disk that is full in the place of older ones, but for one that is whole"
-    older = _checkpoints_in(file.parent)
-    while True:
-        try: return _write_file(file, *packed)
-        except OSError as e:
-            if e.errno not in (errno.ENOSPC,errno.EDQUOT): raise
-            whole = next((o for o in older if o==self._newest or _is_whole(o)), None)
-            if whole is None or len(older)<2: raise
-            older.remove(old := next(o for o in reversed(older) if o!=whole))
-            _try_unlink(old)
+    "Write a file; on a disk that is full in the place of the oldest ones, if another one is whole"
+    try: return _write_file(file, *packed)
+    except OSError as e:
+        header,tensors = _laid_out(*packed)
+        old = _in_the_way(e, _checkpoints_in(file.parent)[1:], len(header)+_n_bytes(tensors))
+        if not old or not any(o==self._newest or _is_whole(o) for o in _checkpoints_in(file.parent) if o not in old): raise
+    for o in old: _try_unlink(o)
+    _write_file(file, *packed)
+
+def _in_the_way(e, files, size):
+    "Which of `files`, the oldest first, to take away, so that there is room for one of `size` bytes; none if that does not help"
+    if e.errno==errno.EDQUOT: return files[-1:] # how much is left of a quota nobody says
+    free,res = _free(files[0].parent) if files and e.errno==errno.ENOSPC else math.inf,[]
+    if free>=size: return [] # it is not that
+    for o in reversed(files):
+        res.append(o)
+        free += o.stat().st_size if o.stat().st_nlink==1 else 0
+        if free>=size: return res
+    return []
+
+# %% ../nbs/12_checkpoints.ipynb #82e5b17b
+def _free(folder): return shutil.disk_usage(folder).free # bytes
 
 def _is_whole(file):
     try:

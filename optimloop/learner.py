@@ -108,6 +108,34 @@ class BatchValues:
         self.packed = []
         return self.numbers
 
+# %% ../nbs/02_learner.ipynb #b1c0fbac
+class _History(list):
+    "A list of floats, or of rows of as many floats, that can be read as one array"
+    def __init__(self, values=()):
+        self._numbers,self._width = array('d'),0 # all numbers, or `None` where this is a list like any other; how many there are in a row, or 0
+        for o in values.tolist() if isinstance(values, np.ndarray) and values.ndim==1 else values: self.append(o)
+    def append(self, value):
+        list.append(self, value)
+        if self._numbers is None: return
+        if type(value) is float and not self._width: self._numbers.append(value)
+        elif self._is_row(value): self._numbers.frombytes(value.tobytes()); self._width = len(value)
+        else: self._numbers = None
+    def _is_row(self, o): return type(o) is np.ndarray and o.dtype==float and o.ndim==1 and 0<len(o)==(self._width if len(self)>1 else len(o))
+    def read(self): # Array, or if the values are not alike a list
+        "All values, copied"
+        if self._numbers is None or len(self._numbers)!=len(self)*max(1, self._width): return list(self)
+        return np.array(self._numbers).reshape(len(self), *[self._width][:self._width])
+    def __reduce__(self): return _History,(list(self),)
+
+# %% ../nbs/02_learner.ipynb #185eeb1f
+def _spoils(f):
+    def changed(self, *args, **kwargs):
+        self._numbers = None
+        return f(self, *args, **kwargs)
+    return changed
+
+for _k in '__setitem__ __delitem__ __iadd__ __imul__ extend insert pop remove clear reverse sort'.split(): setattr(_History, _k, _spoils(getattr(list, _k)))
+
 # %% ../nbs/02_learner.ipynb #794807a4
 class WeightedMean:
     "The mean of values that stand for different numbers of samples"

@@ -8,6 +8,7 @@ __all__ = ['LayerInfo', 'TrackValue', 'EarlyStopping', 'SaveModel', 'ReduceLROnP
 
 # %% ../nbs/11_tracking.ipynb #a1ec066d
 import copy, csv, io, math, os, pickle, sys, time
+from array import array
 from collections import namedtuple
 from contextlib import contextmanager
 from functools import partial
@@ -574,8 +575,9 @@ def load_learner(
     if not isinstance(state, dict) or set(state)!={'model','opt','recorder'}: raise ValueError(f"{fname} was not written by Learner.export")
     learn = learn() if callable(learn) and not isinstance(learn, Learner) else learn
     if not isinstance(learn, Learner): raise TypeError(f"{fname} holds weights and no code: pass a Learner to put them into, or a function that makes one")
+    recorded = _as_recorded(fname, state['recorder'])
     learn._put_model(state['model'], state['opt'], strict)
-    learn._put_recorded(state['recorder'])
+    learn._put_recorded(recorded)
     return learn
 
 # %% ../nbs/11_tracking.ipynb #b4ad5745
@@ -583,6 +585,14 @@ def _unpickled(fname, trusted):
     if not trusted: raise ValueError(f"{fname} holds Python objects, and reading these can run any code: if you know who wrote it, pass trusted=True")
     try: return torch.load(fname, map_location='cpu', weights_only=False)
     except (RuntimeError, LookupError, EOFError, pickle.UnpicklingError) as e: raise ValueError(f"{fname} was not written by Learner.export, or is damaged ({e!r})") from e
+
+def _as_recorded(fname, values):
+    "What a file has of the Recorder, with the losses as an array; an error if it is something else"
+    if values is None: return None
+    kinds = dict(names=list, values=list, epoch_ends=list, hps=dict, losses=list)
+    if not isinstance(values, dict) or {k:type(v) for k,v in values.items()}!=kinds: raise ValueError(f"{fname} was not written by Learner.export: what it has of the Recorder is something else")
+    try: return dict(values, losses=array('d', values['losses']))
+    except (TypeError,OverflowError): raise ValueError(f"{fname} was not written by Learner.export: its losses are no numbers") from None
 
 @patch
 def _put_recorded(self:Learner, values):

@@ -170,3 +170,68 @@ def attack_files(n, folder, seed=0):
             refused[kind] += isinstance(res, DamagedFile)
             slowest,most = max(slowest, seconds),max(most, extra)
     return refused,slowest,most
+
+# States
+
+class Kept(Callback):
+    "Keeps something of each kind"
+    keeps = 'count','seen','table'
+    def __init__(self): self.count,self.seen,self.table = 0,deque(maxlen=3),defaultdict(int)
+    def after_batch(self):
+        if not self.training: return
+        self.count += 1
+        self.seen.append(self.xb[0].mean().item())
+        self.table[self.iter%3] += 1
+
+def learner(path, *cbs):
+    "A Learner with state in every place where there can be some, before its first fit"
+    torch.manual_seed(0)
+    x = torch.linspace(-1, 1, 24)[:,None]
+    model = torch.nn.Sequential(torch.nn.Linear(1, 4), torch.nn.BatchNorm1d(4), torch.nn.Linear(4, 1))
+    learn = Learner(DataLoaders.from_arrays(x, 3*x, x, 3*x, bs=8), model, torch.nn.MSELoss(), Adam, lr=.01, cbs=[EMA(.8), Kept(), *cbs], path=path)
+    learn.remove_cb(ProgressCallback)
+    learn.logger = lambda row: None
+    return learn
+
+def all_of(learn):
+    "All that a load may change"
+    state = dict(model=dict(learn.model.state_dict()), opt=learn.opt and read_optimizer(learn), ema=learn.ema.state_dict(), kept=vars(learn.kept), values=learn.recorder.values, losses=learn.recorder.losses)
+    return copy.deepcopy({k:dict(v) if k=='kept' else v for k,v in state.items() if k!='kept'} | dict(kept={k:getattr(learn.kept, k) for k in Kept.keeps}))
+
+def attack_learners(n, folder, seed=0):
+    "Let a Learner read `n` states that were changed, in each of the ways to read one: loaded, refused by a `ValueError`, and then with nothing changed"
+    rng,loaded,refused = random.Random(seed),Counter(),Counter()
+    (first := learner(folder/'first', Checkpoint(every_batches=1, best=None))).fit_one_cycle(1)
+    files = dict(load=first.save('saved'), export=first.export(), resume=max((folder/'first'/'checkpoints').glob('*_epoch0_batch2*')))
+    states = {k:load_state(file) for k,file in files.items()}
+    others = *strange,torch.ones(4, 1),torch.ones(4),torch.ones(4, dtype=torch.float64),torch.ones(()),torch.tensor([1,2]),np.ones(3),{'a':torch.ones(1)}
+    (learn := learner(folder/'x')).fit(1)
+    ways = dict(load=lambda: learn.load('x'), export=lambda: load_learner(folder/'x'/'models'/'x.safetensors', learn), resume=lambda: learn.resume(folder/'x'/'models'/'x.safetensors'))
+    for i in range(n):
+        how = list(ways)[i%3]
+        learn.save('x')
+        save_state(folder/'x'/'models'/'x.safetensors', changed(states[how], rng, others))
+        before = all_of(learn)
+        with warnings.catch_warnings():
+            warnings.simplefilter('ignore')
+            try: ways[how]()
+            except ValueError as e:
+                refused[how] += 1
+                if where := differs(before, all_of(learn)): raise AssertionError(f'{how} refused state {i}, and changed {where}') from e
+            else:
+                loaded[how] += 1
+                learn = learner(folder/'x') # what was loaded may make no sense to train with
+                learn.fit(1)
+    return loaded,refused
+
+if __name__=='__main__':
+    parser = argparse.ArgumentParser()
+    parser.add_argument('--n', type=int, default=5000, help='number of files, and of states')
+    parser.add_argument('--seed', type=int, default=0)
+    parser.add_argument('--only', choices=['files','states'])
+    args = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        if args.only!='states':
+            refused,slowest,most = attack_files(args.n, Path(folder), args.seed)
+            print(f'{args.n} files: {sum(refused.values())} refused ({dict(refused)}), the others loaded; at most {slowest:.2f} s and {most/2**20:.1f} MiB beyond the length of the file')
+        if args.only!='files': print(f'{args.n} states: %s loaded, %s refused, with nothing changed' % tuple(map(dict, attack_learners(args.n, Path(folder), args.seed))))
