@@ -597,6 +597,7 @@ def _real(o):
 # %% ../nbs/12_checkpoints.ipynb #6d92c14b
 class _Order(_InPlaceOf):
     "Stands in the place of a sampler, and notes what it gives"
+    now = None
     def __iter__(self):
         self.now = _Keys(iter(self.real), None if _draws_at_once(self.real) else _Draws())
         return self.now
@@ -604,12 +605,11 @@ class _Order(_InPlaceOf):
 # %% ../nbs/12_checkpoints.ipynb #31f6d436
 class _Feed(_InPlaceOf):
     "A training loader that can begin in the midst of an epoch: what was before is drawn again, and thrown away"
-    draws = None
     def __init__(self, real, learn, start=0, saved=None, rng=None, over=False):
         super().__init__(real)
         self.learn,self.start_iter,self.saved,self.rng,self.over = learn,start,saved,rng,over
         self.given,self.used,self.begun,self.workers = 0,False,None,None
-        if not isinstance(real, (list,tuple)) and not (_is_torchs(real) and real.num_workers): self.draws = _Draws()
+        self.draws = None if isinstance(real, (list,tuple)) or _is_torchs(real) and _draws_apart(real) else _Draws()
     def __iter__(self):
         if self.over: return iter(()) # the epoch has been trained on
         if self.start_iter and self.saved: put_random(self.learn, self.saved['begun'])
@@ -669,23 +669,20 @@ def _with_vars(o, **kwargs):
 # %% ../nbs/12_checkpoints.ipynb #c2b00008
 class _OrderFeed(_Feed):
     "A `DataLoader` over a data set that can be indexed"
-    keys = None
-    def __init__(self, *args, **kwargs):
-        super().__init__(*args, **kwargs)
-        self.draws = None # those of the sampler are watched
     def _begin(self):
         k = 'sampler' if self.real.batch_sampler is None else 'batch_sampler'
-        with _with_vars(self.real, **{k: _Order(vars(self.real)[k])}): it = _start(self.real)
-        self.keys = it._index_sampler.now if isinstance(it._index_sampler, _Order) else None # workers may have been there before
+        it = _start(self.real, **{k: (order := _Order(vars(self.real)[k]))})
+        live = getattr(self.real._iterator, '_index_sampler', None) # workers that live on have the sampler with which they began
+        self.order = live if isinstance(live, _Order) else order
         return it
     def _skip(self, it):
-        if self.real.num_workers: super()._skip(it)
-        else: self.given = sum(1 for _ in islice(self.keys, self.start_iter)) # drawn, and not loaded
+        if self.real.num_workers or not _is_torchs(self.real): super()._skip(it)
+        else: self.given = sum(1 for _ in islice(self.order.now, self.start_iter)) # drawn, and not loaded
         mark = self.saved and self.saved.get('mark')
         if self.given<self.start_iter or self.start_iter and mark not in (None,self._mark()):
             raise ValueError(_not_again(self, f"the first {self.start_iter} batches have other samples"))
         return it
-    def _mark(self): return self.keys.marks[self.given] if self.keys else None
+    def _mark(self): return self.order.now.marks[self.given] if self.order.now else None
     def state(self): return dict(begun=self.begun, mark=self._mark())
 
 # %% ../nbs/12_checkpoints.ipynb #72780fc4
@@ -695,22 +692,42 @@ def _is_torchs(dl):
 
 def _keeps_its_place(dl): return hasattr(dl, 'state_dict') and hasattr(dl, 'load_state_dict')
 
-def _feed_for(dl):
-    if _keeps_its_place(dl): return _StatefulFeed
-    return _OrderFeed if _is_torchs(dl) and not isinstance(dl.dataset, IterableDataset) else _Feed
+def _has_samples(dl): return isinstance(dl, DataLoader) and not isinstance(dl.dataset, IterableDataset)
+
+def _draws_apart(dl): return dl.num_workers>0 or _has_samples(dl) # all draws in workers, or the sampler is watched
+
+def _feed_for(dl): return _StatefulFeed if _keeps_its_place(dl) else _OrderFeed if _has_samples(dl) else _Feed
 
 # %% ../nbs/12_checkpoints.ipynb #c2c00002
 @patch
 def why_not(self:_Feed, batch):
     "Why the epoch could not be gone on with from `batch`; `None` if it can"
-    draws = self.keys and self.keys.draws if isinstance(self, _OrderFeed) else self.draws
-    if draws and draws.mixed:
-        return f"it draws from the global generator of {' and '.join(sorted(draws.mixed))} from batch to batch, and others do so in between: give it one of its own"
     if self.used and self.given!=batch: return f"{batch} batches were trained on, and it has given {self.given}: a callback has put something in between"
-    if isinstance(self, _StatefulFeed): return
-    parts = [getattr(self.real, k, None) for k in ('sampler','batch_sampler')] if isinstance(self, _OrderFeed) else [self.real]
-    bad = _without_state(_generators(**{type(o).__name__:o for o in parts if o is not None}))
-    if bad: return f"its order is drawn by the operating system ({bad})"
+    if mixed := self._mixed():
+        return f"it draws from the global generator of {' and '.join(sorted(mixed))} from batch to batch, and others do so in between: give it one of its own"
+    if bad := _without_state(_generators(**self._orders())): return f"its order is drawn by the operating system ({bad})"
+
+@patch
+def _mixed(self:_Feed): return self.draws.mixed if self.draws else ()
+
+@patch
+def _mixed(self:_OrderFeed):
+    keys,ahead = self.order.now,(self.real.prefetch_factor or 0)*self.real.num_workers
+    if not keys: return _Feed._mixed(self)
+    if len(keys.marks)-1>self.given+ahead and self.draws: return self.draws.mixed # batches are kept back
+    return keys.draws.mixed if keys.draws else () # batch by batch: what else is random has no part in the order
+
+@patch
+def _orders(self:_Feed): return dict(loader=self.real)
+
+@patch
+def _orders(self:_OrderFeed): return {k:o for k in ('sampler','batch_sampler') if (o := getattr(self.real, k)) is not None}
+
+@patch
+def _mixed(self:_StatefulFeed): return ()
+
+@patch
+def _orders(self:_StatefulFeed): return {}
 
 def _without_state(own): return ', '.join(k for k,o in own.items() if _generator_state(o) is None)
 
@@ -769,20 +786,18 @@ def _lives_on(dl): return isinstance(dl, DataLoader) and dl.num_workers>0 and dl
 # %% ../nbs/12_checkpoints.ipynb #c2c00010
 _to_restore = weakref.WeakKeyDictionary() # by loader: what `_workers_of` returned when it was saved, until the workers are started
 
-def _start(dl):
-    "An iterator of a loader; workers that live on are started as they were"
-    if not _lives_on(dl): return iter(dl)
-    saved = _to_restore.pop(dl, None)
+def _start(dl, **other):
+    "An iterator of a loader, made with `other` attributes; workers that live on are started as they were"
+    saved = _to_restore.pop(dl, None) if _lives_on(dl) else None
     if saved: dl._iterator = None # whoever has started them
-    if dl._iterator is not None: return iter(dl)
-    telling = _Telling(dl.collate_fn, dl)
-    other = dict(collate_fn=telling, worker_init_fn=_Beginning(dl.worker_init_fn, telling, saved and saved['states']))
-    if saved and saved['started']: other['generator'] = torch.Generator()
-    context = ExitStack()
-    context.enter_context(_with_vars(dl, **other))
-    try: it = iter(dl)
-    except BaseException: context.close(); raise
-    return _held(it, context) if dl._iterator is None else (context.close(), it)[1]
+    if _lives_on(dl) and dl._iterator is None:
+        telling = _Telling(dl.collate_fn, dl)
+        other.update(collate_fn=telling, worker_init_fn=_Beginning(dl.worker_init_fn, telling, saved and saved['states']))
+        if saved and saved['started']: other['generator'] = torch.Generator()
+    with ExitStack() as context:
+        if other: context.enter_context(_with_vars(dl, **other))
+        it = iter(dl)
+        return it if not other or _is_torchs(dl) else _held(it, context.pop_all())
 
 # %% ../nbs/12_checkpoints.ipynb #c2c00011
 def _held(it, context):
