@@ -571,6 +571,11 @@ class _Draws:
             now = _fingerprints()
             if self.last: self.mixed |= _changed(start, now) & self.others
             self.last = now
+    def watched(self, it):
+        while True:
+            try: batch = self.next(it)
+            except StopIteration: return
+            yield batch
 
 # %% ../nbs/12_checkpoints.ipynb #c2b00003
 _torch_samplers = RandomSampler,SequentialSampler,SubsetRandomSampler,WeightedRandomSampler,DistributedSampler,list,tuple,range
@@ -608,16 +613,21 @@ class _Feed(_InPlaceOf):
     def __init__(self, real, learn, start=0, saved=None, rng=None, over=False):
         super().__init__(real)
         self.learn,self.start_iter,self.saved,self.rng,self.over = learn,start,saved,rng,over
-        self.given,self.used,self.begun,self.workers = 0,False,None,None
+        self.given,self.used,self.outer,self.begun,self.workers = 0,False,False,None,None
         self.draws = None if isinstance(real, (list,tuple)) or _is_torchs(real) and _draws_apart(real) else _Draws()
     def __iter__(self):
-        if self.over: return iter(()) # the epoch has been trained on
-        if self.start_iter and self.saved: put_random(self.learn, self.saved['begun'])
         self.used,self.given = True,0
+        return iter(()) if self.over else self._again() if self.start_iter else self._anew()
+    def _anew(self):
         self._note()
-        it = self._skip(self._give(self._begin()))
-        if self.start_iter and self.rng: put_random(self.learn, self.rng)
-        return it
+        return self._give(self._begin())
+    def _again(self): # a generator: when it is asked for a batch, it is known who throws away what was before
+        if self.saved: put_random(self.learn, self.saved['begun'])
+        it = self._anew()
+        if not self.outer:
+            it = self._skip(it)
+            if self.rng: put_random(self.learn, self.rng)
+        yield from it
     def _note(self): self.begun,self.workers = read_random(self.learn),_workers_of(self.real)
     def _begin(self): return _start(self.real)
 
@@ -625,10 +635,7 @@ class _Feed(_InPlaceOf):
 @patch
 def _give(self:_Feed, it):
     "The batches of an iterator, counted"
-    step = self.draws.next if self.draws else next
-    while True:
-        try: batch = step(it)
-        except StopIteration: return
+    for batch in self.draws.watched(it) if self.draws and not self.outer else it:
         self.given += 1
         yield batch
 
@@ -669,6 +676,7 @@ def _with_vars(o, **kwargs):
 # %% ../nbs/12_checkpoints.ipynb #c2b00008
 class _OrderFeed(_Feed):
     "A `DataLoader` over a data set that can be indexed"
+    order = None
     def _begin(self):
         k = 'sampler' if self.real.batch_sampler is None else 'batch_sampler'
         it = _start(self.real, **{k: (order := _Order(vars(self.real)[k]))})
@@ -682,7 +690,7 @@ class _OrderFeed(_Feed):
         if self.given<self.start_iter or self.start_iter and mark not in (None,self._mark()):
             raise ValueError(_not_again(self, f"the first {self.start_iter} batches have other samples"))
         return it
-    def _mark(self): return self.order.now.marks[self.given] if self.order.now else None
+    def _mark(self): return None if self.order is None or self.order.now is None else self.order.now.marks[self.given]
     def state(self): return dict(begun=self.begun, mark=self._mark())
 
 # %% ../nbs/12_checkpoints.ipynb #72780fc4
@@ -702,7 +710,7 @@ def _feed_for(dl): return _StatefulFeed if _keeps_its_place(dl) else _OrderFeed 
 @patch
 def why_not(self:_Feed, batch):
     "Why the epoch could not be gone on with from `batch`; `None` if it can"
-    if self.used and self.given!=batch: return f"{batch} batches were trained on, and it has given {self.given}: a callback has put something in between"
+    if self.used and not self.outer and self.given!=batch: return f"{batch} batches were trained on, and it has given {self.given}: a callback has put something in between"
     if mixed := self._mixed():
         return f"it draws from the global generator of {' and '.join(sorted(mixed))} from batch to batch, and others do so in between: give it one of its own"
     if bad := _without_state(_generators(**self._orders())): return f"its order is drawn by the operating system ({bad})"
@@ -712,8 +720,8 @@ def _mixed(self:_Feed): return self.draws.mixed if self.draws else ()
 
 @patch
 def _mixed(self:_OrderFeed):
-    keys,ahead = self.order.now,(self.real.prefetch_factor or 0)*self.real.num_workers
-    if not keys: return _Feed._mixed(self)
+    keys,ahead = getattr(self.order, 'now', None),(self.real.prefetch_factor or 0)*self.real.num_workers
+    if keys is None or self.outer: return _Feed._mixed(self)
     if len(keys.marks)-1>self.given+ahead and self.draws: return self.draws.mixed # batches are kept back
     return keys.draws.mixed if keys.draws else () # batch by batch: what else is random has no part in the order
 
@@ -721,7 +729,7 @@ def _mixed(self:_OrderFeed):
 def _orders(self:_Feed): return dict(loader=self.real)
 
 @patch
-def _orders(self:_OrderFeed): return {k:o for k in ('sampler','batch_sampler') if (o := getattr(self.real, k)) is not None}
+def _orders(self:_OrderFeed): return {k:o for k in ('sampler','batch_sampler') if (o := getattr(self.real, k)) is not None and not _draws_at_once(o)}
 
 @patch
 def _mixed(self:_StatefulFeed): return ()
@@ -814,8 +822,8 @@ def _workers_of(dl):
     if it is None: return dict(started=False, states=None, why=None)
     why,states = None,None
     if not isinstance(it._collate_fn, _Telling): why = "they were started before the fit"
-    elif it._tasks_outstanding: why = "the epoch was ended before they were done"
     elif isinstance(dl.dataset, IterableDataset): why = "a stream may draw after its last batch"
+    elif it._tasks_outstanding: why = "the epoch was ended before they were done"
     elif (states := it._collate_fn.read()) is None: why = "they did not tell them"
     elif {k for o in states for k in o['own']} - set(_generators(dataset=dl.dataset, collate_fn=it._collate_fn.collate_fn)): why,states = "they make generators of their own",None
     return dict(started=True, states=states, why=why)
@@ -1118,29 +1126,23 @@ class _Watched(_InPlaceOf):
         self.cb = cb
     def __iter__(self):
         cb,pending = self.cb,self.cb._pending
-        if not cb._feed.used: cb._feed._note() # a callback may have put another loader here
-        it = iter(()) if pending and pending['run']['trained'] else iter(self.real)
-        if pending and (pending['run']['batch'] or pending['run']['trained']): cb._put(pending)
+        run = pending['run'] if pending else dict(batch=0, trained=False)
+        it = iter(()) if run['trained'] else self._begin(run['batch'])
+        if run['batch'] or run['trained']: cb._put(pending)
         if pending: cb._say_of_missing(pending)
         cb._pending,cb._fetching = None,True
-        for batch in self._checked(it, pending):
+        for batch in it:
             cb._fetching = False
             yield batch
             cb._fetching = True
         cb._fetching = False
-
-# %% ../nbs/12_checkpoints.ipynb #c2d00007
-@patch
-def _checked(self:_Watched, it, pending):
-    feed = self.cb._feed
-    first = next(it, self)
-    if pending and feed.start_iter and not (feed.used or feed.over or hasattr(self.real, '__next__')):
-        if feed.saved: put_random(feed.learn, feed.saved['begun'])
+    def _begin(self, n):
+        feed,amid = self.cb._feed,n and self.cb._feed.outer
+        if amid and feed.saved: put_random(feed.learn, feed.saved['begun'])
+        if not feed.used: feed._note() # it may never be: a callback has put another loader here
         it = iter(self.real)
-        for _ in islice(it, feed.start_iter): pass
-        self.cb._put(pending)
-        first = next(it, self)
-    return chain(() if first is self else (first,), it)
+        if amid and sum(1 for _ in islice(it, n))<n: raise ValueError(_not_again(feed, f"it ended before {n} batches"))
+        return feed.draws.watched(it) if feed.outer else it
 
 # %% ../nbs/12_checkpoints.ipynb #27f80592
 @patch
@@ -1171,6 +1173,8 @@ def before_train(self:Checkpoint):
     self._give_back()
     self._own = _own_generators(self.learn)
     if getattr(self._feed.real, 'num_workers', 0): self._wait() # processes are not forked beside a thread at work
+    self._feed.outer = self.dl is not self._feed and not any(getattr(cb, 'begins_amid', False) for cb in self.learn.cbs)
+    if self._feed.outer: self._feed.draws = _Draws() # of all of it
     self.learn.dl = _Watched(self.dl, self)
 
 @patch
