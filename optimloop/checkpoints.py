@@ -15,7 +15,7 @@ from itertools import chain, islice
 from pathlib import Path
 import dis, pickle, sys, types, weakref, zlib
 from collections import deque
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from functools import lru_cache, partial
 
 import numpy as np
@@ -428,13 +428,17 @@ def _known_to(f):
 def _generators(**roots):
     "The generators within reach of some objects, by the shortest path to each; no more than 10,000 objects are looked at"
     found,seen,queue = {},set(),deque(roots.items())
-    while queue and len(seen)<10_000:
+    while queue:
         path,o = queue.popleft()
         if id(o) in seen: continue
         seen.add(id(o))
         if isinstance(o, _generator_types): found[path] = o
-        else: queue.extend((f'{path}.{k}', v) for k,v in list(_inside(o)) if k!='_iterator' and not isinstance(v, _leaves))
+        elif len(seen)+len(queue)<10_000: queue.extend((f'{path}.{k}', v) for k,v in _looked_at(o))
     return found
+
+def _looked_at(o):
+    try: return [(k, v) for k,v in _inside(o) if k!='_iterator' and not isinstance(v, _leaves)]
+    except Exception: return () # something that does not want to be looked at
 
 def _own_generators(learn):
     "Those of the loaders"
@@ -722,7 +726,7 @@ def _mixed(self:_Feed): return self.draws.mixed if self.draws else ()
 def _mixed(self:_OrderFeed):
     keys,ahead = getattr(self.order, 'now', None),(self.real.prefetch_factor or 0)*self.real.num_workers
     if keys is None or self.outer: return _Feed._mixed(self)
-    if len(keys.marks)-1>self.given+ahead and self.draws: return self.draws.mixed # batches are kept back
+    if self.draws and not self.given<=len(keys.marks)-1<=self.given+ahead: return self.draws.mixed # `__iter__` keeps batches back
     return keys.draws.mixed if keys.draws else () # batch by batch: what else is random has no part in the order
 
 @patch
@@ -802,18 +806,18 @@ def _start(dl, **other):
         telling = _Telling(dl.collate_fn, dl)
         other.update(collate_fn=telling, worker_init_fn=_Beginning(dl.worker_init_fn, telling, saved and saved['states']))
         if saved and saved['started']: other['generator'] = torch.Generator()
-    with ExitStack() as context:
-        if other: context.enter_context(_with_vars(dl, **other))
-        it = iter(dl)
-        return it if not other or _is_torchs(dl) else _held(it, context.pop_all())
+    if not other: return iter(dl)
+    with _with_vars(dl, **other): it = iter(dl)
+    return it if _is_torchs(dl) else _first_with(it, dl, other)
 
-# %% ../nbs/12_checkpoints.ipynb #c2c00011
-def _held(it, context):
-    "An iterator that starts its workers only when it is asked for the first batch"
-    with context: first = next(it, context)
-    if first is not context: yield first
+def _first_with(it, dl, other):
+    "For an iterator that begins when it is asked for the first batch"
+    with _with_vars(dl, **other): first = next(it, other)
+    if first is other: return
+    yield first
     yield from it
 
+# %% ../nbs/12_checkpoints.ipynb #c2c00011
 def _workers_of(dl):
     "Of workers that live on: were they started, their random states, and why these are not known"
     if not _lives_on(dl): return None
@@ -907,6 +911,20 @@ def _state(self:Checkpoint, epoch, batch, trained=False, ended=False, rng=None, 
     return state if rng is None else dict(state, random=rng)
 
 # %% ../nbs/12_checkpoints.ipynb #c2d00002
+def _check_feed(feed, amid):
+    "That all is there which is read later"
+    try:
+        _in_words(feed['about']),feed['other'],set(feed['workers'])-{'train','valid'},{o['started'] for o in feed['workers'].values() if o}
+        if amid: feed['mark'],_check_random(feed['begun'])
+    except Exception as e: raise ValueError(f"what the checkpoint says of the loaders makes no sense ({type(e).__name__}: {e}): was it written by this version?") from e
+
+def _check_random(state):
+    "That generators could be set to this state"
+    random.Random().setstate(state['python'])
+    np.random.RandomState().set_state(state['numpy'])
+    torch.Generator().set_state(_as_bytes(state['cpu']))
+    state['cuda'],dict(state['own'])
+
 def _about(dl):
     "What a loader tells of itself: its length, the size of a batch, the number of samples and of workers"
     sizes = [getattr(o, 'batch_size', None) for o in (dl, getattr(dl, 'sampler', None), getattr(dl, 'batch_sampler', None))]
@@ -1105,18 +1123,20 @@ def _put(self:Checkpoint, state):
 # %% ../nbs/12_checkpoints.ipynb #c2d00005
 @patch
 def _check_loader(self:Checkpoint, state, now=False):
-    "That the training loader is the one of then; before anything is put back, or, if it came in the course of the fit, when it is there"
-    run,feed = state['run'],state['feed'] or {}
-    for k in 'train','valid':
-        if (dl := getattr(self.dls, k)) is not None and _lives_on(dl) and (o := feed.get('workers', {}).get(k)): _to_restore[dl] = o
-    old,new = feed.get('about'),_about(self.dls.train)
-    if old is None or old==new or feed['other'] and not now: return
-    words = lambda o: f"{o['batches']} batches of {o['bs']}, {o['samples']} samples, {o['workers']} workers"
-    text = f"the checkpoint is of a training loader with {words(old)}; now it has {words(new)}"
-    if run['batch'] and not run['trained'] and {**old, 'workers':0}!={**new, 'workers':0}:
-        raise ValueError(f"{text}: the midst of an epoch can only be gone on with by the same one. learn.resume(file) takes all else, "
-                         f"and fit(…, start_epoch={run['epoch']}) begins the epoch anew")
-    self._say(f"{text}: from here on the run is another one")
+    "That the training loader is the one of then: before anything is put back, or `now`, if it came in the course of the fit"
+    run,feed = state['run'],state['feed']
+    if feed is None: return
+    _check_feed(feed, amid := run['batch'] and not run['trained'])
+    for k,o in feed['workers'].items():
+        if o and _lives_on(dl := getattr(self.dls, k)): _to_restore[dl] = o
+    old,new = feed['about'],_about(self.dls.train)
+    if old==new or feed['other'] and not now: return
+    text = f"the checkpoint is of a training loader with {_in_words(old)}; now it has {_in_words(new)}"
+    if not amid or {**old, 'workers':0}=={**new, 'workers':0}: return self._say(f"{text}: from here on the run is another one")
+    raise ValueError(f"{text}: the midst of an epoch can only be gone on with by the same one. learn.resume(file) takes all else, "
+                     f"and fit(…, start_epoch={run['epoch']}) begins the epoch anew")
+
+def _in_words(about): return f"{about['batches']} batches of {about['bs']}, {about['samples']} samples, {about['workers']} workers"
 
 # %% ../nbs/12_checkpoints.ipynb #cc55186f
 class _Watched(_InPlaceOf):
@@ -1183,6 +1203,10 @@ def before_validate(self:Checkpoint):
     self._start_workers()
 
 @patch
+def _forget_workers(self:Checkpoint):
+    for dl in self.dls.train,self.dls.valid: _to_restore.pop(dl, None) if _lives_on(dl) else None
+
+@patch
 def _start_workers(self:Checkpoint):
     "See that workers that live on tell of themselves"
     if _lives_on(self.dl): self.learn.dl = _Started(self.dl)
@@ -1243,6 +1267,7 @@ def cleanup_fit(self:Checkpoint):
     finally:
         self._release_sigterm()
         self._give_back()
+        if not self._ended: self._forget_workers()
         number = self._signal
         self._rest()
     if number is not None: signal.raise_signal(number)

@@ -213,7 +213,7 @@ def run(folder, dls, deaths=(), n_epoch=3, **kwargs):
 def test_exact(kind, tmp_path):
     "A Checkpoint changes nothing, and being killed changes nothing: within an epoch, before a validation, between two epochs"
     forked = 'workers' in kind # in every epoch anew, which takes time
-    dls,more = exact[kind],dict(cbs=[partial(ShortEpoch, n_batches=6)] if 'endless' in kind else [], n_epoch=2 if forked else 3)
+    dls,more = exact[kind],dict(cbs=[partial(ShortEpoch, n_batches=6)] if 'endless' in kind else [], n_epoch=2 if forked or 'persistent' in kind else 3)
     bare = run(tmp_path/'bare', dls, checkpoint=None, **more)
     n = len([k for k in bare['seen'] if k[0]==0])
     if not forked: assert not differs(bare, run(tmp_path/'watched', dls, **more))
