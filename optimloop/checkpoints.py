@@ -914,7 +914,8 @@ def _state(self:Checkpoint, epoch, batch, trained=False, ended=False, rng=None, 
 def _check_feed(feed, amid):
     "That all is there which is read later"
     try:
-        _in_words(feed['about']),feed['other'],set(feed['workers'])-{'train','valid'},{o['started'] for o in feed['workers'].values() if o}
+        _in_words(feed['about']),feed['other']
+        for k in feed['workers']: {'train':0,'valid':0}[k],(o := feed['workers'][k]) and (o['started'],o['states'],o['why'])
         if amid: feed['mark'],_check_random(feed['begun'])
     except Exception as e: raise ValueError(f"what the checkpoint says of the loaders makes no sense ({type(e).__name__}: {e}): was it written by this version?") from e
 

@@ -217,7 +217,7 @@ def test_exact(kind, tmp_path):
     bare = run(tmp_path/'bare', dls, checkpoint=None, **more)
     n = len([k for k in bare['seen'] if k[0]==0])
     if not forked: assert not differs(bare, run(tmp_path/'watched', dls, **more))
-    assert not differs(bare, run(tmp_path/'killed', dls, [n+2, 1], **more))                     # in the second epoch, and a batch later
+    assert not differs(bare, run(tmp_path/'killed', dls, [n+1, 1], **more))                     # in the second epoch, and a batch later
     assert not differs(bare, run(tmp_path/'between', dls, [(1, 'before_validate')] + [(1, 'after_epoch')]*(not forked), checkpoint=dict(every_epochs=1), **more))
 
 # What cannot be promised is said, and what cannot be gone on with is not written
@@ -430,3 +430,28 @@ def test_torchdata(n, tmp_path):
     bare = run(tmp_path/'bare', dls, n_epoch=2, checkpoint=None)
     assert not differs(bare, run(tmp_path/'watched', dls, n_epoch=2))
     if not n: assert not differs(bare, run(tmp_path/'killed', dls, [8, (1, 'before_validate')], n_epoch=2))
+
+def test_damaged(tmp_path):
+    "What a file says of the loaders is looked at before anything is put back"
+    with pytest.raises(Dies): make(tmp_path, one(Rows, **persistent), {}, cbs=[DieAfter(8)]).fit(2)
+    state = load_state(max((tmp_path/'checkpoints').glob('0*')))
+    feed = state['feed']
+    for i,bad in enumerate([{}, {k:v for k,v in feed.items() if k!='about'}, dict(feed, about=3), dict(feed, workers=dict(test=None)), dict(feed, workers=3), dict(feed, workers=dict(train=dict(a=1))),
+                            dict(feed, begun=dict(feed['begun'], python=(3,(1,2),None))), dict(feed, begun=dict(feed['begun'], cpu=torch.zeros(3, dtype=torch.uint8)))]):
+        learn = make(tmp_path, one(Rows, **persistent), {}, seed=8)
+        before = dict(learn.model.state_dict())
+        with pytest.raises(ValueError, match='what the checkpoint says of the loaders makes no sense'): learn.fit(2, resume=save_state(tmp_path/f'bad{i}', dict(state, feed=bad)))
+        assert not differs(before, dict(learn.model.state_dict())) and not checkpoints._to_restore
+
+def test_peeked(tmp_path):
+    "Whoever begins to iterate and does not go on leaves the loader as it was"
+    class Peeks(Callback):
+        def before_train(self): iter(self.dl)
+    for dls in one(Rows, cls=Wrapped), one(Rows, cls=Wrapped, **persistent), one(Rows):
+        learn = make(tmp_path/'a', dls, seen := {}, cbs=[Peeks])
+        before = dict(vars(learn.dls.train))
+        learn.fit(2)
+        assert before==dict(vars(learn.dls.train))
+        bare = make(tmp_path/'b', dls, bare_seen := {}, cbs=[Peeks], checkpoint=None)
+        bare.fit(2)
+        assert not differs(outcome(bare, bare_seen), outcome(learn, seen))
