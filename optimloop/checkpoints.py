@@ -9,20 +9,25 @@ __all__ = ['run_parts', 'save_state', 'DamagedFile', 'is_pickle', 'load_state', 
            'put_loss', 'put_parts', 'Checkpoint']
 
 # %% ../nbs/12_checkpoints.ipynb #f568130a
-import copy, errno, hashlib, json, math, os, random, re, shutil, signal, stat, threading, time, warnings
+import copy, dis, errno, hashlib, json, math, os, pickle, random, re, shutil, signal, stat, sys, threading, time, types, warnings, weakref, zlib
 from array import array
 from collections import Counter, OrderedDict, defaultdict, deque
 from contextlib import contextmanager
-from itertools import islice
+from functools import lru_cache, partial
+from itertools import chain, islice
 from pathlib import Path
 
 import numpy as np
 import torch
+from torch.utils.data import BatchSampler, DataLoader, IterableDataset, RandomSampler, SequentialSampler
+from torch.utils.data import SubsetRandomSampler, WeightedRandomSampler, get_worker_info
+from torch.utils.data.distributed import DistributedSampler
 from fastcore.basics import patch
 
 from .callbacks import *
+from .callbacks import _add_note, _switches
 from .learner import *
-from .learner import _History, _by_plain_name, _owned, _plain_name, _rehearses
+from .learner import _History, _by_plain_name, _misfits, _module_of, _n_batches, _plain_name, _rehearses
 
 # %% ../nbs/12_checkpoints.ipynb #8d810267
 _max_depth,_max_parts = 100,10**7 # of a state: levels, and parts
@@ -582,14 +587,6 @@ def load_state(
         room.take(_n_marks(text := tensors.pop('skeleton').numpy().tobytes()))
         return _Unpacker(tensors, room)._walk(_parsed(text))
 
-# %% ../nbs/12_checkpoints.ipynb #0b5de7a3
-import weakref
-from collections import deque
-from contextlib import contextmanager
-
-from .callbacks import _add_note, _switches
-from .learner import _misfits, _module_of
-
 # %% ../nbs/12_checkpoints.ipynb #c71e5f20
 _at_first = weakref.WeakKeyDictionary() # from models to what their buffers were when the first fit with a Checkpoint began
 
@@ -770,25 +767,89 @@ def put_gradients(
     for k,p in _all_params(learn).items(): p.grad = _gradient(state[k]).to(p.device, copy=True) if k in state else None
 
 # %% ../nbs/12_checkpoints.ipynb #2600dd7e
+_generator_types = torch.Generator,random.Random,np.random.RandomState,np.random.Generator,np.random.BitGenerator
+
+def _as_bytes(state): return state if isinstance(state, torch.Tensor) else torch.from_numpy(state.copy())
+
 def _generator_state(o):
-    "State of a generator and the function that sets it; `None` for what is no generator"
-    if isinstance(o, torch.Generator): return o.get_state(),o.set_state
-    if isinstance(o, random.Random): return o.getstate(),o.setstate
+    "State of a generator and the function that sets it; `None` if it has none, as that of the operating system"
+    if isinstance(o, torch.Generator): return o.get_state(),lambda s: o.set_state(_as_bytes(s))
+    if isinstance(o, random.Random): return None if isinstance(o, random.SystemRandom) else (o.getstate(),o.setstate)
     if isinstance(o, np.random.RandomState): return o.get_state(),o.set_state
-    if isinstance(o, np.random.Generator): return o.bit_generator.state,lambda s: setattr(o.bit_generator, 'state', s)
+    if isinstance(o, np.random.Generator): o = o.bit_generator
+    return o.state,lambda s: setattr(o, 'state', s)
+
+# %% ../nbs/12_checkpoints.ipynb #c2a00001
+_leaves = str,bytes,int,float,complex,type(None),type,types.ModuleType,torch.Tensor,np.ndarray,np.generic,Path,Learner,Callback
+
+def _inside(o):
+    "What an object holds, by name: attributes or items, and what a function was made with"
+    if isinstance(o, (list,tuple,deque)): return enumerate(islice(o, 1000))
+    if isinstance(o, dict): return islice(o.items(), 1000)
+    if isinstance(o, types.MethodType): return ('self',o.__self__),('func',o.__func__)
+    if isinstance(o, types.FunctionType): return _known_to(o)
+    if isinstance(o, partial): return ('func',o.func),('args',o.args),('keywords',o.keywords)
+    classes = [c for c in type(o).__mro__ if c.__module__.split('.')[0] not in _foreign]
+    slots = [k for c in classes for ks in [vars(c).get('__slots__', ())] for k in ([ks] if isinstance(ks, str) else ks)]
+    of_class = [p for c in classes for p in vars(c).items() if isinstance(p[1], (types.FunctionType,*_generator_types))]
+    return [*getattr(o, '__dict__', {}).items(), *((k, getattr(o, k, None)) for k in slots), *of_class]
+
+# %% ../nbs/12_checkpoints.ipynb #c2a00002
+_foreign = {'torch','numpy',*sys.stdlib_module_names} - {'__main__'} # what is defined there keeps no generator of ours
+
+@lru_cache(1000)
+def _globals_of(code):
+    "Names of the global variables that a function reads, and those within it"
+    names = {o.argval for o in dis.get_instructions(code) if o.opname=='LOAD_GLOBAL'}
+    return sorted(names.union(*(_globals_of(o) for o in code.co_consts if isinstance(o, types.CodeType))))
+
+def _known_to(f):
+    "What a function was made with, and the global variables that it knows by name"
+    if (f.__module__ or '').split('.')[0] in _foreign: return []
+    held = [(k, c.cell_contents) for k,c in zip(f.__code__.co_freevars, f.__closure__ or ()) if c!=types.CellType()]
+    return held + [('defaults',f.__defaults__)] + [(k, f.__globals__[k]) for k in _globals_of(f.__code__) if k in f.__globals__]
+
+# %% ../nbs/12_checkpoints.ipynb #c2a00004
+def _generators(**roots):
+    "The generators within reach of some objects, by the shortest path to each; no more than 10,000 objects are looked at"
+    found,seen,queue = {},set(),deque(roots.items())
+    while queue:
+        path,o = queue.popleft()
+        if id(o) in seen: continue
+        seen.add(id(o))
+        if isinstance(o, _generator_types): found[path] = o
+        elif len(seen)+len(queue)<10_000: queue.extend((f'{path}.{k}', v) for k,v in _looked_at(o))
+    return found
+
+def _looked_at(o):
+    try: return [(k, v) for k,v in _inside(o) if k!='_iterator' and not isinstance(v, _leaves)]
+    except Exception: return () # something that does not want to be looked at
 
 def _own_generators(learn):
-    train,valid = learn.dls.train,learn.dls.valid
-    parts = [*_owned(train.dl if isinstance(train, _Feed) else train), *_owned(valid)]
-    return {f'{i} {k}':found for i,part in enumerate(parts) for k,o in getattr(part, '__dict__', {}).items() if (found := _generator_state(o))}
+    "Those of the loaders"
+    return _generators(train=_real(learn.dls.train), valid=_real(learn.dls.valid), dl=_real(learn.dl))
+
+def _put_own(own, states):
+    "Set generators to what was saved of them; one that is new stays as it is, and one that has gone is no loss"
+    for k,o in own.items():
+        if k in states and (found := _generator_state(o)): found[1](states[k])
 
 # %% ../nbs/12_checkpoints.ipynb #4fc95258
+def _global_state(): return dict(python=random.getstate(), numpy=np.random.get_state(), cpu=torch.get_rng_state())
+
+def _put_global(state):
+    random.setstate(state['python'])
+    np.random.set_state(state['numpy'])
+    torch.set_rng_state(_as_bytes(state['cpu']))
+
 def read_random(
-    learn # The Learner
+    learn, # The Learner
+    own=None # Generators that loaders hold, by name; default: they are looked for
 ): # State
     "The states of all random generators"
-    return dict(python=random.getstate(), numpy=np.random.get_state(), cpu=torch.get_rng_state(), cuda=torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
-                own={k:state for k,(state,put) in _own_generators(learn).items()})
+    own = _own_generators(learn) if own is None else own
+    return dict(**_global_state(), cuda=torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+                own={k:found[0] for k,o in own.items() if (found := _generator_state(o))})
 
 # %% ../nbs/12_checkpoints.ipynb #92dbc256
 def put_random(
@@ -796,12 +857,9 @@ def put_random(
     state # What `read_random` returned
 ):
     "Put all random generators back"
-    random.setstate(state['python'])
-    np.random.set_state(state['numpy'])
-    torch.set_rng_state(state['cpu'])
+    _put_global(state)
     if state['cuda'] and torch.cuda.device_count()==len(state['cuda']): torch.cuda.set_rng_state_all(state['cuda'])
-    for k,(now,put) in _own_generators(learn).items():
-        if k in state['own']: put(state['own'][k])
+    _put_own(_own_generators(learn), state['own'])
 
 # %% ../nbs/12_checkpoints.ipynb #48471cdb
 @patch
@@ -856,27 +914,29 @@ def _check_alike(now, saved, pairs=()):
         if isinstance(a, (list,tuple,dict,str,array)) and b is not None and not isinstance(b, type(a)): raise TypeError(f"a {type(a).__name__} is expected, not a {type(b).__name__}")
 
 # %% ../nbs/12_checkpoints.ipynb #83b2d6fe
-def _mark(o, own=(), depth=3):
+def _likeness(o, own=(), depth=3):
     "Something that differs if `o` has changed; of what is large, a part is looked at"
-    inner = lambda v: _mark(v, own, depth-1)
+    inner = lambda v: _likeness(v, own, depth-1)
     if o is None or isinstance(o, (str,bytes,int,float,complex)): return repr(o)[:1000]
     if id(o) in own or not depth: return id(o)
-    if isinstance(o, torch.Tensor): return _mark_of_tensor(o)
-    if isinstance(o, torch.nn.Module): return [(id(t),_mark_of_tensor(t)) for t in (*o.parameters(), *o.buffers())]
-    if isinstance(o, np.ndarray): return o.shape,o.dtype.str,_mark_of_bytes(o)
+    if isinstance(o, torch.Tensor): return _likeness_of_tensor(o)
+    if isinstance(o, torch.nn.Module): return [(id(t),_likeness_of_tensor(t)) for t in (*o.parameters(), *o.buffers())]
+    if isinstance(o, np.ndarray): return o.shape,o.dtype.str,_likeness_of_bytes(o)
     if isinstance(o, dict): return len(o),[(inner(k),inner(v)) for k,v in _some(o.items())]
     if isinstance(o, (set,frozenset)): return len(o),sorted(map(repr, o))[:1000]
     if isinstance(o, (list,tuple,deque,array)): return len(o),[inner(v) for v in _some(o)]
-    if (found := _generator_state(o)) is not None: return repr(found[0])[:10_000] if not isinstance(found[0], torch.Tensor) else found[0].tolist()
+    if isinstance(o, torch.Generator): return o.get_state().tolist()
+    if isinstance(o, random.Random): return None if isinstance(o, random.SystemRandom) else hash(o.getstate())
+    if isinstance(o, (np.random.RandomState,np.random.Generator)): return repr(getattr(o, 'bit_generator', o._bit_generator).state)
     return id(o),[(k,inner(v)) for k,v in getattr(o, '__dict__', {}).items()] if not callable(o) else None
 
 def _some(o, n=1000): return [*islice(o, n), *islice(reversed(o), n)] if len(o)>n else list(o)
 
 # %% ../nbs/12_checkpoints.ipynb #2e9c15d7
-def _mark_of_bytes(o): return hashlib.sha256(np.ascontiguousarray(o).tobytes()).hexdigest() if o.nbytes<2**20 and not o.dtype.hasobject else id(o)
+def _likeness_of_bytes(o): return hashlib.sha256(np.ascontiguousarray(o).tobytes()).hexdigest() if o.nbytes<2**20 and not o.dtype.hasobject else id(o)
 
-def _mark_of_tensor(t):
-    if t.numel()<=2**14 and t.layout is torch.strided and not t.is_meta: return str(t.dtype),t.shape,_mark_of_bytes(t.detach().cpu().reshape(-1).view(torch.uint8).numpy())
+def _likeness_of_tensor(t):
+    if t.numel()<=2**14 and t.layout is torch.strided and not t.is_meta: return str(t.dtype),t.shape,_likeness_of_bytes(t.detach().cpu().reshape(-1).view(torch.uint8).numpy())
     return id(t),str(t.dtype),t.shape,None if t.is_inference() else t._version
 
 # %% ../nbs/12_checkpoints.ipynb #f6a03b84
@@ -892,7 +952,7 @@ def _undeclared(cb):
 def _marks(learn):
     "By callback and attribute, what would show that it has changed"
     own = set(map(id, (learn, learn.dls, learn.opt, learn.model, *learn.model.modules(), *learn.model.parameters(), *learn.cbs)))
-    return {cb:{k:_mark(v, own) for k,v in _undeclared(cb).items()} for cb in learn.cbs}
+    return {cb:{k:_likeness(v, own) for k,v in _undeclared(cb).items()} for cb in learn.cbs}
 
 def _warn_of_changed(learn, before):
     for cb,now in _marks(learn).items():
@@ -1019,102 +1079,303 @@ def _put_again(learn, before, parts, error):
         except Exception as e: _add_note(error, f"{k}: changed in part, and what was there before could not be put back ({type(e).__name__}: {e})")
 
 # %% ../nbs/12_checkpoints.ipynb #1d315462
-def _seed_all(*key):
-    "Seed Python, numpy and PyTorch by a hash of `key`"
-    seed = int.from_bytes(hashlib.sha256(repr(key).encode()).digest()[:8], 'little')
-    random.seed(seed)
-    np.random.seed(seed%2**32)
-    torch.manual_seed(seed)
+def _mark(keys):
+    "Bytes that stand for what a sampler gave: numbers, words and slices; of other things only the type"
+    if isinstance(keys, torch.Tensor): keys = keys.numpy(force=True)
+    if isinstance(keys, np.ndarray): return keys.tobytes()
+    if isinstance(keys, (list,tuple)):
+        try: return array('q', keys).tobytes()
+        except (TypeError,OverflowError): return b'[' + b','.join(map(_mark, keys)) + b']'
+    return (repr(keys) if isinstance(keys, (int,float,str,bytes,slice,type(None))) else type(keys).__name__).encode()
 
-class _Seeded:
-    "A data set whose keys come with the seed of the epoch"
-    def __init__(self, dataset): self.dataset = dataset
-    def __len__(self): return len(self.dataset)
+class _Keys:
+    "What a sampler gives in one epoch; `marks[i]` is the checksum of the first `i` batches"
+    def __init__(self, keys, draws): self.keys,self.draws,self.marks = keys,draws,array('L', [0])
+    def __iter__(self): return self
+    def __next__(self):
+        keys = self.draws.next(self.keys) if self.draws else next(self.keys)
+        self.marks.append(zlib.crc32(_mark(keys), self.marks[-1]))
+        return keys
+
+# %% ../nbs/12_checkpoints.ipynb #c2b00002
+def _fingerprints():
+    python,numpy,cpu = _global_state().values()
+    return dict(Python=hash(python), numpy=hash((numpy[1].tobytes(),*numpy[2:])), torch=hash(cpu.numpy().tobytes()))
+
+def _changed(a, b): return {k for k in a if a[k]!=b[k]}
+
+class _Draws:
+    "Finds out from which global generators a loader draws after its first batch, and others between its batches: `mixed`"
+    def __init__(self): self.last,self.others,self.mixed = None,set(),set()
+    def next(self, it):
+        start = _fingerprints()
+        if self.last: self.others |= _changed(self.last, start)
+        try: return next(it)
+        finally:
+            now = _fingerprints()
+            if self.last: self.mixed |= _changed(start, now) & self.others
+            self.last = now
+    def watched(self, it):
+        while True:
+            try: batch = self.next(it)
+            except StopIteration: return
+            yield batch
+
+# %% ../nbs/12_checkpoints.ipynb #c2b00003
+_torch_samplers = RandomSampler,SequentialSampler,SubsetRandomSampler,WeightedRandomSampler,DistributedSampler,list,tuple,range
+
+def _draws_at_once(sampler):
+    "Is it one of PyTorch's samplers, for which all is drawn when the first batch comes, or by a generator of its own?"
+    if type(sampler) is BatchSampler: return _draws_at_once(sampler.sampler)
+    return type(sampler) in _torch_samplers and getattr(sampler, 'generator', None) is not torch.default_generator
+
+# %% ../nbs/12_checkpoints.ipynb #c2b00005
+class _InPlaceOf:
+    "Stands in the place of `real`, and has all that it has"
+    def __init__(self, real): self.real = real
+    def __len__(self): return len(self.real)
+    def __iter__(self): return iter(self.real)
     def __getattr__(self, k):
-        if k.startswith('__') or k=='dataset': raise AttributeError(k)
-        return getattr(self.dataset, k)
-    def __getitem__(self, key):
-        seed,i = key
-        _seed_all(seed, i)
-        return self.dataset[i]
+        if k.startswith('__') or k=='real': raise AttributeError(k)
+        return getattr(self.real, k)
+
+def _real(o):
+    while isinstance(o, _InPlaceOf): o = o.real
+    return o
 
 # %% ../nbs/12_checkpoints.ipynb #6d92c14b
-class _Order:
-    "Stands for a sampler: draws all of an epoch at once, and gives it from batch `start` on"
-    def __init__(self, sampler, each): self.sampler,self.each,self.batches,self.start,self.seed = sampler,each,None,0,None
-    def __len__(self): return len(self.sampler)
-    def __getattr__(self, k):
-        if k.startswith('__') or k=='sampler': raise AttributeError(k)
-        return getattr(self.sampler, k)
-    def __iter__(self): # a generator: draws when the first batch is asked for
-        if self.batches is None: self.batches = list(self.sampler)
-        for keys in self.batches[self.start:]:
-            if self.seed is None: yield keys
-            else: yield [(self.seed,i) for i in keys] if self.each else (self.seed,keys)
+class _Order(_InPlaceOf):
+    "Stands in the place of a sampler, and notes what it gives"
+    now = None
+    def __iter__(self):
+        self.now = _Keys(iter(self.real), None if _draws_at_once(self.real) else _Draws())
+        return self.now
 
 # %% ../nbs/12_checkpoints.ipynb #31f6d436
-class _Feed:
-    "A training loader that can begin in the midst of an epoch: any iterable"
-    def __init__(self, dl, learn): self.dl,self.start_iter,self.begun,self._random = dl,0,None,(lambda: read_random(learn), lambda s: put_random(learn, s))
-    def __len__(self): return len(self.dl)
-    def __getattr__(self, k):
-        if k.startswith('__') or k=='dl': raise AttributeError(k)
-        return getattr(self.dl, k)
-    def _begin(self, start=0, state=None): self.start_iter,self.begun = start,state
-    def state(self): return self.begun # the random generators at the beginning of the epoch
+class _Feed(_InPlaceOf):
+    "A training loader that can begin in the midst of an epoch: what was before is drawn again, and thrown away"
+    def __init__(self, real, learn, start=0, saved=None, rng=None, over=False):
+        super().__init__(real)
+        self.learn,self.start_iter,self.saved,self.rng,self.over = learn,start,saved,rng,over
+        self.given,self.used,self.outer,self.begun,self.workers = 0,False,False,None,None
+        self.draws = None if isinstance(real, (list,tuple)) or _is_torchs(real) and _draws_apart(real) else _Draws()
     def __iter__(self):
-        if not self.start_iter: self.begun = self._random[0]()
-        elif self.begun: self._random[1](self.begun)
-        it = iter(self.dl)
-        for _ in islice(it, self.start_iter): pass
-        return it
+        self.used,self.given = True,0
+        return iter(()) if self.over else self._again() if self.start_iter else self._anew()
+    def _anew(self):
+        self._note()
+        return self._give(self._begin())
+    def _again(self): # a generator: when it is asked for a batch, it is known who throws away what was before
+        if self.saved: put_random(self.learn, self.saved['begun'])
+        it = self._anew()
+        if not self.outer:
+            it = self._skip(it)
+            if self.rng: put_random(self.learn, self.rng)
+        yield from it
+    def _note(self): self.begun,self.workers = read_random(self.learn),_workers_of(self.real)
+    def _begin(self): return _start(self.real)
+
+# %% ../nbs/12_checkpoints.ipynb #c2b00006
+@patch
+def _give(self:_Feed, it):
+    "The batches of an iterator, counted"
+    for batch in self.draws.watched(it) if self.draws and not self.outer else it:
+        self.given += 1
+        yield batch
+
+@patch
+def _skip(self:_Feed, it):
+    for _ in islice(it, self.start_iter): pass
+    if self.given<self.start_iter: raise ValueError(_not_again(self, f"it ended after {self.given} of {self.start_iter} batches"))
+    return it
+
+@patch
+def state(self:_Feed): return dict(begun=self.begun, mark=None)
+
+def _not_again(feed, why):
+    return (f"{type(feed.real).__name__}: the order of the epoch cannot be drawn again ({why}). Have data, sampler or batch size "
+            "changed? learn.resume(file) takes all else from the checkpoint, and fit(…, start_epoch=…) begins that epoch anew")
 
 # %% ../nbs/12_checkpoints.ipynb #fc260acf
 class _StatefulFeed(_Feed):
     "A training loader that keeps its place itself"
-    def _begin(self, start=0, state=None):
-        self.start_iter,self.begun = start,state and state['begun']
-        if state: self.dl.load_state_dict(state['loader'])
-    def state(self): return self.begun and dict(begun=self.begun, loader=self.dl.state_dict())
-    def __iter__(self):
-        if self.start_iter and self.begun: self._random[1](self.begun)
-        else: self.begun = self._random[0]()
-        return iter(self.dl)
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.draws = None
+        if self.saved and self.saved.get('loader') is not None: self.real.load_state_dict(self.saved['loader'])
+    def _skip(self, it):
+        self.given = self.start_iter
+        return it
+    def state(self): return dict(begun=self.begun, mark=None, loader=self.real.state_dict())
 
 # %% ../nbs/12_checkpoints.ipynb #8c425255
+@contextmanager
+def _with_vars(o, **kwargs):
+    "In this context, with other attributes, past any `__setattr__`"
+    old = {k:vars(o)[k] for k in kwargs}
+    vars(o).update(kwargs)
+    try: yield
+    finally: vars(o).update(old)
+
+# %% ../nbs/12_checkpoints.ipynb #c2b00008
 class _OrderFeed(_Feed):
     "A `DataLoader` over a data set that can be indexed"
-    def __init__(self, dl, learn):
-        super().__init__(dl, learn)
-        self.order,self.loader = _Order(dl.batch_sampler or dl.sampler, each=dl.batch_sampler is not None),copy.copy(dl)
-        vars(self.loader)['sampler' if dl.batch_sampler is None else 'batch_sampler'] = self.order
-        if dl.num_workers: vars(self.loader).update(dataset=_Seeded(dl.dataset), _iterator=None)
-    def _begin(self, start=0, state=None):
-        self.start_iter,self.begun = start,state
-        self.order.start,self.order.batches,self.order.seed = start,state and _cut(*state['order']),state and state['seed']
-    def state(self):
-        if self.begun is None and self.order.batches is not None: self.begun = dict(order=_joined(self.order.batches), seed=self.order.seed)
-        return self.begun
-    def __iter__(self):
-        if self.dl.num_workers and self.order.seed is None: self.order.seed = hashlib.sha256(torch.get_rng_state().numpy()).hexdigest()[:16]
-        return iter(self.loader)
-
-# %% ../nbs/12_checkpoints.ipynb #9f84f5bb
-def _joined(batches):
-    "Batches of numbers of samples as one list and the length of each; other keys as they are"
-    if not all(type(o) is list and all(type(i) is int for i in o) for o in batches): return [batches,None]
-    return [torch.tensor([i for o in batches for i in o], dtype=torch.int64), torch.tensor(list(map(len, batches)))]
-
-def _cut(keys, lengths):
-    if lengths is None: return keys
-    return [o.tolist() for o in keys.split(lengths.tolist())]
+    order = None
+    def _begin(self):
+        k = 'sampler' if self.real.batch_sampler is None else 'batch_sampler'
+        it = _start(self.real, **{k: (order := _Order(vars(self.real)[k]))})
+        live = getattr(self.real._iterator, '_index_sampler', None) # workers that live on have the sampler with which they began
+        self.order = live if isinstance(live, _Order) else order
+        return it
+    def _skip(self, it):
+        if self.real.num_workers or not _is_torchs(self.real): super()._skip(it)
+        else: self.given = sum(1 for _ in islice(self.order.now, self.start_iter)) # drawn, and not loaded
+        mark = self.saved and self.saved.get('mark')
+        if self.given<self.start_iter or self.start_iter and mark not in (None,self._mark()):
+            raise ValueError(_not_again(self, f"the first {self.start_iter} batches have other samples"))
+        return it
+    def _mark(self): return None if self.order is None or self.order.now is None else self.order.now.marks[self.given]
+    def state(self): return dict(begun=self.begun, mark=self._mark())
 
 # %% ../nbs/12_checkpoints.ipynb #72780fc4
-def _feed_for(learn):
-    from torch.utils.data import DataLoader, IterableDataset
-    dl = learn.dls.train
-    if hasattr(dl, 'state_dict') and hasattr(dl, 'load_state_dict'): return _StatefulFeed(dl, learn)
-    return (_OrderFeed if isinstance(dl, DataLoader) and not isinstance(dl.dataset, IterableDataset) else _Feed)(dl, learn)
+def _is_torchs(dl):
+    "Is it PyTorch's `DataLoader`, or a subclass that iterates as it does?"
+    return isinstance(dl, DataLoader) and all(getattr(type(dl), k) is getattr(DataLoader, k) for k in ('__iter__','_get_iterator','_index_sampler'))
+
+def _keeps_its_place(dl): return hasattr(dl, 'state_dict') and hasattr(dl, 'load_state_dict')
+
+def _has_samples(dl): return isinstance(dl, DataLoader) and not isinstance(dl.dataset, IterableDataset)
+
+def _draws_apart(dl): return dl.num_workers>0 or _has_samples(dl) # all draws in workers, or the sampler is watched
+
+def _feed_for(dl): return _StatefulFeed if _keeps_its_place(dl) else _OrderFeed if _has_samples(dl) else _Feed
+
+# %% ../nbs/12_checkpoints.ipynb #c2c00002
+@patch
+def why_not(self:_Feed, batch):
+    "Why the epoch could not be gone on with from `batch`; `None` if it can"
+    if self.used and not self.outer and self.given!=batch: return f"{batch} batches were trained on, and it has given {self.given}: a callback has put something in between"
+    if mixed := self._mixed():
+        return f"it draws from the global generator of {' and '.join(sorted(mixed))} from batch to batch, and others do so in between: give it one of its own"
+    if bad := _without_state(_generators(**self._orders())): return f"its order is drawn by the operating system ({bad})"
+
+@patch
+def _mixed(self:_Feed): return self.draws.mixed if self.draws else ()
+
+@patch
+def _mixed(self:_OrderFeed):
+    keys,ahead = getattr(self.order, 'now', None),(self.real.prefetch_factor or 0)*self.real.num_workers
+    if keys is None or self.outer: return _Feed._mixed(self)
+    if self.draws and not self.given<=len(keys.marks)-1<=self.given+ahead: return self.draws.mixed # `__iter__` keeps batches back
+    return keys.draws.mixed if keys.draws else () # batch by batch: what else is random has no part in the order
+
+@patch
+def _orders(self:_Feed): return dict(loader=self.real)
+
+@patch
+def _orders(self:_OrderFeed): return {k:o for k in ('sampler','batch_sampler') if (o := getattr(self.real, k)) is not None and not _draws_at_once(o)}
+
+@patch
+def _mixed(self:_StatefulFeed): return ()
+
+@patch
+def _orders(self:_StatefulFeed): return {}
+
+def _without_state(own): return ', '.join(k for k,o in own.items() if _generator_state(o) is None)
+
+# %% ../nbs/12_checkpoints.ipynb #c2c00004
+class _Telling:
+    "A `collate_fn` that also writes the worker's random states into a row of shared memory: their length, and themselves"
+    def __init__(self, collate_fn, dl):
+        self.collate_fn,self.n = collate_fn,0
+        size = len(pickle.dumps(self.states(_generators(dataset=dl.dataset, collate_fn=collate_fn))))
+        self.rows = torch.zeros(dl.num_workers, 2*size+4096, dtype=torch.uint8).share_memory_()
+    def __call__(self, samples):
+        batch = self.collate_fn(samples)
+        if get_worker_info(): self.tell()
+        return batch
+    def states(self, own):
+        "As numpy arrays and numbers"
+        return dict({k:v.numpy() if k=='cpu' else v for k,v in _global_state().items()}, own={k:s for k,o in own.items() if (s := _plain_state(o)) is not None})
+
+def _plain_state(o):
+    found = _generator_state(o)
+    return found and (found[0].numpy() if isinstance(found[0], torch.Tensor) else found[0])
+
+# %% ../nbs/12_checkpoints.ipynb #c2c00006
+@patch
+def tell(self:_Telling):
+    info = get_worker_info()
+    if self.n & (self.n-1) == 0: self.own = _generators(dataset=info.dataset, collate_fn=self.collate_fn)
+    self.n += 1
+    data = np.frombuffer(pickle.dumps(self.states(self.own)), dtype=np.uint8)
+    row = self.rows[info.id].numpy()
+    fits = len(data)<=len(row)-8
+    if fits: row[8:8+len(data)] = data
+    row[:8].view(np.int64)[0] = len(data) if fits else -1
+
+@patch
+def read(self:_Telling):
+    "The states of all workers; `None` if they are not known"
+    lengths,end = self.rows[:,:8].contiguous(),time.monotonic()+10
+    while not (lengths := self.rows[:,:8].contiguous().view(torch.int64)).all() and time.monotonic()<end: time.sleep(.001) # just started
+    if (lengths<=0).any(): return None
+    return [pickle.loads(row[8:8+n].numpy().tobytes()) for row,n in zip(self.rows, lengths.flatten().tolist())]
+
+# %% ../nbs/12_checkpoints.ipynb #c2c00008
+class _Beginning:
+    "A `worker_init_fn` that, after the user's, takes the states that the worker had"
+    def __init__(self, init_fn, telling, states): self.init_fn,self.telling,self.states = init_fn,telling,states
+    def __call__(self, i):
+        if self.init_fn is not None: self.init_fn(i)
+        if self.states:
+            _put_global(self.states[i])
+            _put_own(_generators(dataset=get_worker_info().dataset, collate_fn=self.telling.collate_fn), self.states[i]['own'])
+        self.telling.tell()
+
+def _lives_on(dl): return isinstance(dl, DataLoader) and dl.num_workers>0 and dl.persistent_workers and not _keeps_its_place(dl)
+
+# %% ../nbs/12_checkpoints.ipynb #c2c00010
+_to_restore = weakref.WeakKeyDictionary() # by loader: what `_workers_of` returned when it was saved, until the workers are started
+
+def _start(dl, **other):
+    "An iterator of a loader, made with `other` attributes; workers that live on are started as they were"
+    saved = _to_restore.pop(dl, None) if _lives_on(dl) else None
+    if saved: dl._iterator = None # whoever has started them
+    if _lives_on(dl) and dl._iterator is None:
+        telling = _Telling(dl.collate_fn, dl)
+        other.update(collate_fn=telling, worker_init_fn=_Beginning(dl.worker_init_fn, telling, saved and saved['states']))
+        if saved and saved['started']: other['generator'] = torch.Generator()
+    if not other: return iter(dl)
+    with _with_vars(dl, **other): it = iter(dl)
+    return it if _is_torchs(dl) else _first_with(it, dl, other)
+
+def _first_with(it, dl, other):
+    "For an iterator that begins when it is asked for the first batch"
+    with _with_vars(dl, **other): first = next(it, other)
+    if first is other: return
+    yield first
+    yield from it
+
+# %% ../nbs/12_checkpoints.ipynb #c2c00011
+def _workers_of(dl):
+    "Of workers that live on: were they started, their random states, and why these are not known"
+    if not _lives_on(dl): return None
+    if dl in _to_restore: return _to_restore[dl]
+    it = dl._iterator
+    if it is None: return dict(started=False, states=None, why=None)
+    why,states = None,None
+    if not isinstance(it._collate_fn, _Telling): why = "they were started before the fit"
+    elif isinstance(dl.dataset, IterableDataset): why = "a stream may draw after its last batch"
+    elif it._tasks_outstanding: why = "the epoch was ended before they were done"
+    elif (states := it._collate_fn.read()) is None: why = "they did not tell them"
+    elif {k for o in states for k in o['own']} - set(_generators(dataset=dl.dataset, collate_fn=it._collate_fn.collate_fn)): why,states = "they make generators of their own",None
+    return dict(started=True, states=states, why=why)
+
+# %% ../nbs/12_checkpoints.ipynb #c2c00013
+class _Started(_InPlaceOf):
+    "A loader whose workers are started by `_start`"
+    def __iter__(self): return _start(self.real)
 
 # %% ../nbs/12_checkpoints.ipynb #83c366e4
 class Checkpoint(Callback):
@@ -1140,6 +1401,8 @@ class Checkpoint(Callback):
         self._active = self._ended = self._failed = self._fetching = self._cancelled = self._owed = False
         self._thread = self._error = self._signal = self._pending = self._feed = self._dls = self._boundary = self._random = self._trained = self._saved = None
         self._best = self._newest = self._handler = self._rows = self._again = self._marks = self._asked = self._timer = None
+        self._first = self._stand_in = self._own = None
+        self._told = set()
 
 # %% ../nbs/12_checkpoints.ipynb #59b39163
 @patch
@@ -1151,8 +1414,7 @@ def before_fit(self:Checkpoint):
     self._rest()
     _at_first.setdefault(self.model, _kinds_of_buffers(self.model))
     self._asked = _asked_for(self.learn)
-    self._dls,self._feed,self._time = self.dls,_feed_for(self.learn),time.monotonic()
-    self.learn.dls,self._active = _with_train(self.dls, self._feed),True
+    self._first,self._time,self._active = self.dls.train,time.monotonic(),True
     self._catch_sigterm()
     for pattern in ('.*_epoch*_batch*.safetensors*.tmp','.best.safetensors*.tmp'): # of a process that was killed while it wrote
         for o in self._where().glob(pattern): _try_unlink(o)
@@ -1208,9 +1470,64 @@ def _state(self:Checkpoint, epoch, batch, trained=False, ended=False, rng=None, 
     run = dict(epoch=epoch, batch=batch, trained=trained, ended=ended, n_epoch=learn.n_epoch, train_iter=learn.train_iter, pct_train=learn.pct_train,
                best=self._best, is_best=is_best, fit=_fits_done(learn),
                asked=self._asked, loss=learn.loss.detach() if isinstance(learn.loss, torch.Tensor) else None, stepped=learn.stepped)
-    feed = self._feed.state() if batch or trained or isinstance(self._feed, _StatefulFeed) else None # a stream may go on from epoch to epoch
-    state = dict(run=run, versions=_versions(), feed=feed, earlier=_earlier(learn), **{k:read(learn) for k,(read,*check,put) in self.parts.items()})
+    state = dict(run=run, versions=_versions(), feed=self._feed_state(batch and not trained), earlier=_earlier(learn), **{k:read(learn) for k,(read,*check,put) in self.parts.items()})
     return state if rng is None else dict(state, random=rng)
+
+# %% ../nbs/12_checkpoints.ipynb #c2d00002
+def _check_feed(feed, amid):
+    "That all is there which is read later"
+    try:
+        _in_words(feed['about']),feed['other']
+        for k in feed['workers']: {'train':0,'valid':0}[k],(o := feed['workers'][k]) and (o['started'],o['states'],o['why'])
+        if amid: feed['mark'],_check_random(feed['begun'])
+    except Exception as e: raise ValueError(f"what the checkpoint says of the loaders makes no sense ({type(e).__name__}: {e}): was it written by this version?") from e
+
+def _check_random(state):
+    "That generators could be set to this state"
+    random.Random().setstate(state['python'])
+    np.random.RandomState().set_state(state['numpy'])
+    torch.Generator().set_state(_as_bytes(state['cpu']))
+    state['cuda'],dict(state['own'])
+
+def _about(dl):
+    "What a loader tells of itself: its length, the size of a batch, the number of samples and of workers"
+    sizes = [getattr(o, 'batch_size', None) for o in (dl, getattr(dl, 'sampler', None), getattr(dl, 'batch_sampler', None))]
+    try: samples = len(dl.dataset)
+    except Exception: samples = None
+    return dict(batches=_n_batches(dl), bs=next((o for o in sizes if isinstance(o, int)), None), samples=samples, workers=getattr(dl, 'num_workers', 0))
+
+@patch
+def _feed_state(self:Checkpoint, amid):
+    dls,feed = self.dls if self._dls is None else self._dls,self._feed
+    train = feed.real if amid else dls.train
+    workers = dict(train=feed.workers if amid else _workers_of(train), valid=_workers_of(dls.valid))
+    for dl,o in zip((train,dls.valid), workers.values()):
+        if o and o['why']: self._say(f"what the workers of {type(dl).__name__}(persistent_workers=True) draw will be another draw after a resume, for "
+                                     f"their generators cannot be saved ({o['why']}). The order of the samples stays; persistent_workers=False is exact")
+    res = feed.state() if amid else dict(loader=train.state_dict()) if isinstance(feed, _StatefulFeed) and feed.used and feed.real is train else {}
+    return dict(res, about=_about(train), other=train is not self._first, workers=workers)
+
+# %% ../nbs/12_checkpoints.ipynb #c2d00003
+@patch
+def _say(self:Checkpoint, what):
+    "Warn, once in a fit"
+    if what not in self._told: warnings.warn(f"Checkpoint: {what}")
+    self._told.add(what)
+
+@patch
+def _say_of_loaders(self:Checkpoint):
+    for k in 'train','valid':
+        if getattr(dl := getattr(self.dls, k), 'num_workers', 0) and not getattr(dl, 'in_order', True):
+            self._say(f"dls.{k} has in_order=False: its batches come as the workers are done with them, in every run in another order, a resumed one too")
+    bad = _without_state(_own_generators(self.learn))
+    if bad: self._say(f"{bad}: what the operating system draws cannot be drawn again, in no run. random.Random(seed) can")
+
+# %% ../nbs/12_checkpoints.ipynb #c2d00009
+@patch
+def _say_of_missing(self:Checkpoint, state):
+    "A generator that was made with the first sample is not there yet when the states are put back"
+    gone = sorted(set(state.get('random', {}).get('own', ())) - set(_own_generators(self.learn)))
+    if gone: self._say(f"the state of {', '.join(gone)} was saved, and now there is no such generator: if it is made later, it begins anew. Make it with the loaders")
 
 # %% ../nbs/12_checkpoints.ipynb #16c4fb9d
 def _earlier(learn): return getattr(learn, 'earlier_fits', []) # of this process, with a Checkpoint: what the Recorder had in the end
@@ -1232,6 +1549,8 @@ def _check_run(state):
 @patch
 def _save(self:Checkpoint, is_best=False, **place):
     "Copy the state to memory, and let a thread write it"
+    why = self._feed is not None and place['batch'] and not place.get('trained') and self._feed.why_not(place['batch'])
+    if why: return self._say(f"{type(self._feed.real).__name__}: no checkpoint is written in the midst of this epoch, for it could not be gone on with: {why}")
     self._wait()
     if self._marks is not None and self.learn.train_iter: # training has begun
         marks,self._marks = self._marks,None
@@ -1332,7 +1651,7 @@ def after_batch(self:Checkpoint):
     place = dict(epoch=self.epoch, batch=self.iter+1)
     self._owed = self._owed or bool(self.every_batches) and place['batch']%self.every_batches==0
     if self._cancelled: return
-    self._boundary,self._random = place,read_random(self.learn)
+    self._boundary,self._random = place,read_random(self.learn, self._own)
     if self._owed or self._signal or self._is_late(): self._save(**place)
     self._stop_if_told()
 
@@ -1349,6 +1668,7 @@ def after_train(self:Checkpoint):
 @patch
 def after_epoch(self:Checkpoint):
     if not self._active: return
+    self._give_back() # if the epoch was cancelled
     self._trained,n = None,self.epoch+1
     is_best = self._improved()
     if is_best or self._is_late() or not n%self.every_epochs or n==self.n_epoch: self._save(is_best, epoch=n, batch=0)
@@ -1408,13 +1728,14 @@ def _find(self:Checkpoint, resume_from):
 def _go_on(self:Checkpoint, state):
     learn,run = self.learn,state['run']
     is_later = self.resume_from is True and run['fit']>_fits_done(learn)
+    if not is_later: self._check_loader(state)
     if is_later: self._skip(state)
     else: self._put(state)
     self._tell(state, is_later)
     is_over = is_later or run['ended'] and run['n_epoch']==learn.n_epoch
     learn.start_epoch = learn.n_epoch if is_over else run['epoch']
     if learn.start_epoch>=learn.n_epoch: print(f"Checkpoint: this fit is over already (see {self._where()}); nothing is trained. Another run needs another folder")
-    if not is_over and (run['batch'] or run['trained'] or state['feed']): self._pending = state
+    if not is_over: self._pending = state
     self._best = run['best']
 
 @patch
@@ -1422,6 +1743,24 @@ def _put(self:Checkpoint, state):
     learn,run = self.learn,state['run']
     put_parts(learn, state, self.parts)
     learn.train_iter,learn.pct_train = run['train_iter'],run['pct_train']
+
+# %% ../nbs/12_checkpoints.ipynb #c2d00005
+@patch
+def _check_loader(self:Checkpoint, state, now=False):
+    "That the training loader is the one of then: before anything is put back, or `now`, if it came in the course of the fit"
+    run,feed = state['run'],state['feed']
+    if feed is None: return
+    _check_feed(feed, amid := run['batch'] and not run['trained'])
+    for k,o in feed['workers'].items():
+        if o and _lives_on(dl := getattr(self.dls, k)): _to_restore[dl] = o
+    old,new = feed['about'],_about(self.dls.train)
+    if old==new or feed['other'] and not now: return
+    text = f"the checkpoint is of a training loader with {_in_words(old)}; now it has {_in_words(new)}"
+    if not amid or {**old, 'workers':0}=={**new, 'workers':0}: return self._say(f"{text}: from here on the run is another one")
+    raise ValueError(f"{text}: the midst of an epoch can only be gone on with by the same one. learn.resume(file) takes all else, "
+                     f"and fit(…, start_epoch={run['epoch']}) begins the epoch anew")
+
+def _in_words(about): return f"{about['batches']} batches of {about['bs']}, {about['samples']} samples, {about['workers']} workers"
 
 # %% ../nbs/12_checkpoints.ipynb #0c9f62e8
 @patch
@@ -1451,22 +1790,30 @@ def _tell(self:Checkpoint, state, is_later):
 def _plainly(values): return ', '.join(f'{v:g}' for v in (values[:1] if len(set(values))==1 else values))
 
 # %% ../nbs/12_checkpoints.ipynb #cc55186f
-class _Watched:
+class _Watched(_InPlaceOf):
     "The batches of an epoch, for a Checkpoint that knows whether the loop waits for one"
-    def __init__(self, dl, cb): self.dl,self.cb = dl,cb
-    def __getattr__(self, k):
-        if k.startswith('__') or k=='dl': raise AttributeError(k)
-        return getattr(self.dl, k)
+    def __init__(self, real, cb):
+        super().__init__(real)
+        self.cb = cb
     def __iter__(self):
         cb,pending = self.cb,self.cb._pending
-        it = iter(()) if pending and pending['run']['trained'] else iter(self.dl)
-        if pending and (pending['run']['batch'] or pending['run']['trained']): cb._put_place(pending)
+        run = pending['run'] if pending else dict(batch=0, trained=False)
+        it = iter(()) if run['trained'] else self._begin(run['batch'])
+        if run['batch'] or run['trained']: cb._put_place(pending)
+        if pending: cb._say_of_missing(pending)
         cb._pending,cb._fetching = None,True
         for batch in it:
             cb._fetching = False
             yield batch
             cb._fetching = True
         cb._fetching = False
+    def _begin(self, n):
+        feed,amid = self.cb._feed,n and self.cb._feed.outer
+        if amid and feed.saved: put_random(feed.learn, feed.saved['begun'])
+        if not feed.used: feed._note() # it may never be: a callback has put another loader here
+        it = iter(self.real)
+        if amid and sum(1 for _ in islice(it, n))<n: raise ValueError(_not_again(feed, f"it ended before {n} batches"))
+        return feed.draws.watched(it) if feed.outer else it
 
 # %% ../nbs/12_checkpoints.ipynb #54d1fb06
 @patch
@@ -1483,18 +1830,47 @@ def _put_place(self:Checkpoint, state):
 def before_epoch(self:Checkpoint):
     if not self._active: return
     self._rows = self._n_rows()
-    run,state = (self._pending['run'],self._pending['feed']) if self._pending else (dict(batch=0),None)
-    self._feed._begin(run['batch'], state)
+    state = self._pending or dict(run=dict(batch=0, trained=False), feed=None)
+    self._check_loader(state, now=True)
+    self._say_of_loaders()
+    run,train = state['run'],self.dls.train
+    self._feed = _feed_for(train)(train, self.learn, run['batch'], state['feed'], state.get('random'), over=run['trained'])
+    self._dls,self._stand_in = self.dls,_with_train(self.dls, self._feed)
+    self.learn.dls = self._stand_in
 
 @patch
+def _give_back(self:Checkpoint):
+    "The loaders as they are without us, or as a callback has set them since"
+    dls,stand_in,self._dls,self._stand_in = self._dls,self._stand_in,None,None
+    if dls is None or self.dls is not stand_in: return
+    if stand_in.train is not self._feed: dls.train = stand_in.train
+    if stand_in.valid is not dls.valid: dls.valid = stand_in.valid
+    self.learn.dls = dls
+
+# %% ../nbs/12_checkpoints.ipynb #c2d00008
+@patch
 def before_train(self:Checkpoint):
-    if not self._active: return
-    if getattr(self._feed.dl, 'num_workers', 0): self._wait() # processes are not forked beside a thread at work
+    if not self._active: return self._start_workers() if _rehearses(self) else None
+    self._give_back()
+    self._own = _own_generators(self.learn)
+    if getattr(self._feed.real, 'num_workers', 0): self._wait() # processes are not forked beside a thread at work
+    self._feed.outer = self.dl is not self._feed and not any(getattr(cb, 'begins_amid', False) for cb in self.learn.cbs)
+    if self._feed.outer: self._feed.draws = _Draws() # of all of it
     self.learn.dl = _Watched(self.dl, self)
 
 @patch
 def before_validate(self:Checkpoint):
     if self._active and getattr(self.dls.valid, 'num_workers', 0): self._wait()
+    self._start_workers()
+
+@patch
+def _forget_workers(self:Checkpoint):
+    for dl in self.dls.train,self.dls.valid: _to_restore.pop(dl, None) if _lives_on(dl) else None
+
+@patch
+def _start_workers(self:Checkpoint):
+    "See that workers that live on tell of themselves"
+    if _lives_on(self.dl): self.learn.dl = _Started(self.dl)
 
 # %% ../nbs/12_checkpoints.ipynb #fd78d0e6
 @patch
@@ -1568,7 +1944,9 @@ def cleanup_fit(self:Checkpoint):
         self._wait()
     finally:
         self._release_sigterm()
-        self.learn.dls,number = self._dls,self._signal
+        self._give_back()
+        if not self._ended: self._forget_workers()
+        number = self._signal
         self._rest()
     if number is not None: signal.raise_signal(number)
 

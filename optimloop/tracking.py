@@ -166,6 +166,7 @@ def _short(lrs): return ', '.join(f'{o:.3g}' for o in (lrs if isinstance(lrs, li
 # %% ../nbs/11_tracking.ipynb #8fc76ca8
 class ShortEpoch(Callback):
     "Train on the first part of each epoch only"
+    begins_amid = True # counts from `start_iter`, when a run is resumed
     def __init__(self,
         pct:float=None, # The fraction of the batches, in (0,1], rounded up; or
         n_batches:int=None # their number, ≥ 1

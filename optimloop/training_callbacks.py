@@ -304,7 +304,7 @@ class BnFreeze(Callback):
 # %% ../nbs/10_training_callbacks.ipynb #3352f5d6
 class SampleByLoss(Callback):
     "Draw the samples of each epoch with probabilities in proportion to a power of their losses"
-    keeps = 'drawn',
+    keeps,begins_amid = ('drawn',),True # from `start_iter`, when a run is resumed
     def __init__(self,
         power:float=.5 # 0 draws all alike, 1 in proportion to the loss; ≥ 0
     ):
