@@ -997,7 +997,9 @@ def load(self:Learner,
     file = self._model_file(name)
     if not file.exists(): raise FileNotFoundError(f"there is no {file}" + f". What is in {file.with_suffix('.pth').name} can be read with torch.load"*file.with_suffix('.pth').exists())
     state = load_state(file)
-    if not isinstance(state, dict) or {*state,'loss'}!={'model','opt','cbs','loss'} or not isinstance(state['cbs'], dict): raise ValueError(f"{file} was not written by Learner.save: read it with load_state")
+    is_ours = isinstance(state, dict) and {*state,'loss'}=={'model','opt','cbs','loss'}
+    if not is_ours or not all(isinstance(o, dict) for o in (state['cbs'],state.get('loss', {}))):
+        raise ValueError(f"{file} was not written by Learner.save: read it with load_state")
     self._put_model(state['model'], state['opt'] if with_opt else None, strict, state.get('loss') or None, state['cbs'])
     return self
 

@@ -95,6 +95,11 @@ def test_fuzz(tmp_path):
     refused,slowest,most = fuzz_files.attack_files(500, tmp_path)
     assert slowest<1 and most<2**25 and sum(refused.values())>250
 
+def test_fuzz_states(tmp_path):
+    "What a Learner refuses, of states that were changed and have a right digest, is a `ValueError`, and has changed nothing"
+    loaded,refused = fuzz_files.attack_learners(90, tmp_path)
+    assert sum(loaded.values())>15 and sum(refused.values())>30
+
 P = 2**61-1 # numbers that are multiples of it have one hash
 t = torch.arange(4.)
 likes = lambda first, n, i=0: '['+first+f',{{"like":{i}}}'*n+']'
