@@ -424,7 +424,8 @@ def _known_to(f):
     if (f.__module__ or '').split('.')[0] in _foreign: return []
     cells = zip(f.__code__.co_freevars, f.__closure__ or ())
     held = [(k, c.cell_contents) for k,c in cells if c!=types.CellType()]
-    return held + [('defaults',f.__defaults__)] + [(k, f.__globals__[k]) for k in _globals_of(f.__code__) if k in f.__globals__]
+    known = [(k, f.__globals__[k]) for k in _globals_of(f.__code__) if k in f.__globals__]
+    return [*held, ('defaults',f.__defaults__), *known]
 
 # %% ../nbs/12_checkpoints.ipynb #c2a00004
 def _generators(**roots):
@@ -666,7 +667,8 @@ def _give(self:_Feed, it):
 @patch
 def _skip(self:_Feed, it):
     for _ in islice(it, self.start_iter): pass
-    if self.given<self.start_iter: raise ValueError(_not_again(self, f"it ended after {self.given} of {self.start_iter} batches"))
+    if self.given<self.start_iter:
+        raise ValueError(_not_again(self, f"it ended after {self.given} of {self.start_iter} batches"))
 
 @patch
 def state(self:_Feed): return dict(begun=self.begun, mark=None)
@@ -696,7 +698,9 @@ class _OrderFeed(_Feed):
         live = getattr(self.real._iterator, '_index_sampler', None) # workers that live on keep the sampler of their start
         self.order = live if isinstance(live, _Order) else order
         return it
-    def _mark(self): return None if getattr(self.order, 'now', None) is None else self.order.now.marks[self.given]
+    def _mark(self):
+        keys = getattr(self.order, 'now', None)
+        return keys.marks[self.given] if keys is not None and self.given<len(keys.marks) else None
     def state(self): return dict(begun=self.begun, mark=self._mark())
 
 # %% ../nbs/12_checkpoints.ipynb #c2b00008
@@ -718,7 +722,7 @@ def _keeps_its_place(dl): return hasattr(dl, 'state_dict') and hasattr(dl, 'load
 
 def _has_samples(dl): return isinstance(dl, DataLoader) and not isinstance(dl.dataset, IterableDataset)
 
-def _draws_apart(dl): return _is_torchs(dl) and (dl.num_workers>0 or _has_samples(dl)) # in workers; or the sampler is watched
+def _draws_apart(dl): return _is_torchs(dl) and (dl.num_workers>0 or _has_samples(dl)) # or its sampler is watched
 
 def _feed_for(dl): return _StatefulFeed if _keeps_its_place(dl) else _OrderFeed if _has_samples(dl) else _Feed
 
@@ -731,7 +735,8 @@ def why_not(self:_Feed, batch):
     if mixed := self._mixed():
         return (f"it draws from the global generator of {' and '.join(sorted(mixed))} from batch to batch, and others "
                 "do so in between: give it one of its own")
-    if bad := _without_state(_generators(**self._drawn_by())): return f"its order is drawn by the operating system ({bad})"
+    bad = _without_state(_generators(**self._drawn_by()))
+    if bad: return f"its order is drawn by the operating system ({bad})"
 
 def _without_state(own): return ', '.join(k for k,o in own.items() if _generator_state(o) is None)
 
@@ -743,7 +748,7 @@ def _mixed(self:_Feed): return self.draws.mixed if self.draws else ()
 def _mixed(self:_OrderFeed):
     keys,ahead = getattr(self.order, 'now', None),(self.real.prefetch_factor or 0)*self.real.num_workers
     if keys is None or self.outer: return _Feed._mixed(self)
-    if self.draws and not self.given<=len(keys.marks)-1<=self.given+ahead: return self.draws.mixed # it keeps batches back
+    if self.draws and not self.given<=len(keys.marks)-1<=self.given+ahead: return self.draws.mixed # it keeps some back
     return keys.draws.mixed if keys.draws else ()
 
 @patch
@@ -763,7 +768,7 @@ def _drawn_by(self:_StatefulFeed): return {}
 
 # %% ../nbs/12_checkpoints.ipynb #c2c00004
 class _Telling:
-    "A `collate_fn` that also writes the worker's random states into a row of shared memory: their length, and themselves"
+    "A `collate_fn` that also writes the worker's random states into a row of shared memory, after their length"
     def __init__(self, collate_fn, dl):
         self.collate_fn,self.n = collate_fn,0
         size = len(pickle.dumps(_plain_states(_generators(dataset=dl.dataset, collate_fn=collate_fn))))
@@ -773,6 +778,7 @@ class _Telling:
         if get_worker_info(): self.tell()
         return batch
 
+# %% ../nbs/12_checkpoints.ipynb #c2c00019
 def _plain_states(own):
     "The states of the global generators, and of others, without tensors"
     plain = lambda s: s.numpy() if isinstance(s, torch.Tensor) else s
@@ -814,7 +820,7 @@ def _lives_on(dl): # a loader that keeps its place itself sees to its workers, t
     return isinstance(dl, DataLoader) and dl.num_workers>0 and dl.persistent_workers and not _keeps_its_place(dl)
 
 # %% ../nbs/12_checkpoints.ipynb #c2c00010
-_to_restore = weakref.WeakKeyDictionary() # by loader: what `_workers_of` returned when it was saved, until they are started
+_to_restore = weakref.WeakKeyDictionary() # by loader: what `_workers_of` returned at the save, until they are started
 
 def _start(dl, **other):
     "An iterator of a loader, made with `other` attributes; workers that live on are started as they were"
@@ -845,6 +851,12 @@ def _first_with(it, dl, other):
     yield first
     yield from it
 
+# %% ../nbs/12_checkpoints.ipynb #c2c00020
+def _why_unknown(dl, it):
+    if not isinstance(it._collate_fn, _Telling): return "they were started before the fit"
+    if isinstance(dl.dataset, IterableDataset): return "a stream may draw after its last batch"
+    if it._tasks_outstanding: return "the epoch was ended before they were done"
+
 # %% ../nbs/12_checkpoints.ipynb #c2c00011
 def _workers_of(dl):
     "Of workers that live on: were they started, their random states, and why these are not known"
@@ -857,11 +869,6 @@ def _workers_of(dl):
     elif {k for o in states for k in o['own']} - set(_generators(dataset=dl.dataset, collate_fn=dl.collate_fn)):
         states,why = None,"they make generators of their own"
     return dict(started=True, states=states, why=why)
-
-def _why_unknown(dl, it):
-    if not isinstance(it._collate_fn, _Telling): return "they were started before the fit"
-    if isinstance(dl.dataset, IterableDataset): return "a stream may draw after its last batch"
-    if it._tasks_outstanding: return "the epoch was ended before they were done"
 
 # %% ../nbs/12_checkpoints.ipynb #c2c00013
 class _Started(_InPlaceOf):
@@ -949,24 +956,25 @@ def _feed_state(self:Checkpoint, amid):
     workers = dict(train=feed.workers if amid else _workers_of(train), valid=_workers_of(dls.valid))
     for k,o in workers.items():
         if o and o['why']: self._say(_not_the_same(k, o['why']))
-    keeps = isinstance(feed, _StatefulFeed) and feed.used and feed.real is train # a stream may go on from epoch to epoch
+    keeps = isinstance(feed, _StatefulFeed) and feed.used and feed.real is train # it may go on from epoch to epoch
     res = feed.state() if amid else dict(loader=train.state_dict()) if keeps else {}
     return dict(res, about=_about(train), other=train is not self._first, workers=workers)
 
 def _not_the_same(k, why):
-    return (f"what the workers of dls.{k} draw (persistent_workers=True) will be another draw after a resume, for their generators "
-            f"cannot be saved: {why}. The order of the samples stays. With persistent_workers=False all is exact")
+    return (f"what the workers of dls.{k} draw (persistent_workers=True) will be another draw after a resume, their generators "
+            f"being out of reach: {why}. The order of the samples stays. With persistent_workers=False all is exact")
 
 # %% ../nbs/12_checkpoints.ipynb #c2d00010
 def _about(dl):
     "What a loader tells of itself: its length, the size of a batch, the number of samples and of workers"
-    sizes = [getattr(o, 'batch_size', None) for o in (dl, getattr(dl, 'sampler', None), getattr(dl, 'batch_sampler', None))]
+    parts = dl,getattr(dl, 'sampler', None),getattr(dl, 'batch_sampler', None)
     try: samples = len(dl.dataset)
     except Exception: samples = None
-    bs = next((o for o in sizes if isinstance(o, int)), None)
+    bs = next((n for o in parts if isinstance(n := getattr(o, 'batch_size', None), int)), None)
     return dict(batches=_n_batches(dl), bs=bs, samples=samples, workers=getattr(dl, 'num_workers', 0))
 
-def _in_words(about): return f"{about['batches']} batches of {about['bs']}, {about['samples']} samples, {about['workers']} workers"
+def _in_words(about):
+    return f"{about['batches']} batches of {about['bs']}, {about['samples']} samples, {about['workers']} workers"
 
 # %% ../nbs/12_checkpoints.ipynb #c2d00003
 @patch
@@ -979,25 +987,25 @@ def _say(self:Checkpoint, what):
 def _say_of_loaders(self:Checkpoint):
     for k in 'train','valid':
         if getattr(dl := getattr(self.dls, k), 'num_workers', 0) and not getattr(dl, 'in_order', True):
-            self._say(f"dls.{k} has in_order=False: its batches come as the workers are done with them, in another order in every "
-                      "run, a resumed one too")
+            self._say(f"dls.{k} has in_order=False: its batches come as the workers are done with them, in every run in "
+                      "another order, a resumed one too")
     bad = _without_state(_own_generators(self.learn))
-    if bad: self._say(f"{bad}: what the operating system draws cannot be drawn again, in no run. random.Random(seed) can")
+    if bad: self._say(f"{bad}: what the operating system draws cannot be drawn again, in no run. Use random.Random(seed)")
 
 # %% ../nbs/12_checkpoints.ipynb #c2d00009
 @patch
 def _say_of_missing(self:Checkpoint, state):
     "A generator that is made with the first sample is not there yet when the states are put back"
     gone = sorted(set(state.get('random', {}).get('own', ())) - set(_own_generators(self.learn)))
-    if gone: self._say(f"the state of {', '.join(gone)} was saved, and now there is no such generator: if it is made later, "
-                       "it begins anew. Make it with the loaders")
+    if gone: self._say(f"the state of {', '.join(gone)} was saved, and now there is no such generator: if it is made "
+                       "later, it begins anew. Make it with the loaders")
 
 # %% ../nbs/12_checkpoints.ipynb #b801dc7a
 @patch
 def _save(self:Checkpoint, is_best=False, **place):
     "Copy the state to memory, and let a thread write it"
     why = self._feed is not None and place['batch'] and not place.get('trained') and self._feed.why_not(place['batch'])
-    if why: return self._say(f"no checkpoint is written in the midst of this epoch, for it could not be gone on with. dls.train: {why}")
+    if why: return self._say(f"no checkpoint is written in the midst of this epoch. It could not be gone on with: dls.train: {why}")
     self._wait()
     self._start_writing(_pack(self._state(**place, is_best=is_best), copied=True), place, is_best)
 
@@ -1150,7 +1158,7 @@ def _put(self:Checkpoint, state):
 # %% ../nbs/12_checkpoints.ipynb #c2d00005
 @patch
 def _check_loader(self:Checkpoint, state, now=False):
-    "That the training loader is the one of then: before anything is put back, or `now`, if it came in the course of the fit"
+    "That the training loader is the one of then: before anything is put back, or `now`, if it came during the fit"
     run,feed = state['run'],state['feed']
     if feed is None: return
     _check_feed(feed, amid := run['batch'] and not run['trained'])
@@ -1159,7 +1167,8 @@ def _check_loader(self:Checkpoint, state, now=False):
     old,new = feed['about'],_about(self.dls.train)
     if old==new or feed['other'] and not now: return
     text = f"the checkpoint is of a training loader with {_in_words(old)}; now it has {_in_words(new)}"
-    if not amid or {**old, 'workers':0}=={**new, 'workers':0}: return self._say(f"{text}: from here on the run is another one")
+    same = not amid or {**old, 'workers':0}=={**new, 'workers':0}
+    if same: return self._say(f"{text}: from here on the run is another one")
     raise ValueError(f"{text}: the midst of an epoch can only be gone on with by the same one. learn.resume(file) takes "
                      f"all else, and fit(…, start_epoch={run['epoch']}) begins the epoch anew")
 
