@@ -780,7 +780,8 @@ def _generator_state(o):
     return o.state,lambda s: setattr(o, 'state', s)
 
 # %% ../nbs/12_checkpoints.ipynb #c2a00001
-_leaves = str,bytes,int,float,complex,type(None),type,types.ModuleType,torch.Tensor,np.ndarray,np.generic,Path,Learner,Callback
+_leaves = (str,bytes,int,float,complex,type(None),type,types.ModuleType,torch.Tensor,np.ndarray,np.generic,
+           Path,Learner,Callback)
 
 def _inside(o):
     "What an object holds, by name: attributes or items, and what a function was made with"
@@ -806,12 +807,14 @@ def _globals_of(code):
 def _known_to(f):
     "What a function was made with, and the global variables that it knows by name"
     if (f.__module__ or '').split('.')[0] in _foreign: return []
-    held = [(k, c.cell_contents) for k,c in zip(f.__code__.co_freevars, f.__closure__ or ()) if c!=types.CellType()]
-    return held + [('defaults',f.__defaults__)] + [(k, f.__globals__[k]) for k in _globals_of(f.__code__) if k in f.__globals__]
+    cells = zip(f.__code__.co_freevars, f.__closure__ or ())
+    held = [(k, c.cell_contents) for k,c in cells if c!=types.CellType()]
+    known = [(k, f.__globals__[k]) for k in _globals_of(f.__code__) if k in f.__globals__]
+    return [*held, ('defaults',f.__defaults__), *known]
 
 # %% ../nbs/12_checkpoints.ipynb #c2a00004
 def _generators(**roots):
-    "The generators within reach of some objects, by the shortest path to each; no more than 10,000 objects are looked at"
+    "The generators within reach of some objects, by the shortest path to each"
     found,seen,queue = {},set(),deque(roots.items())
     while queue:
         path,o = queue.popleft()
@@ -825,12 +828,13 @@ def _looked_at(o):
     try: return [(k, v) for k,v in _inside(o) if k!='_iterator' and not isinstance(v, _leaves)]
     except Exception: return () # something that does not want to be looked at
 
+# %% ../nbs/12_checkpoints.ipynb #c2a00006
 def _own_generators(learn):
     "Those of the loaders"
     return _generators(train=_real(learn.dls.train), valid=_real(learn.dls.valid), dl=_real(learn.dl))
 
 def _put_own(own, states):
-    "Set generators to what was saved of them; one that is new stays as it is, and one that has gone is no loss"
+    "Set generators to what was saved of them; one that is new stays as it is"
     for k,o in own.items():
         if k in states and (found := _generator_state(o)): found[1](states[k])
 
@@ -1086,8 +1090,10 @@ def _mark(keys):
     if isinstance(keys, (list,tuple)):
         try: return array('q', keys).tobytes()
         except (TypeError,OverflowError): return b'[' + b','.join(map(_mark, keys)) + b']'
-    return (repr(keys) if isinstance(keys, (int,float,str,bytes,slice,type(None))) else type(keys).__name__).encode()
+    known = isinstance(keys, (int,float,str,bytes,slice,type(None)))
+    return (repr(keys) if known else type(keys).__name__).encode()
 
+# %% ../nbs/12_checkpoints.ipynb #c2b00010
 class _Keys:
     "What a sampler gives in one epoch; `marks[i]` is the checksum of the first `i` batches"
     def __init__(self, keys, draws): self.keys,self.draws,self.marks = keys,draws,array('L', [0])
@@ -1105,7 +1111,7 @@ def _fingerprints():
 def _changed(a, b): return {k for k in a if a[k]!=b[k]}
 
 class _Draws:
-    "Finds out from which global generators a loader draws after its first batch, and others between its batches: `mixed`"
+    "Finds out from which generators a loader draws after its first batch, and others between its batches: `mixed`"
     def __init__(self): self.last,self.others,self.mixed = None,set(),set()
     def next(self, it):
         start = _fingerprints()
@@ -1115,14 +1121,18 @@ class _Draws:
             now = _fingerprints()
             if self.last: self.mixed |= _changed(start, now) & self.others
             self.last = now
-    def watched(self, it):
-        while True:
-            try: batch = self.next(it)
-            except StopIteration: return
-            yield batch
+
+# %% ../nbs/12_checkpoints.ipynb #c2b00011
+@patch
+def watched(self:_Draws, it):
+    while True:
+        try: batch = self.next(it)
+        except StopIteration: return
+        yield batch
 
 # %% ../nbs/12_checkpoints.ipynb #c2b00003
-_torch_samplers = RandomSampler,SequentialSampler,SubsetRandomSampler,WeightedRandomSampler,DistributedSampler,list,tuple,range
+_torch_samplers = (RandomSampler,SequentialSampler,SubsetRandomSampler,WeightedRandomSampler,DistributedSampler,
+                   list,tuple,range)
 
 def _draws_at_once(sampler):
     "Is it one of PyTorch's samplers, for which all is drawn when the first batch comes, or by a generator of its own?"
@@ -1158,24 +1168,34 @@ class _Feed(_InPlaceOf):
         super().__init__(real)
         self.learn,self.start_iter,self.saved,self.rng,self.over = learn,start,saved,rng,over
         self.given,self.used,self.outer,self.begun,self.workers = 0,False,False,None,None
-        self.draws = None if isinstance(real, (list,tuple)) or _is_torchs(real) and _draws_apart(real) else _Draws()
+        self.draws = None if isinstance(real, (list,tuple)) or _draws_apart(real) else _Draws()
     def __iter__(self):
         self.used,self.given = True,0
-        return iter(()) if self.over else self._again() if self.start_iter else self._anew()
-    def _anew(self):
-        self._note()
-        return self._give(self._begin())
-    def _again(self): # a generator: when it is asked for a batch, it is known who throws away what was before
-        if self.saved: put_random(self.learn, self.saved['begun'])
-        it = self._anew()
-        if not self.outer:
-            it = self._skip(it)
-            if self.rng: put_random(self.learn, self.rng)
-        yield from it
-    def _note(self): self.begun,self.workers = read_random(self.learn),_workers_of(self.real)
-    def _begin(self): return _start(self.real)
+        if self.over: return iter(()) # all of the epoch has been trained on
+        return self._again() if self.start_iter else self._anew()
 
 # %% ../nbs/12_checkpoints.ipynb #c2b00006
+@patch
+def _anew(self:_Feed):
+    self._note()
+    return self._give(self._begin())
+
+@patch
+def _again(self:_Feed): # a generator: once it is asked for a batch, it is known who throws away what was before
+    if self.saved: put_random(self.learn, self.saved['begun'])
+    it = self._anew()
+    if not self.outer:
+        self._skip(it)
+        if self.rng: put_random(self.learn, self.rng)
+    yield from it
+
+# %% ../nbs/12_checkpoints.ipynb #c2b00013
+@patch
+def _note(self:_Feed): self.begun,self.workers = read_random(self.learn),_workers_of(self.real)
+
+@patch
+def _begin(self:_Feed): return _start(self.real)
+
 @patch
 def _give(self:_Feed, it):
     "The batches of an iterator, counted"
@@ -1183,18 +1203,20 @@ def _give(self:_Feed, it):
         self.given += 1
         yield batch
 
+# %% ../nbs/12_checkpoints.ipynb #c2b00015
 @patch
 def _skip(self:_Feed, it):
     for _ in islice(it, self.start_iter): pass
-    if self.given<self.start_iter: raise ValueError(_not_again(self, f"it ended after {self.given} of {self.start_iter} batches"))
-    return it
+    if self.given<self.start_iter:
+        raise ValueError(_not_again(self, f"it ended after {self.given} of {self.start_iter} batches"))
 
 @patch
 def state(self:_Feed): return dict(begun=self.begun, mark=None)
 
 def _not_again(feed, why):
-    return (f"{type(feed.real).__name__}: the order of the epoch cannot be drawn again ({why}). Have data, sampler or batch size "
-            "changed? learn.resume(file) takes all else from the checkpoint, and fit(…, start_epoch=…) begins that epoch anew")
+    way = "learn.resume(file) takes all else from the checkpoint, and fit(…, start_epoch=…) begins that epoch anew"
+    return (f"{type(feed.real).__name__}: the order of the epoch cannot be drawn again ({why}). "
+            f"Have data, sampler or batch size changed? {way}")
 
 # %% ../nbs/12_checkpoints.ipynb #fc260acf
 class _StatefulFeed(_Feed):
@@ -1203,50 +1225,44 @@ class _StatefulFeed(_Feed):
         super().__init__(*args, **kwargs)
         self.draws = None
         if self.saved and self.saved.get('loader') is not None: self.real.load_state_dict(self.saved['loader'])
-    def _skip(self, it):
-        self.given = self.start_iter
-        return it
+    def _skip(self, it): self.given = self.start_iter
     def state(self): return dict(begun=self.begun, mark=None, loader=self.real.state_dict())
 
 # %% ../nbs/12_checkpoints.ipynb #8c425255
-@contextmanager
-def _with_vars(o, **kwargs):
-    "In this context, with other attributes, past any `__setattr__`"
-    old = {k:vars(o)[k] for k in kwargs}
-    vars(o).update(kwargs)
-    try: yield
-    finally: vars(o).update(old)
-
-# %% ../nbs/12_checkpoints.ipynb #c2b00008
 class _OrderFeed(_Feed):
     "A `DataLoader` over a data set that can be indexed"
     order = None
     def _begin(self):
         k = 'sampler' if self.real.batch_sampler is None else 'batch_sampler'
         it = _start(self.real, **{k: (order := _Order(vars(self.real)[k]))})
-        live = getattr(self.real._iterator, '_index_sampler', None) # workers that live on have the sampler with which they began
+        live = getattr(self.real._iterator, '_index_sampler', None) # workers that live on keep the sampler of their start
         self.order = live if isinstance(live, _Order) else order
         return it
-    def _skip(self, it):
-        if self.real.num_workers or not _is_torchs(self.real): super()._skip(it)
-        else: self.given = sum(1 for _ in islice(self.order.now, self.start_iter)) # drawn, and not loaded
-        mark = self.saved and self.saved.get('mark')
-        if self.given<self.start_iter or self.start_iter and mark not in (None,self._mark()):
-            raise ValueError(_not_again(self, f"the first {self.start_iter} batches have other samples"))
-        return it
-    def _mark(self): return None if self.order is None or self.order.now is None else self.order.now.marks[self.given]
+    def _mark(self):
+        keys = getattr(self.order, 'now', None)
+        return keys.marks[self.given] if keys is not None and self.given<len(keys.marks) else None
     def state(self): return dict(begun=self.begun, mark=self._mark())
+
+# %% ../nbs/12_checkpoints.ipynb #c2b00008
+@patch
+def _skip(self:_OrderFeed, it):
+    n,saved = self.start_iter,self.saved or {}
+    if self.real.num_workers or not _is_torchs(self.real): _Feed._skip(self, it)
+    else: self.given = sum(1 for _ in islice(self.order.now, n)) # drawn, and not loaded
+    if self.given<n or saved.get('mark') not in (None,self._mark()):
+        raise ValueError(_not_again(self, f"the first {n} batches have other samples"))
 
 # %% ../nbs/12_checkpoints.ipynb #72780fc4
 def _is_torchs(dl):
     "Is it PyTorch's `DataLoader`, or a subclass that iterates as it does?"
-    return isinstance(dl, DataLoader) and all(getattr(type(dl), k) is getattr(DataLoader, k) for k in ('__iter__','_get_iterator','_index_sampler'))
+    same = '__iter__','_get_iterator','_index_sampler'
+    return isinstance(dl, DataLoader) and all(getattr(type(dl), k) is getattr(DataLoader, k) for k in same)
 
 def _keeps_its_place(dl): return hasattr(dl, 'state_dict') and hasattr(dl, 'load_state_dict')
 
 def _has_samples(dl): return isinstance(dl, DataLoader) and not isinstance(dl.dataset, IterableDataset)
 
-def _draws_apart(dl): return dl.num_workers>0 or _has_samples(dl) # all draws in workers, or the sampler is watched
+def _draws_apart(dl): return _is_torchs(dl) and (dl.num_workers>0 or _has_samples(dl)) # or its sampler is watched
 
 def _feed_for(dl): return _StatefulFeed if _keeps_its_place(dl) else _OrderFeed if _has_samples(dl) else _Feed
 
@@ -1254,11 +1270,17 @@ def _feed_for(dl): return _StatefulFeed if _keeps_its_place(dl) else _OrderFeed 
 @patch
 def why_not(self:_Feed, batch):
     "Why the epoch could not be gone on with from `batch`; `None` if it can"
-    if self.used and not self.outer and self.given!=batch: return f"{batch} batches were trained on, and it has given {self.given}: a callback has put something in between"
+    if self.used and not self.outer and self.given!=batch:
+        return f"{batch} batches were trained on, and it has given {self.given}: a callback has put something in between"
     if mixed := self._mixed():
-        return f"it draws from the global generator of {' and '.join(sorted(mixed))} from batch to batch, and others do so in between: give it one of its own"
-    if bad := _without_state(_generators(**self._orders())): return f"its order is drawn by the operating system ({bad})"
+        return (f"it draws from the global generator of {' and '.join(sorted(mixed))} from batch to batch, and others "
+                "do so in between: give it one of its own")
+    bad = _without_state(_generators(**self._drawn_by()))
+    if bad: return f"its order is drawn by the operating system ({bad})"
 
+def _without_state(own): return ', '.join(k for k,o in own.items() if _generator_state(o) is None)
+
+# %% ../nbs/12_checkpoints.ipynb #c2c00015
 @patch
 def _mixed(self:_Feed): return self.draws.mixed if self.draws else ()
 
@@ -1266,41 +1288,42 @@ def _mixed(self:_Feed): return self.draws.mixed if self.draws else ()
 def _mixed(self:_OrderFeed):
     keys,ahead = getattr(self.order, 'now', None),(self.real.prefetch_factor or 0)*self.real.num_workers
     if keys is None or self.outer: return _Feed._mixed(self)
-    if self.draws and not self.given<=len(keys.marks)-1<=self.given+ahead: return self.draws.mixed # `__iter__` keeps batches back
-    return keys.draws.mixed if keys.draws else () # batch by batch: what else is random has no part in the order
-
-@patch
-def _orders(self:_Feed): return dict(loader=self.real)
-
-@patch
-def _orders(self:_OrderFeed): return {k:o for k in ('sampler','batch_sampler') if (o := getattr(self.real, k)) is not None and not _draws_at_once(o)}
+    if self.draws and not self.given<=len(keys.marks)-1<=self.given+ahead: return self.draws.mixed # it keeps some back
+    return keys.draws.mixed if keys.draws else ()
 
 @patch
 def _mixed(self:_StatefulFeed): return ()
 
+# %% ../nbs/12_checkpoints.ipynb #c2c00016
 @patch
-def _orders(self:_StatefulFeed): return {}
+def _drawn_by(self:_Feed): return dict(loader=self.real)
 
-def _without_state(own): return ', '.join(k for k,o in own.items() if _generator_state(o) is None)
+@patch
+def _drawn_by(self:_OrderFeed):
+    parts = {k:getattr(self.real, k) for k in ('sampler','batch_sampler')}
+    return {k:o for k,o in parts.items() if o is not None and not _draws_at_once(o)}
+
+@patch
+def _drawn_by(self:_StatefulFeed): return {}
 
 # %% ../nbs/12_checkpoints.ipynb #c2c00004
 class _Telling:
-    "A `collate_fn` that also writes the worker's random states into a row of shared memory: their length, and themselves"
+    "A `collate_fn` that also writes the worker's random states into a row of shared memory, after their length"
     def __init__(self, collate_fn, dl):
         self.collate_fn,self.n = collate_fn,0
-        size = len(pickle.dumps(self.states(_generators(dataset=dl.dataset, collate_fn=collate_fn))))
-        self.rows = torch.zeros(dl.num_workers, 2*size+4096, dtype=torch.uint8).share_memory_()
+        size = len(pickle.dumps(_plain_states(_generators(dataset=dl.dataset, collate_fn=collate_fn))))
+        self.rows = torch.zeros(dl.num_workers, size//4*8+4096, dtype=torch.uint8).share_memory_()
     def __call__(self, samples):
         batch = self.collate_fn(samples)
         if get_worker_info(): self.tell()
         return batch
-    def states(self, own):
-        "As numpy arrays and numbers"
-        return dict({k:v.numpy() if k=='cpu' else v for k,v in _global_state().items()}, own={k:s for k,o in own.items() if (s := _plain_state(o)) is not None})
 
-def _plain_state(o):
-    found = _generator_state(o)
-    return found and (found[0].numpy() if isinstance(found[0], torch.Tensor) else found[0])
+# %% ../nbs/12_checkpoints.ipynb #c2c00019
+def _plain_states(own):
+    "The states of the global generators, and of others, without tensors"
+    plain = lambda s: s.numpy() if isinstance(s, torch.Tensor) else s
+    states = {k:found for k,o in own.items() if (found := _generator_state(o))}
+    return dict({k:plain(v) for k,v in _global_state().items()}, own={k:plain(found[0]) for k,found in states.items()})
 
 # %% ../nbs/12_checkpoints.ipynb #c2c00006
 @patch
@@ -1308,8 +1331,7 @@ def tell(self:_Telling):
     info = get_worker_info()
     if self.n & (self.n-1) == 0: self.own = _generators(dataset=info.dataset, collate_fn=self.collate_fn)
     self.n += 1
-    data = np.frombuffer(pickle.dumps(self.states(self.own)), dtype=np.uint8)
-    row = self.rows[info.id].numpy()
+    data,row = np.frombuffer(pickle.dumps(_plain_states(self.own)), dtype=np.uint8),self.rows[info.id].numpy()
     fits = len(data)<=len(row)-8
     if fits: row[8:8+len(data)] = data
     row[:8].view(np.int64)[0] = len(data) if fits else -1
@@ -1317,10 +1339,10 @@ def tell(self:_Telling):
 @patch
 def read(self:_Telling):
     "The states of all workers; `None` if they are not known"
-    lengths,end = self.rows[:,:8].contiguous(),time.monotonic()+10
-    while not (lengths := self.rows[:,:8].contiguous().view(torch.int64)).all() and time.monotonic()<end: time.sleep(.001) # just started
-    if (lengths<=0).any(): return None
-    return [pickle.loads(row[8:8+n].numpy().tobytes()) for row,n in zip(self.rows, lengths.flatten().tolist())]
+    lengths,end = lambda: [int(row[:8].view(torch.int64)) for row in self.rows],time.monotonic()+10
+    while not all(lengths()) and time.monotonic()<end: time.sleep(.001) # a worker that has only just been started
+    if min(lengths())<=0: return None
+    return [pickle.loads(row[8:8+n].numpy().tobytes()) for row,n in zip(self.rows, lengths())]
 
 # %% ../nbs/12_checkpoints.ipynb #c2c00008
 class _Beginning:
@@ -1330,13 +1352,15 @@ class _Beginning:
         if self.init_fn is not None: self.init_fn(i)
         if self.states:
             _put_global(self.states[i])
-            _put_own(_generators(dataset=get_worker_info().dataset, collate_fn=self.telling.collate_fn), self.states[i]['own'])
+            own = _generators(dataset=get_worker_info().dataset, collate_fn=self.telling.collate_fn)
+            _put_own(own, self.states[i]['own'])
         self.telling.tell()
 
-def _lives_on(dl): return isinstance(dl, DataLoader) and dl.num_workers>0 and dl.persistent_workers and not _keeps_its_place(dl)
+def _lives_on(dl): # a loader that keeps its place itself sees to its workers, too
+    return isinstance(dl, DataLoader) and dl.num_workers>0 and dl.persistent_workers and not _keeps_its_place(dl)
 
 # %% ../nbs/12_checkpoints.ipynb #c2c00010
-_to_restore = weakref.WeakKeyDictionary() # by loader: what `_workers_of` returned when it was saved, until the workers are started
+_to_restore = weakref.WeakKeyDictionary() # by loader: what `_workers_of` returned at the save, until they are started
 
 def _start(dl, **other):
     "An iterator of a loader, made with `other` attributes; workers that live on are started as they were"
@@ -1344,32 +1368,46 @@ def _start(dl, **other):
     if saved: dl._iterator = None # whoever has started them
     if _lives_on(dl) and dl._iterator is None:
         telling = _Telling(dl.collate_fn, dl)
-        other.update(collate_fn=telling, worker_init_fn=_Beginning(dl.worker_init_fn, telling, saved and saved['states']))
+        begins = _Beginning(dl.worker_init_fn, telling, saved and saved['states'])
+        other.update(collate_fn=telling, worker_init_fn=begins)
         if saved and saved['started']: other['generator'] = torch.Generator()
     if not other: return iter(dl)
     with _with_vars(dl, **other): it = iter(dl)
     return it if _is_torchs(dl) else _first_with(it, dl, other)
 
+# %% ../nbs/12_checkpoints.ipynb #c2c00017
+@contextmanager
+def _with_vars(o, **other):
+    "In this context, with other attributes, past any `__setattr__`"
+    old = {k:vars(o)[k] for k in other}
+    vars(o).update(other)
+    try: yield
+    finally: vars(o).update(old)
+
 def _first_with(it, dl, other):
-    "For an iterator that begins when it is asked for the first batch"
+    "For an iterator that does nothing before it is asked for the first batch"
     with _with_vars(dl, **other): first = next(it, other)
     if first is other: return
     yield first
     yield from it
+
+# %% ../nbs/12_checkpoints.ipynb #c2c00020
+def _why_unknown(dl, it):
+    if not isinstance(it._collate_fn, _Telling): return "they were started before the fit"
+    if isinstance(dl.dataset, IterableDataset): return "a stream may draw after its last batch"
+    if it._tasks_outstanding: return "the epoch was ended before they were done"
 
 # %% ../nbs/12_checkpoints.ipynb #c2c00011
 def _workers_of(dl):
     "Of workers that live on: were they started, their random states, and why these are not known"
     if not _lives_on(dl): return None
     if dl in _to_restore: return _to_restore[dl]
-    it = dl._iterator
-    if it is None: return dict(started=False, states=None, why=None)
-    why,states = None,None
-    if not isinstance(it._collate_fn, _Telling): why = "they were started before the fit"
-    elif isinstance(dl.dataset, IterableDataset): why = "a stream may draw after its last batch"
-    elif it._tasks_outstanding: why = "the epoch was ended before they were done"
-    elif (states := it._collate_fn.read()) is None: why = "they did not tell them"
-    elif {k for o in states for k in o['own']} - set(_generators(dataset=dl.dataset, collate_fn=it._collate_fn.collate_fn)): why,states = "they make generators of their own",None
+    if dl._iterator is None: return dict(started=False, states=None, why=None)
+    why = _why_unknown(dl, dl._iterator)
+    states = None if why else dl._iterator._collate_fn.read()
+    if states is None: why = why or "they did not tell them"
+    elif {k for o in states for k in o['own']} - set(_generators(dataset=dl.dataset, collate_fn=dl.collate_fn)):
+        states,why = None,"they make generators of their own"
     return dict(started=True, states=states, why=why)
 
 # %% ../nbs/12_checkpoints.ipynb #c2c00013
@@ -1474,38 +1512,32 @@ def _state(self:Checkpoint, epoch, batch, trained=False, ended=False, rng=None, 
     return state if rng is None else dict(state, random=rng)
 
 # %% ../nbs/12_checkpoints.ipynb #c2d00002
-def _check_feed(feed, amid):
-    "That all is there which is read later"
-    try:
-        _in_words(feed['about']),feed['other']
-        for k in feed['workers']: {'train':0,'valid':0}[k],(o := feed['workers'][k]) and (o['started'],o['states'],o['why'])
-        if amid: feed['mark'],_check_random(feed['begun'])
-    except Exception as e: raise ValueError(f"what the checkpoint says of the loaders makes no sense ({type(e).__name__}: {e}): was it written by this version?") from e
-
-def _check_random(state):
-    "That generators could be set to this state"
-    random.Random().setstate(state['python'])
-    np.random.RandomState().set_state(state['numpy'])
-    torch.Generator().set_state(_as_bytes(state['cpu']))
-    state['cuda'],dict(state['own'])
-
-def _about(dl):
-    "What a loader tells of itself: its length, the size of a batch, the number of samples and of workers"
-    sizes = [getattr(o, 'batch_size', None) for o in (dl, getattr(dl, 'sampler', None), getattr(dl, 'batch_sampler', None))]
-    try: samples = len(dl.dataset)
-    except Exception: samples = None
-    return dict(batches=_n_batches(dl), bs=next((o for o in sizes if isinstance(o, int)), None), samples=samples, workers=getattr(dl, 'num_workers', 0))
-
 @patch
 def _feed_state(self:Checkpoint, amid):
     dls,feed = self.dls if self._dls is None else self._dls,self._feed
     train = feed.real if amid else dls.train
     workers = dict(train=feed.workers if amid else _workers_of(train), valid=_workers_of(dls.valid))
-    for dl,o in zip((train,dls.valid), workers.values()):
-        if o and o['why']: self._say(f"what the workers of {type(dl).__name__}(persistent_workers=True) draw will be another draw after a resume, for "
-                                     f"their generators cannot be saved ({o['why']}). The order of the samples stays; persistent_workers=False is exact")
-    res = feed.state() if amid else dict(loader=train.state_dict()) if isinstance(feed, _StatefulFeed) and feed.used and feed.real is train else {}
+    for k,o in workers.items():
+        if o and o['why']: self._say(_not_the_same(k, o['why']))
+    keeps = isinstance(feed, _StatefulFeed) and feed.used and feed.real is train # it may go on from epoch to epoch
+    res = feed.state() if amid else dict(loader=train.state_dict()) if keeps else {}
     return dict(res, about=_about(train), other=train is not self._first, workers=workers)
+
+def _not_the_same(k, why):
+    return (f"what the workers of dls.{k} draw (persistent_workers=True) will be another draw after a resume, their generators "
+            f"being out of reach: {why}. The order of the samples stays. With persistent_workers=False all is exact")
+
+# %% ../nbs/12_checkpoints.ipynb #c2d00010
+def _about(dl):
+    "What a loader tells of itself: its length, the size of a batch, the number of samples and of workers"
+    parts = dl,getattr(dl, 'sampler', None),getattr(dl, 'batch_sampler', None)
+    try: samples = len(dl.dataset)
+    except Exception: samples = None
+    bs = next((n for o in parts if isinstance(n := getattr(o, 'batch_size', None), int)), None)
+    return dict(batches=_n_batches(dl), bs=bs, samples=samples, workers=getattr(dl, 'num_workers', 0))
+
+def _in_words(about):
+    return f"{about['batches']} batches of {about['bs']}, {about['samples']} samples, {about['workers']} workers"
 
 # %% ../nbs/12_checkpoints.ipynb #c2d00003
 @patch
@@ -1518,16 +1550,18 @@ def _say(self:Checkpoint, what):
 def _say_of_loaders(self:Checkpoint):
     for k in 'train','valid':
         if getattr(dl := getattr(self.dls, k), 'num_workers', 0) and not getattr(dl, 'in_order', True):
-            self._say(f"dls.{k} has in_order=False: its batches come as the workers are done with them, in every run in another order, a resumed one too")
+            self._say(f"dls.{k} has in_order=False: its batches come as the workers are done with them, in every run in "
+                      "another order, a resumed one too")
     bad = _without_state(_own_generators(self.learn))
-    if bad: self._say(f"{bad}: what the operating system draws cannot be drawn again, in no run. random.Random(seed) can")
+    if bad: self._say(f"{bad}: what the operating system draws cannot be drawn again, in no run. Use random.Random(seed)")
 
 # %% ../nbs/12_checkpoints.ipynb #c2d00009
 @patch
 def _say_of_missing(self:Checkpoint, state):
-    "A generator that was made with the first sample is not there yet when the states are put back"
+    "A generator that is made with the first sample is not there yet when the states are put back"
     gone = sorted(set(state.get('random', {}).get('own', ())) - set(_own_generators(self.learn)))
-    if gone: self._say(f"the state of {', '.join(gone)} was saved, and now there is no such generator: if it is made later, it begins anew. Make it with the loaders")
+    if gone: self._say(f"the state of {', '.join(gone)} was saved, and now there is no such generator: if it is made "
+                       "later, it begins anew. Make it with the loaders")
 
 # %% ../nbs/12_checkpoints.ipynb #16c4fb9d
 def _earlier(learn): return getattr(learn, 'earlier_fits', []) # of this process, with a Checkpoint: what the Recorder had in the end
@@ -1550,7 +1584,7 @@ def _check_run(state):
 def _save(self:Checkpoint, is_best=False, **place):
     "Copy the state to memory, and let a thread write it"
     why = self._feed is not None and place['batch'] and not place.get('trained') and self._feed.why_not(place['batch'])
-    if why: return self._say(f"{type(self._feed.real).__name__}: no checkpoint is written in the midst of this epoch, for it could not be gone on with: {why}")
+    if why: return self._say(f"no checkpoint is written in the midst of this epoch. It could not be gone on with: dls.train: {why}")
     self._wait()
     if self._marks is not None and self.learn.train_iter: # training has begun
         marks,self._marks = self._marks,None
@@ -1747,7 +1781,7 @@ def _put(self:Checkpoint, state):
 # %% ../nbs/12_checkpoints.ipynb #c2d00005
 @patch
 def _check_loader(self:Checkpoint, state, now=False):
-    "That the training loader is the one of then: before anything is put back, or `now`, if it came in the course of the fit"
+    "That the training loader is the one of then: before anything is put back, or `now`, if it came during the fit"
     run,feed = state['run'],state['feed']
     if feed is None: return
     _check_feed(feed, amid := run['batch'] and not run['trained'])
@@ -1756,11 +1790,29 @@ def _check_loader(self:Checkpoint, state, now=False):
     old,new = feed['about'],_about(self.dls.train)
     if old==new or feed['other'] and not now: return
     text = f"the checkpoint is of a training loader with {_in_words(old)}; now it has {_in_words(new)}"
-    if not amid or {**old, 'workers':0}=={**new, 'workers':0}: return self._say(f"{text}: from here on the run is another one")
-    raise ValueError(f"{text}: the midst of an epoch can only be gone on with by the same one. learn.resume(file) takes all else, "
-                     f"and fit(…, start_epoch={run['epoch']}) begins the epoch anew")
+    same = not amid or {**old, 'workers':0}=={**new, 'workers':0}
+    if same: return self._say(f"{text}: from here on the run is another one")
+    raise ValueError(f"{text}: the midst of an epoch can only be gone on with by the same one. learn.resume(file) takes "
+                     f"all else, and fit(…, start_epoch={run['epoch']}) begins the epoch anew")
 
-def _in_words(about): return f"{about['batches']} batches of {about['bs']}, {about['samples']} samples, {about['workers']} workers"
+# %% ../nbs/12_checkpoints.ipynb #c2d00012
+def _check_feed(feed, amid):
+    "That all is there which is read later"
+    try:
+        _in_words(feed['about']),feed['other']
+        for k,o in feed['workers'].items():
+            if ('train','valid').index(k)>=0 and o: o['started'],o['states'],o['why']
+        if amid: feed['mark'],_check_random(feed['begun'])
+    except Exception as e:
+        raise ValueError(f"what the checkpoint says of the loaders makes no sense ({type(e).__name__}: {e}): "
+                         "was it written by this version?") from e
+
+def _check_random(state):
+    "That generators could be set to this state"
+    random.Random().setstate(state['python'])
+    np.random.RandomState().set_state(state['numpy'])
+    torch.Generator().set_state(_as_bytes(state['cpu']))
+    state['cuda'],dict(state['own'])
 
 # %% ../nbs/12_checkpoints.ipynb #0c9f62e8
 @patch
@@ -1807,13 +1859,16 @@ class _Watched(_InPlaceOf):
             yield batch
             cb._fetching = True
         cb._fetching = False
-    def _begin(self, n):
-        feed,amid = self.cb._feed,n and self.cb._feed.outer
-        if amid and feed.saved: put_random(feed.learn, feed.saved['begun'])
-        if not feed.used: feed._note() # it may never be: a callback has put another loader here
-        it = iter(self.real)
-        if amid and sum(1 for _ in islice(it, n))<n: raise ValueError(_not_again(feed, f"it ended before {n} batches"))
-        return feed.draws.watched(it) if feed.outer else it
+
+# %% ../nbs/12_checkpoints.ipynb #c2d00013
+@patch
+def _begin(self:_Watched, n):
+    feed,amid = self.cb._feed,n and self.cb._feed.outer
+    if amid and feed.saved: put_random(feed.learn, feed.saved['begun'])
+    if not feed.used: feed._note() # it may never be: there is another loader in its place
+    it = iter(self.real)
+    if amid and sum(1 for _ in islice(it, n))<n: raise ValueError(_not_again(feed, f"it ended before {n} batches"))
+    return feed.draws.watched(it) if feed.outer else it
 
 # %% ../nbs/12_checkpoints.ipynb #54d1fb06
 @patch
@@ -1833,11 +1888,12 @@ def before_epoch(self:Checkpoint):
     state = self._pending or dict(run=dict(batch=0, trained=False), feed=None)
     self._check_loader(state, now=True)
     self._say_of_loaders()
-    run,train = state['run'],self.dls.train
-    self._feed = _feed_for(train)(train, self.learn, run['batch'], state['feed'], state.get('random'), over=run['trained'])
+    run,dl = state['run'],self.dls.train
+    self._feed = _feed_for(dl)(dl, self.learn, run['batch'], state['feed'], state.get('random'), over=run['trained'])
     self._dls,self._stand_in = self.dls,_with_train(self.dls, self._feed)
     self.learn.dls = self._stand_in
 
+# %% ../nbs/12_checkpoints.ipynb #c2d00014
 @patch
 def _give_back(self:Checkpoint):
     "The loaders as they are without us, or as a callback has set them since"
@@ -1852,10 +1908,10 @@ def _give_back(self:Checkpoint):
 def before_train(self:Checkpoint):
     if not self._active: return self._start_workers() if _rehearses(self) else None
     self._give_back()
-    self._own = _own_generators(self.learn)
-    if getattr(self._feed.real, 'num_workers', 0): self._wait() # processes are not forked beside a thread at work
-    self._feed.outer = self.dl is not self._feed and not any(getattr(cb, 'begins_amid', False) for cb in self.learn.cbs)
-    if self._feed.outer: self._feed.draws = _Draws() # of all of it
+    self._own,feed = _own_generators(self.learn),self._feed
+    if getattr(feed.real, 'num_workers', 0): self._wait() # processes are not forked beside a thread at work
+    feed.outer = self.dl is not feed and not any(getattr(cb, 'begins_amid', False) for cb in self.learn.cbs)
+    if feed.outer: feed.draws = _Draws() # of all of it
     self.learn.dl = _Watched(self.dl, self)
 
 @patch
@@ -1863,14 +1919,15 @@ def before_validate(self:Checkpoint):
     if self._active and getattr(self.dls.valid, 'num_workers', 0): self._wait()
     self._start_workers()
 
-@patch
-def _forget_workers(self:Checkpoint):
-    for dl in self.dls.train,self.dls.valid: _to_restore.pop(dl, None) if _lives_on(dl) else None
-
+# %% ../nbs/12_checkpoints.ipynb #c2d00015
 @patch
 def _start_workers(self:Checkpoint):
     "See that workers that live on tell of themselves"
     if _lives_on(self.dl): self.learn.dl = _Started(self.dl)
+
+@patch
+def _forget_workers(self:Checkpoint):
+    for dl in self.dls.train,self.dls.valid: _to_restore.pop(dl, None) if _lives_on(dl) else None
 
 # %% ../nbs/12_checkpoints.ipynb #fd78d0e6
 @patch

@@ -280,7 +280,7 @@ def test_generators_found():
     assert set(found)=={'o.held.0','o.held.1.a','o.held.2.args.0','o.held.3.rng','o.rng','o.draws.in_a_module','f.rng','f.defaults.0'}
     endless = endless_list = []
     endless.append(endless_list)
-    assert checkpoints._generators(o=[endless, [[i] for i in range(10**6)]])=={}
+    assert checkpoints._generators(o=[endless, [[i] for i in range(10**5)]])=={}
 
 # Other loaders than before
 
