@@ -1,8 +1,10 @@
 """What the benchmarks share: the network, lists of names on the command line, and the name of the machine."""
-import argparse, platform
+import argparse, os, platform
 
 import torch.nn.functional as F
 from torch import nn
+
+os.environ.setdefault('OPTIMLOOP_DEVICE', 'cpu') # a Learner leaves its model where a benchmark puts it
 
 class Block(nn.Module):
     "Two convolutions and a way around them"

@@ -8,8 +8,11 @@ __all__ = ['event', 'run_cbs', 'sort_cbs', 'Callback', 'CancelBatchException', '
            'CallbackRunner', 'TrainEvalCallback', 'ModelResetter', 'RNNRegularizer', 'TerminateOnNaN']
 
 # %% ../nbs/01_callbacks.ipynb #89d72653
-import difflib, traceback, weakref
+import difflib, inspect, traceback, warnings, weakref
 from copy import copy
+from functools import lru_cache, partial
+from graphlib import CycleError, TopologicalSorter
+from heapq import heappop, heappush
 from types import SimpleNamespace
 
 import torch
@@ -38,29 +41,31 @@ def _is_meant(spec, cb):
     "Does `spec`, a class or a name, mean `cb`?"
     return isinstance(cb, spec) if isinstance(spec, type) else spec in (_name(cb), getattr(cb, 'name', None))
 
-def _goes_before(a, b):
-    before,after = _as_tuple(getattr(a, 'run_before', ())),_as_tuple(getattr(b, 'run_after', ()))
-    return a is not b and (any(_is_meant(o, b) for o in before) or any(_is_meant(o, a) for o in after))
+def _waits(cbs):
+    "For each callback, by its place in the list: the places of those that must go before it"
+    res,known,wishes = {i:set() for i in range(len(cbs))},{},[(cb,_as_tuple(getattr(cb, 'run_before', ())),_as_tuple(getattr(cb, 'run_after', ()))) for cb in cbs]
+    if not any(before or after for _,before,after in wishes): return res
+    for i,cb in enumerate(cbs):
+        for o in {*type(cb).__mro__, _name(cb), getattr(cb, 'name', None)}: known.setdefault(o, set()).add(i)
+    for i,(_,before,after) in enumerate(wishes):
+        res[i].update(*(known.get(o, ()) for o in after))
+        for j in {j for o in before for j in known.get(o, ())}: res[j].add(i)
+    return {i:o-{i} for i,o in res.items()}
 
 # %% ../nbs/01_callbacks.ipynb #8b68c323
 def sort_cbs(
     cbs # Callbacks
 ): # List of them, sorted
     "Callbacks by `order`, each after those that must go before it; `ValueError` if they go round in a circle"
-    left,res = sorted(cbs, key=lambda cb: getattr(cb, 'order', 0)),[]
-    while left:
-        free = [cb for cb in left if not any(_goes_before(o, cb) for o in left)]
-        if not free: raise ValueError(f"callbacks cannot be put in order: {_circle(left)}")
-        left.remove(free[0])
-        res.append(free[0])
+    cbs,free,res = sorted(cbs, key=lambda cb: getattr(cb, 'order', 0)),[],[]
+    graph = TopologicalSorter(_waits(cbs))
+    try: graph.prepare()
+    except CycleError as e: raise ValueError(f"callbacks cannot be put in order: {' before '.join(_name(cbs[i]) for i in e.args[1])}") from None
+    while graph.is_active():
+        for i in graph.get_ready(): heappush(free, i)
+        graph.done(first := heappop(free))
+        res.append(cbs[first])
     return res
-
-# %% ../nbs/01_callbacks.ipynb #9ec669d7
-def _circle(cbs):
-    path = [cbs[0]]
-    while path.count(path[-1])<2: path.append(next(o for o in cbs if _goes_before(o, path[-1])))
-    path = path[path.index(path[-1]):]
-    return ' before '.join(map(_name, reversed(path)))
 
 # %% ../nbs/01_callbacks.ipynb #77311676
 _stages = 'fit epoch train validate batch backward step'.split()
@@ -78,7 +83,7 @@ class Callback:
     "Code to run at events of a training loop: a method `before_fit` runs before the fit, and so on for every name in `event`"
     order,run_before,run_after = 0,(),()
     run,run_train,run_valid = True,True,True # switches: at all; on training batches; on validation batches
-    _learn = None
+    _learn = _own_name = None
 
     @property
     def learn(self):
@@ -87,8 +92,8 @@ class Callback:
 
     @property
     def name(self):
-        "The class name in snake case, without `Callback`"
-        return camel2snake(type(self).__name__.replace('NaN', 'Nan').removesuffix('Callback') or 'callback')
+        "What it is called in its learner: the class name in snake case, without `Callback`, or what was set before it was added"
+        return self._own_name or camel2snake(_name(self).replace('NaN', 'Nan').removesuffix('Callback') or 'callback')
 
     def __repr__(self): return type(self).__name__
 
@@ -98,10 +103,14 @@ _switches = 'run','run_train','run_valid','order','run_before','run_after'
 @patch
 def _read_learner(self:Callback, name):
     if hasattr(type(self), name): return object.__getattribute__(self, name) # a property that failed: let it say why
-    if name[0]!='_' and self.learn is not None:
-        try: return getattr(self.learn, name)
-        except AttributeError: pass
-    where = 'attached to no learner' if self.learn is None else 'neither has its learner'
+    learn = self.learn
+    if name[0]!='_' and learn is not None:
+        try: value = getattr(learn, name)
+        except AttributeError:
+            if hasattr(type(learn), name): raise # the same in the learner
+        else:
+            if value is not self: return value # under its own name the learner has the callback itself
+    where = 'attached to no learner' if learn is None else 'neither has its learner'
     raise AttributeError(f"{_name(self)} has no attribute {name!r}, {where}")
 
 Callback.__getattr__ = Callback._read_learner # a function named __getattr__ in a module would answer for the module
@@ -111,16 +120,34 @@ _watched = {*_switches, *_events}
 
 @patch
 def __setattr__(self:Callback, name, value):
-    if name in _watched and self.learn is not None: self.learn.forget_handlers()
-    elif name[0]!='_' and self.learn is not None and hasattr(self.learn, name): raise AttributeError(_shadows(self, name))
+    learn = self.learn
+    if name in _watched and learn is not None: learn.forget_handlers()
+    elif name in ('learn','name'): return _set_once(self, name, value)
+    elif name[0]!='_' and learn is not None and getattr(learn, name, self) is not self and not _is_own(self, name, learn):
+        raise AttributeError(_shadows(self, learn, name))
     object.__setattr__(self, name, value)
 
 @patch
 def __getstate__(self:Callback): return {k:v for k,v in vars(self).items() if k!='_learn'} # a copy is attached to nothing
 
-def _shadows(cb, name):
-    return (f"{_name(cb)}.{name} would hide the learner's `{name}`. To change the learner write `self.learn.{name} = …`; "
-            f"to keep something of the callback's own, give it another name")
+# %% ../nbs/01_callbacks.ipynb #c506c905
+def _is_own(cb, name, learn): return name in vars(cb) and isinstance(vars(learn).get(name), Callback) # which was added later, under that name
+
+_to_write = dict(x='xb = (…,)', y='yb = (…,)')
+
+def _shadows(cb, learn, name, is_cb=False):
+    "In words: why `cb` cannot keep something called `name`, and what to write"
+    kept = "to keep something of the callback's own, give it another name"
+    if is_cb or isinstance(vars(learn).get(name), Callback): return f"{_name(cb)}.{name} would hide the callback `{name}`: {kept}"
+    there,write = getattr(type(learn), name, None),f"write `self.learn.{_to_write.get(name, f'{name} = …')}`"
+    if isinstance(there, property) and there.fset is None and name not in _to_write: write = "there is nothing to write: it is computed"
+    return f"{_name(cb)}.{name} would hide the learner's `{name}`. To change the learner {write}; {kept}"
+
+def _set_once(cb, name, value):
+    if name=='learn': raise AttributeError(f"{_name(cb)}.learn is set when the callback is added: leave `self.learn = …` out, and write "
+                                           f"`Learner(…, cbs={_name(cb)}(…))` or `learn.add_cb({_name(cb)}(…))`")
+    if cb.learn is not None: raise AttributeError(f"the callback {cb.name!r} is attached: a name can be given before it is added")
+    object.__setattr__(cb, '_own_name', value)
 
 # %% ../nbs/01_callbacks.ipynb #7abd59fd
 class CancelBatchException(Exception): "Skip the rest of this batch: `after_cancel_batch`, then `after_batch`"
@@ -138,7 +165,7 @@ _cancels = dict(fit=CancelFitException, epoch=CancelEpochException, train=Cancel
 class CallbackRunner:
     "Runs callbacks at events, and stages between events"
     training = True # is this a training batch? `TrainEvalCallback` keeps it up to date
-    running = False # is `with_cleanup` at work?
+    running = _cleaning = False # is `with_cleanup` at work? does it clean up?
     def __init__(self,
         cbs=None # Callbacks: instances or classes, one or a list of them
     ):
@@ -156,13 +183,16 @@ def __call__(self:CallbackRunner,
     event_name:str # Name of the event
 ):
     "Run what the callbacks have to do at an event"
-    handlers = self._handlers[self.training].get(event_name)
+    try: handlers = self._handlers[self.training].get(event_name)
+    except TypeError: raise TypeError(f"events are run one at a time: write `for o in {event_name!r}: learn(o)`") from None
     if handlers is None: handlers = self._find_handlers(event_name)
     for cb,handler in handlers:
-        try: handler()
+        if cb._learn is None: continue # it was removed at this very event
+        try: res = handler()
         except Exception as e:
             _add_note(e, f"raised by {_name(cb)}.{event_name}")
             raise
+        if res is not None: _warn_of_result(cb, event_name, res)
 
 def _add_note(e, note): e.__notes__ = [*getattr(e, '__notes__', ()), note]
 
@@ -198,47 +228,125 @@ def stage(self:CallbackRunner,
     except cancel: pass # the stage is over: all there was left to skip were the other callbacks at this event
     return done
 
-# %% ../nbs/01_callbacks.ipynb #7aca6c90
-@patch
-def with_cleanup(self:CallbackRunner,
-    f # Function without arguments
-):
-    "Run `f`, then `cleanup_fit` of all callbacks in reverse order, whatever happens; raise the first error if there was any"
-    if self.running: return f() # the outer one cleans up
-    self.running,errors = True,[]
-    _attempt(f, errors)
-    if errors and isinstance(errors[0], _out_of_memory): traceback.clear_frames(errors[0].__traceback__)
-    if errors and isinstance(errors[0], tuple(_cancels.values())):
-        _add_note(errors[0], "it was raised outside the stage that it cancels, where there is nothing of that kind to skip")
-    for cb,handler in reversed(self._find_handlers('cleanup_fit')): _attempt(handler, errors, f"raised by {_name(cb)}.cleanup_fit")
-    try:
-        for e in errors[1:]: _add_note(errors[0], f"after it, in the cleanup: {e!r}, {e.__notes__[-1]}")
-        if errors: raise errors[0]
-    finally:
-        errors.clear() # an error holds on to this frame, so the frame must not hold on to the error
-        self.running = False
-
-_out_of_memory = MemoryError,torch.cuda.OutOfMemoryError # whoever keeps the error, as a notebook does, must not keep the batch with it
-
+# %% ../nbs/01_callbacks.ipynb #81425882
 def _attempt(f, errors, note=None):
+    "Call `f`, and put what it raises among `errors`; was it not interrupted?"
     try: f()
     except BaseException as e:
         if note: _add_note(e, note)
         errors.append(e)
+        return isinstance(e, Exception)
+    return True
+
+def _work_off(todo, errors, tries=10):
+    "Call all that is in `todo`; what is interrupted is called again, and an interrupt between two calls waits for the end"
+    try:
+        while todo:
+            todo[0][2] -= 1
+            f,note,left = todo[0]
+            if _attempt(f, errors, note) or left<=0: del todo[0]
+    finally:
+        if todo and tries>1: _work_off(todo, errors, tries-1)
+
+# %% ../nbs/01_callbacks.ipynb #5f34d0e6
+def _surely(f, undo, more=lambda: ()):
+    "Call `f`, then all that `more` returns (pairs of a function and a note), then all in `undo`, whatever happens; raise the first error"
+    errors,put_back = [],lambda: [(o,"raised when things were put back") for o in undo]
+    todo = [[lambda o=o: todo.__setitem__(slice(1, 1), [[*pair, 5] for pair in o()]), "raised before the cleanup", 5] for o in (more,put_back)]
+    try: _attempt(f, errors)
+    finally:
+        try: _work_off(todo, errors)
+        finally: _work_off(todo, errors)
+    for e in errors[1:]: _add_note(errors[0], f"after it, in the cleanup: {e!r}, {e.__notes__[-1]}")
+    try:
+        if errors: raise errors[0]
+    finally: errors.clear() # an error holds on to this frame, so the frame must not hold on to the error
+
+# %% ../nbs/01_callbacks.ipynb #4848e7b5
+_out_of_memory = MemoryError,torch.cuda.OutOfMemoryError # whoever keeps the error, as a notebook does, must not keep the batch with it
+
+def _explain(error):
+    if isinstance(error, _out_of_memory): traceback.clear_frames(error.__traceback__)
+    if isinstance(error, tuple(_cancels.values())):
+        _add_note(error, "it was raised outside the stage that it cancels, where there is nothing of that kind to skip")
+
+# %% ../nbs/01_callbacks.ipynb #f53dd09e
+def _has_autocast(device_type):
+    try: torch.is_autocast_enabled(device_type)
+    except RuntimeError: return False
+    return True
+
+_autocast_devices = [o for o in ('cpu','cuda','mps','xpu') if _has_autocast(o)]
+
+def _autocast_depth():
+    try: return torch.autocast_increment_nesting()-1
+    finally: torch.autocast_decrement_nesting()
+
+# %% ../nbs/01_callbacks.ipynb #1723752b
+def _autocast_mode(devices=_autocast_devices):
+    "A function that puts autocast back to what it is now"
+    cache,depth = torch.is_autocast_cache_enabled(),_autocast_depth()
+    now = [(o,torch.is_autocast_enabled(o),torch.get_autocast_dtype(o)) for o in devices]
+    def put_back():
+        torch.set_autocast_cache_enabled(cache)
+        for o,enabled,dtype in now:
+            torch.set_autocast_enabled(o, enabled)
+            torch.set_autocast_dtype(o, dtype)
+        n = torch.autocast_increment_nesting()
+        while n!=depth: n = (torch.autocast_decrement_nesting if n>depth else torch.autocast_increment_nesting)()
+        if depth==0: torch.clear_autocast_cache()
+    return put_back
+
+# %% ../nbs/01_callbacks.ipynb #7aca6c90
+@patch
+def with_cleanup(self:CallbackRunner,
+    f, # Function without arguments
+    undo=() # Functions without arguments to call at the very end; each may be called again if it is interrupted, up to five times
+):
+    "Run `f`, then `cleanup_fit` of all callbacks in reverse order, whatever happens; raise the first error if there was any"
+    todo = [*undo, partial(torch.set_grad_enabled, torch.is_grad_enabled()), _autocast_mode()]
+    if self.running: return _surely(f, todo) # the outer one cleans up
+    todo.append(lambda: vars(self).update(running=False, _cleaning=False))
+    def run():
+        self.running = True
+        try: f()
+        except (*_out_of_memory, *_cancels.values()) as e:
+            _explain(e)
+            raise
+    _surely(run, todo, self._cleanups)
+
+@patch
+def _cleanups(self:CallbackRunner):
+    self._cleaning = True
+    return [(handler,f"raised by {_name(cb)}.cleanup_fit") for cb,handler in reversed(self._find_handlers('cleanup_fit'))]
 
 # %% ../nbs/01_callbacks.ipynb #c6ade009
+@patch
+def add_cbs(self:CallbackRunner,
+    cbs # Callbacks or classes, one or a list of them
+): # The runner
+    "Add callbacks; if one cannot be added, none is. One that belongs to another learner moves here"
+    new,names = [_instance(o) for o in _as_tuple(cbs)],{o.name:o for o in self.cbs}
+    for cb in new:
+        self._check_cb(cb, names)
+        names[cb.name] = cb
+    sort_cbs([*self.cbs, *new]) # an error if what they wish for contradicts itself
+    try:
+        for cb in new:
+            if cb.learn is not None: cb.learn.remove_cb(cb)
+            self.cbs.append(cb)
+            self._attach(cb)
+    except BaseException:
+        for cb in [o for o in new if o in self.cbs]: self._detach(cb)
+        raise
+    return self
+
 @patch
 def add_cb(self:CallbackRunner,
     cb # A callback, or a class of one
 ): # The runner
     "Add a callback; one that belongs to another learner moves here"
-    if isinstance(cb, type) and issubclass(cb, Callback): cb = cb()
-    if not isinstance(cb, Callback): raise TypeError(f"{cb!r} is no Callback: derive its class from Callback")
-    self._check_cb(cb)
-    if cb.learn is not None: cb.learn.remove_cb(cb)
-    self.cbs.append(cb)
-    self._attach(cb)
-    return self
+    return self.add_cbs([cb])
 
 @patch
 def _attach(self:CallbackRunner, cb):
@@ -247,16 +355,22 @@ def _attach(self:CallbackRunner, cb):
     self.forget_handlers()
 
 # %% ../nbs/01_callbacks.ipynb #23baae16
+def _instance(cb):
+    if isinstance(cb, type) and issubclass(cb, Callback): cb = cb()
+    if not isinstance(cb, Callback): raise TypeError(f"{cb!r} is no Callback: derive its class from Callback")
+    return cb
+
 @patch
-def _check_cb(self:CallbackRunner, cb):
+def _check_cb(self:CallbackRunner, cb, names):
+    "Raise an error if `cb` cannot stand beside those in `names`, by their names"
     _check_events(cb)
-    if cb in self.cbs: raise ValueError(f"{_name(cb)} was added already; make a second instance under another name if you need two")
-    same = [o for o in self.cbs if o.name==cb.name]
-    if same: raise ValueError(f"two callbacks have the name {cb.name!r}: {_name(same[0])} and {_name(cb)}. Remove one, or rename its class")
-    if hasattr(self, cb.name): raise ValueError(f"the callback {_name(cb)} would replace the learner's `{cb.name}`: rename its class")
+    name,same = cb.name,names.get(cb.name)
+    if same is cb: raise ValueError(f"{_name(cb)} was added already; if you need two, make a second one and give it a name: cb.name = '{name}_2'")
+    if same: raise ValueError(f"two callbacks have the name {name!r}: {_name(same)} and {_name(cb)}. Remove one, or give it another name: cb.name = '{name}_2'")
+    if hasattr(self, name):
+        raise ValueError(f"the callback {_name(cb)} would replace the learner's `{name}`: write `name = '{name}_callback'` in its class, or rename it")
     for k in _kept(cb):
-        if hasattr(self, k): raise AttributeError(_shadows(cb, k))
-    sort_cbs([*self.cbs, cb])
+        if k!=name and (k in names or hasattr(self, k)): raise AttributeError(_shadows(cb, self, k, k in names))
 
 # %% ../nbs/01_callbacks.ipynb #f636cef9
 def _kept(cb):
@@ -265,50 +379,117 @@ def _kept(cb):
     return [k for k in own | set(vars(cb)) if k[0]!='_' and k not in (*_switches, *_events, 'name')]
 
 # %% ../nbs/01_callbacks.ipynb #101893b6
-def _check_events(cb):
-    for name in {*dir(type(cb)), *vars(cb)}:
-        if not callable(_own(cb, name)): continue
-        looks = name.startswith(('before_','after_','begin_','on_','end_','cleanup_')) or difflib.get_close_matches(name, _events, cutoff=.85)
-        if looks and name not in _events:
-            raise ValueError(f"{_name(cb)}.{name} looks like an event and is none: {_right_event(name)} (a method of your own may begin with _)")
+_old_events = {old:new for new,olds in dict(
+    after_create    = 'on_init_end',
+    before_fit      = 'begin_fit on_train_begin on_train_start on_fit_begin on_fit_start',
+    before_epoch    = 'begin_epoch on_epoch_begin on_epoch_start',
+    before_train    = 'begin_train on_train_epoch_start',
+    before_batch    = 'begin_batch on_batch_begin on_batch_start on_step_begin on_train_batch_begin on_train_batch_start '
+                      'on_test_batch_begin on_validation_batch_begin on_validation_batch_start',
+    after_pred      = 'on_loss_begin after_predict',
+    after_loss      = 'on_loss_end after_get_loss training_step validation_step',
+    before_backward = 'begin_backward on_backward_begin on_before_backward',
+    after_backward  = 'on_backward_end on_after_backward on_grad_computed',
+    before_step     = 'begin_step optimizer_step on_before_optimizer_step on_pre_optimizer_step',
+    after_step      = 'on_step_end on_optimizer_step on_before_zero_grad',
+    after_batch     = 'on_batch_end on_train_batch_end on_test_batch_end on_validation_batch_end',
+    after_train     = 'end_train',
+    before_validate = 'begin_validate on_test_begin on_validation_begin on_validation_start on_validation_epoch_start',
+    after_validate  = 'on_test_end on_validation_end on_validation_epoch_end on_evaluate',
+    after_epoch     = 'on_epoch_end on_train_epoch_end',
+    after_fit       = 'on_train_end on_fit_end',
+    cleanup_fit     = 'on_exception').items() for old in olds.split()}
+
+# %% ../nbs/01_callbacks.ipynb #f782dc9c
+_event_like = 'before_','after_','begin_','on_','end_','cleanup_'
+
+@lru_cache(maxsize=10000)
+def _looks_like_event(name):
+    "Is `name` no event, and yet meant for one?"
+    if name in _events or name[0]=='_': return False
+    return name in _old_events or name.startswith(_event_like) or bool(difflib.get_close_matches(name, _events, cutoff=.85))
 
 def _right_event(name):
-    "What was probably meant by `name`, in words; an old name of fastai's or Keras's is understood"
-    old = name.removeprefix('on_').replace('train_batch', 'batch').replace('train_end', 'fit_end').replace('train_begin', 'fit_begin')
-    for end,start in ('_begin','before_'),('_start','before_'),('_end','after_'):
-        if old.endswith(end): old = start + old.removesuffix(end)
-    old = old.replace('begin_', 'before_')
-    near = difflib.get_close_matches(old, _events, n=1)
-    return f"did you mean {near[0]!r}?" if near else "`vars(event)` lists them all"
+    "What was probably meant by `name`, in words"
+    guess = name.removeprefix('on_').replace('begin', 'before').replace('start', 'before').replace('end', 'after')
+    for end in ('_before','_after'):
+        if guess.endswith(end): guess = f"{end[1:]}_{guess.removesuffix(end)}"
+    near = _old_events.get(name) or next(iter(difflib.get_close_matches(guess, _events, n=1)), None)
+    if near is None: return "`vars(event)` lists them all"
+    phase = 'run_valid' if 'train_batch' in name else 'run_train' if 'test_batch' in name or 'validation_batch' in name else None
+    return f"did you mean {near!r}?" + (f" With `{phase} = False`, or it runs in both phases" if phase else '')
 
-# %% ../nbs/01_callbacks.ipynb #622cf32b
+# %% ../nbs/01_callbacks.ipynb #b6a48eee
+def _check_events(cb):
+    for name in {*dir(type(cb)), *vars(cb)}:
+        if name in _events: _check_handler(cb, name, _own(cb, name))
+        elif _looks_like_event(name) and callable(_own(cb, name)):
+            raise ValueError(f"{_name(cb)}.{name} looks like an event and is none: {_right_event(name)} (a method of your own may begin with _)")
+    if hasattr(type(cb), '_order') or '_order' in vars(cb): raise ValueError(f"{_name(cb)}._order is called `order` here: write `order = {cb._order!r}`")
+
+def _check_handler(cb, name, f):
+    if f is None: return
+    if not callable(f := getattr(cb, name)): raise TypeError(f"{_name(cb)}.{name} is a {type(f).__name__}, and an event is a method: `def {name}(self): …`")
+    try: params = inspect.signature(f).parameters.values()
+    except (TypeError,ValueError): return
+    asked = [o.name for o in params if o.default is o.empty and o.kind not in (o.VAR_POSITIONAL,o.VAR_KEYWORD)]
+    if asked: raise TypeError(f"{_name(cb)}.{name} asks for {', '.join(asked)}, and events are called without arguments: write `def {name}(self):`, "
+                              "and read what you need from the learner, as in self.learn, self.epoch, self.loss")
+
+# %% ../nbs/01_callbacks.ipynb #fc8b9b1b
+_old_results = dict(last_loss='self.learn.loss = …', last_output='self.learn.pred = …', last_input='self.learn.xb = (…,)', last_target='self.learn.yb = (…,)',
+    stop_training='raise CancelFitException', stop_epoch='raise CancelTrainException', skip_bwd='raise CancelBackwardException',
+    skip_step='raise CancelStepException', skip_validate='raise CancelValidException')
+
+def _warn_of_result(cb, event_name, res):
+    told = vars(cb).setdefault('_told', set())
+    if event_name in told: return
+    told.add(event_name)
+    if inspect.isgenerator(res) or inspect.iscoroutine(res):
+        res.close()
+        return warnings.warn(f"{_name(cb)}.{event_name} did not run: it has a `yield` or is `async`, and an event is a plain method")
+    lines = [_old_results[k] for k in res if k in _old_results] if isinstance(res, dict) else []
+    lines = lines or ["`self.learn.loss = …` to change something","`raise CancelBatchException`, `CancelFitException` or another to skip or stop"]
+    warnings.warn(f"{_name(cb)}.{event_name} returned a {type(res).__name__}, and nothing is done with what an event returns. Write {'; '.join(lines)}")
+
+# %% ../nbs/01_callbacks.ipynb #7b7f25cf
+class _OldName:
+    "A learner's attribute in another library; to read it is an error that says what to write"
+    def __init__(self, name, line): self.name,self.line = name,line
+    def error(self): return AttributeError(f"there is no `{self.name}` here: write `{self.line}`")
+    def __get__(self, learn, cls=None):
+        if learn is None: return self
+        if self.name in vars(learn): return vars(learn)[self.name] # a callback of that name
+        raise self.error()
+
+class _OldSetting(_OldName):
+    "To set it is an error too"
+    def __set__(self, learn, value): raise self.error()
+
+# %% ../nbs/01_callbacks.ipynb #5fbd29dd
+_stop = 'raise CancelFitException'
+_old_settings = dict(stop=_stop, stop_training=_stop, should_stop=_stop, in_train='training', data='dls', dbunch='dls', databunch='dls')
+_old_names = dict(n_epochs='n_epoch', epochs='n_epoch', n_iters='n_iter', iters='n_iter', n_batches='n_iter', num_batch='iter', iteration='train_iter',
+    last_loss='loss', last_output='pred', last_input='xb', last_target='yb', preds='pred', batch='xb, yb', callbacks='cbs', callback_fns='cbs',
+    loss_fn='loss_func', opt_fn='opt_func', optimizer='opt', layer_groups='opt.param_groups', trainer='learn')
+
+for _kind,_names in (_OldSetting,_old_settings),(_OldName,_old_names):
+    for _k,_v in _names.items(): setattr(CallbackRunner, _k, _kind(_k, _v))
+
 @patch
-def add_cbs(self:CallbackRunner,
-    cbs # Callbacks or classes, one or a list of them
-): # The runner
-    "Add callbacks; if one cannot be added, none is"
-    added = []
-    try:
-        for cb in _as_tuple(cbs):
-            self.add_cb(cb)
-            added.append(self.cbs[-1])
-    except Exception:
-        self.remove_cbs(added)
-        raise
-    return self
+def __dir__(self:CallbackRunner): return [o for o in object.__dir__(self) if o in vars(self) or not isinstance(getattr(type(self), o, None), _OldName)]
 
 # %% ../nbs/01_callbacks.ipynb #59913498
 @patch
 def remove_cb(self:CallbackRunner,
     cb # The callback, its class or its name
 ): # The callback that was removed, or `None` if there was none
-    "Remove a callback"
+    "Remove a callback; one that is removed while the loop runs does its `cleanup_fit` now"
     found = next((o for o in self.cbs if o is cb or isinstance(cb, (type,str)) and _is_meant(cb, o)), None)
     if found is None: return
-    self.cbs.remove(found)
-    delattr(self, found.name)
-    object.__setattr__(found, '_learn', None)
-    self.forget_handlers()
+    try:
+        if self.running and not self._cleaning: self._clean_up(found)
+    finally: self._detach(found)
     return found
 
 @patch
@@ -316,11 +497,28 @@ def remove_cbs(self:CallbackRunner,
     cbs # Callbacks, classes or names, one or a list of them
 ): # List of the callbacks that were removed
     "Remove callbacks"
-    return [o for o in [self.remove_cb(cb) for cb in _as_tuple(cbs)] if o is not None]
+    found = []
+    _surely(lambda: None, [lambda cb=cb: found.append(self.remove_cb(cb)) for cb in _as_tuple(cbs)])
+    return [o for o in found if o is not None]
+
+# %% ../nbs/01_callbacks.ipynb #19c3f23a
+@patch
+def _clean_up(self:CallbackRunner, cb):
+    self._cleaning = True # so that a callback may remove itself in its `cleanup_fit`
+    try:
+        if cb.run and _own(cb, 'cleanup_fit') is not None: cb.cleanup_fit()
+    finally: self._cleaning = False
+
+@patch
+def _detach(self:CallbackRunner, cb):
+    if vars(self).get(cb.name) is cb: del vars(self)[cb.name]
+    object.__setattr__(cb, '_learn', None)
+    self.forget_handlers()
+    if cb in self.cbs: self.cbs.remove(cb) # last: what was broken off before can be done again
 
 # %% ../nbs/01_callbacks.ipynb #9d0cf956
 @patch
-def __getstate__(self:CallbackRunner): return {k:v for k,v in vars(self).items() if k not in ('_handlers','running')}
+def __getstate__(self:CallbackRunner): return {k:v for k,v in vars(self).items() if k not in ('_handlers','running','_cleaning')}
 
 @patch
 def __setstate__(self:CallbackRunner, state):
@@ -390,3 +588,9 @@ class TerminateOnNaN(Callback):
         what = 'a gradient' if finite[0] else f'the loss, {self.loss.item()},'
         print(f"TerminateOnNaN: {what} is not finite in epoch {self.epoch}, batch {self.iter}. Stopped before the step: the weights are still good.")
         raise CancelFitException
+
+# %% ../nbs/01_callbacks.ipynb #e084a9f9
+from .comments import show_comments
+
+# %% ../nbs/01_callbacks.ipynb #1f009c0a
+show_comments(globals())

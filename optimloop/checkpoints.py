@@ -2023,3 +2023,9 @@ def resume(self:Learner,
         self.opt = had
         raise
     return self
+
+# %% ../nbs/12_checkpoints.ipynb #064672df
+from .comments import show_comments
+
+# %% ../nbs/12_checkpoints.ipynb #8c4ba8d4
+show_comments(globals())

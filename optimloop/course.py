@@ -119,3 +119,9 @@ def conv_net(
     "A small convolutional network for small images"
     body = _conv(n_in, 16, 1), _conv(16, 32, 2), _conv(32, 64, 2)
     return nn.Sequential(*body, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(64, n_out))
+
+# %% ../nbs/91_course.ipynb #fd53d031
+from .comments import show_comments
+
+# %% ../nbs/91_course.ipynb #7e37c9eb
+show_comments(globals())

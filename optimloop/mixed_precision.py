@@ -14,6 +14,7 @@ import torch
 
 from fastcore.basics import patch, store_attr
 from .callbacks import *
+from .callbacks import _autocast_mode
 from .learner import *
 from .learner import _norms
 from .param_groups import split_params
@@ -134,7 +135,7 @@ class PrecisionCallback(Callback):
         self.amp_mode,self.scaler_args = amp_mode,kwargs
         self.scaler,self.scales = None,[] # what keeps the scale; the scale at each check of the gradients
         self._inside = self._scaled = self._backward = self._fitting = False # in half precision? gradients scaled? computed?
-        self._true_loss = self._loaded = None # the loss before it was scaled; a state for the next fit
+        self._true_loss = self._loaded = self._autocast = None # the loss before it was scaled; a state for the next fit
         if amp_mode=='bf16': self.before_backward = self.after_cancel_backward = None # nothing to scale
 
 # %% ../nbs/04_mixed_precision.ipynb #aea01e30
@@ -152,7 +153,8 @@ def _start_phase(self:PrecisionCallback):
 @patch
 def before_train(self:PrecisionCallback):
     self._scaled = False # the loop drops the gradients that are left
-    self._start_phase()
+    if not self._fitting: self.before_fit() # it came in the midst of a fit
+    else: self._start_phase()
 
 @patch
 def before_validate(self:PrecisionCallback): self._start_phase()
@@ -179,6 +181,7 @@ def _new_autocast(device_type, amp_mode):
 @patch
 def before_batch(self:PrecisionCallback):
     self._close()
+    if self._autocast is None: (self.before_train if self.training else self.before_validate)() # it came in the midst of an epoch
     self._scaled = self._scaled and bool(_grads(self.opt)) # a cancelled batch left none
     self._enter()
 
@@ -205,7 +208,14 @@ for _name in ('after_backward', *_ends): setattr(PrecisionCallback, _name, Preci
 @patch
 def cleanup_fit(self:PrecisionCallback):
     self._close()
+    self._unscale()
     self._fitting,self._autocast = False,None
+
+@patch
+def _unscale(self:PrecisionCallback):
+    "Gradients that wait for a step are no longer a multiple of what they are: the step may come without this callback, if it was removed"
+    was,self._scaled = self._scaled,False
+    for g in _grads(self.opt) if was else (): g.div_(self.scaler.get_scale())
 
 def _grads(opt): return [p.grad for g in opt.param_groups for p in g['params'] if p.grad is not None]
 
@@ -226,7 +236,7 @@ def _cast(o, given, dtype):
 @patch
 def before_backward(self:PrecisionCallback):
     learn = self.learn
-    if learn.loss is None: return # the loop will complain
+    if learn.loss is None or self._autocast is None: return # the loop will complain; or it came in the midst of a batch
     for g in () if self._scaled else _grads(learn.opt): g.mul_(self.scaler.get_scale())
     self._true_loss,learn.loss = learn.loss,self.scaler.scale(learn.loss)
     self._scaled = self._backward = True
@@ -350,8 +360,8 @@ def _enter_buffers(self:HalfWeights):
     self._kept = []
     for m,k in self._buffers:
         b = m._buffers[k]
-        full,b.data = b.data,b.data.to(self._dtype())
-        self._kept.append((m,k,b,full,b._version))
+        self._kept.append((m,k,b,b.data,b._version)) # first: whatever is interrupted can be put back
+        b.data = b.data.to(self._dtype())
 
 @patch
 def _leave_buffers(self:HalfWeights):
@@ -379,24 +389,24 @@ def _make_copies(self:HalfWeights):
 
 @patch
 def _enter(self:HalfWeights):
-    self._inside = True
+    self._kept,self._inside = [],True
     for p,m,half in zip(self._weights, _flat(self._master_pgs), self._copies): m.data,p.data = p.data,half
     to_model_params(self._model_pgs, self._master_pgs)
     self._enter_buffers()
 
 @patch
 def _leave(self:HalfWeights):
-    self._inside = False
     self._leave_buffers()
     to_master_grads(self._model_pgs, self._master_pgs)
     for p,m in zip(self._weights, _flat(self._master_pgs)):
         p.data = m.data
         p.grad,m.grad = m.grad,None
+    self._inside = False # last: whatever is interrupted is done again
 
 # %% ../nbs/04_mixed_precision.ipynb #fffb772a
 class ModelToHalf(PrecisionCallback):
     "The whole model, its weights and the optimizer's averages, in half precision during a fit: what the others are there to avoid"
-    before_train = before_validate = before_batch = before_backward = after_cancel_backward = before_step = None
+    before_validate = before_batch = before_backward = after_cancel_backward = before_step = None
     _hook = None
     def __init__(self,
         amp_mode:str='fp16' # 'fp16' or 'bf16'
@@ -404,17 +414,19 @@ class ModelToHalf(PrecisionCallback):
 
     def before_fit(self):
         self._start_phase()
-        dtype = _dtypes[self.amp_mode]
+        dtype,self._fitting = _dtypes[self.amp_mode],True
+        self._hook = self.model.register_forward_pre_hook(lambda m,args: _cast(args, (torch.float32,), dtype) if self._fitting else None)
         self._to(dtype)
-        self._hook = self.model.register_forward_pre_hook(lambda m,args: _cast(args, (torch.float32,), dtype))
+    def before_train(self):
+        if not self._fitting: self.before_fit() # it came in the midst of a fit
 
     def state_dict(self): return {}
     def cleanup_fit(self):
-        super().cleanup_fit()
-        if self._hook is None: return # only validated, or failed before it began
-        self._hook.remove()
-        self._hook = None
+        if not self._fitting: return # only validated, or failed before it began
+        if self._hook is not None: self._hook.remove()
         self._to(torch.float32)
+        self._hook = None
+        super().cleanup_fit()
 
 @patch
 def _to(self:ModelToHalf, dtype):
@@ -435,12 +447,12 @@ class MixedPrecision(PrecisionCallback):
     def _new_scaler(self, device_type): return torch.amp.GradScaler(device_type, **self.scaler_args)
 
     def _enter(self):
-        self._inside = True
+        self._put_back,self._inside = _autocast_mode((self.device_type,)),True
         self._autocast.__enter__()
 
-    def _leave(self):
-        self._inside = False
-        self._autocast.__exit__(None, None, None)
+    def _leave(self): # not `__exit__`: this may be called twice, and after others have put autocast back
+        self._put_back()
+        self._inside,self._put_back = False,None
 
     def after_loss(self):
         self._close()
@@ -499,19 +511,20 @@ class PureBF16(HalfWeights):
 @patch
 def _enter(self:PureBF16):
     if self.rounding=='master': return HalfWeights._enter(self)
-    self._inside,training = True,self.learn.training
+    training = self.learn.training
     self._full = () if training else [p.data for p in self._weights] # validation leaves the weights, and the dice, alone
+    self._kept,self._inside = [],True
     for p in self._weights: p.data = stochastic_round(p.data, self._generator) if training else p.data.bfloat16()
     self._enter_buffers()
 
 @patch
 def _leave(self:PureBF16):
     if self.rounding=='master': return HalfWeights._leave(self)
-    self._inside = False
     self._leave_buffers()
     for p,full in zip(self._weights, self._full or [None]*len(self._weights)):
         grad,p.data = p.grad,p.data.float() if full is None else full
         if grad is not None: p.grad = grad.float()
+    self._inside = False
 
 # %% ../nbs/04_mixed_precision.ipynb #1ad04f93
 @patch
@@ -532,3 +545,9 @@ def load_state_dict(self:PureBF16,
 @patch
 def _check_state(self:PureBF16, state):
     if not isinstance(state, dict) or not set(state)<={'rng'}: raise ValueError("expected the dictionary that PureBF16.state_dict returns, with `rng`")
+
+# %% ../nbs/04_mixed_precision.ipynb #5d7e8ddb
+from .comments import show_comments
+
+# %% ../nbs/04_mixed_precision.ipynb #e26fdb23
+show_comments(globals())

@@ -454,7 +454,13 @@ def muon_step(p, lr, mom, grad_avg, match_rms=True, **kwargs):
 
 def is_matrix(p, name, module):
     "Has the parameter two dimensions, and is it no embedding?"
-    return p.ndim==2 and not isinstance(module, nn.Embedding)
+    return p.ndim==2 and not isinstance(module, (nn.Embedding,nn.EmbeddingBag))
+
+def _between(model):
+    "A predicate for the matrices inside `model`: no embedding, tied or not, and not the last layer"
+    owned = [(p,m) for m in model.modules() for p in m.parameters(recurse=False)]
+    outer = {p for p,m in owned if p.ndim==2 and not is_matrix(p, '', m)} | {p for p,_ in [o for o in owned if o[0].ndim>1][-1:]}
+    return lambda p, name, module: is_matrix(p, name, module) and p not in outer
 
 # %% ../nbs/07_more_optimizers.ipynb #c143b81e
 def Muon(
@@ -462,9 +468,9 @@ def Muon(
     lr:float, # Learning rate, ≥ 0
     mom:float=0.95, # How much of the averaged gradient is kept, in [0,1)
     wd:float=0.1, # Weight decay of all parameters, ≥ 0
-    use_muon=is_matrix, # Which parameters? Called with the parameter, its name (or '') and its module (or `None`)
+    use_muon=None, # Which parameters? Called with each, its name (or '') and its module (or `None`); default: matrices, no embeddings, not the last layer
     rest=None, # Steppers for the others; default: Adam's
-    model=None, # `nn.Module` to find names and modules in
+    model=None, # `nn.Module` to find names and modules in, as a Learner gives it; without it an embedding is a matrix like any other
     match_rms:bool=True, # Steps of about Adam's size? Otherwise the first author's
     **kwargs # More for `Optimizer`, as the hyper-parameters of `rest`
 ): # `Optimizer`
@@ -472,6 +478,13 @@ def Muon(
     average = partial(average_grad, dampening=True)
     if rest is None: rest = [average, average_sqr_grad, step_stat, adam_step]
     cbs = [weight_decay, Route('use_muon', [average, partial(muon_step, match_rms=match_rms)], rest)]
+    if use_muon is None: use_muon = is_matrix if model is None else _between(model)
     opt = set_flag(Optimizer(params, cbs, lr=lr, mom=mom, wd=wd, **kwargs), 'use_muon', use_muon, model)
     for p,state in opt.state.items(): state['use_muon'] and _need_matrix(p)
     return opt
+
+# %% ../nbs/07_more_optimizers.ipynb #441f3b94
+from .comments import show_comments
+
+# %% ../nbs/07_more_optimizers.ipynb #db281b1d
+show_comments(globals())

@@ -342,6 +342,10 @@ def __setattr__(self:Optimizer, name, v):
         if difflib.get_close_matches(name, {*self.defaults, *_aliases, *_aliases.values(), 'lr', 'eps'}, cutoff=.65): self._hyper_name(name)
     object.__setattr__(self, name, v)
 
+# %% ../nbs/00_optimizer.ipynb #4f08e8f9
+@patch
+def __dir__(self:Optimizer): return sorted({*object.__dir__(self), *getattr(self, 'defaults', ())}) # for the tab key
+
 # %% ../nbs/00_optimizer.ipynb #0d0bbaec
 @patch
 def freeze_to(self:Optimizer,
@@ -438,3 +442,9 @@ def _new_state(opt, state_dict):
     names = [{'param_names':g['param_names']} if 'param_names' in g else {} for g in opt.param_groups]
     groups = [{**o, **saved, 'params':g['params']} for o,saved,g in zip(names, state_dict['param_groups'], opt.param_groups)]
     return dict(state=state, param_groups=groups)
+
+# %% ../nbs/00_optimizer.ipynb #da32b65e
+from .comments import show_comments
+
+# %% ../nbs/00_optimizer.ipynb #95e1f8d5
+show_comments(globals())

@@ -192,3 +192,9 @@ def _check_fit(opt, state_dict):
     bad = _misfits(ours, saved, opt, groups)
     if len(groups)!=len(mine): bad = [f"{len(mine)} parameter groups here, {len(groups)} in the state"]
     if bad: raise ValueError("this state is of another optimizer or model. " + '; '.join(bad))
+
+# %% ../nbs/09_param_groups.ipynb #ae61fc01
+from .comments import show_comments
+
+# %% ../nbs/09_param_groups.ipynb #d76b1766
+show_comments(globals())

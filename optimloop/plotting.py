@@ -48,3 +48,9 @@ def plot_contours(
     levels = torch.linspace(0, z.max().sqrt(), n+1)[1:]**2
     ax.contour(x, y, z, levels=levels, cmap='Greys_r', linewidths=.6, alpha=.7)
     ax.set(xlim=xlim, ylim=ylim)
+
+# %% ../nbs/90_plotting.ipynb #593757da
+from .comments import show_comments
+
+# %% ../nbs/90_plotting.ipynb #2c3b3504
+show_comments(globals())

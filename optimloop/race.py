@@ -57,12 +57,15 @@ def choose(
 _arrays = 'x_train','y_train','x_valid','y_valid'
 
 def _read_npz(file):
-    made_by = f"numpy.savez({str(file)!r}, {', '.join(f'{k}=…' for k in _arrays)})"
+    name = str(file).removesuffix('.npy').removesuffix('.npz') + '.npz' # or numpy would add it
+    made_by = f"numpy.savez({name!r}, {', '.join(f'{k}=…' for k in _arrays)})"
     try:
         with zipfile.ZipFile(file) as f: missing = [k for k in _arrays if f'{k}.npy' not in f.namelist()] # an .npz is a zip of .npy
     except FileNotFoundError: raise RaceError(f"{file}: there is no such file") from None
     except OSError as e: raise RaceError(f"{file} cannot be read: {e.strerror or e}") from None
-    except Exception: raise RaceError(f"{file} is not an .npz file: make one with {made_by}") from None
+    except Exception:
+        one = ' (an .npy file holds one array, and four are needed)' if str(file).endswith('.npy') else ''
+        raise RaceError(f"{file} is not an .npz file: make one with {made_by}{one}") from None
     if missing: raise RaceError(f"{file} lacks {', '.join(missing)}: make it with {made_by}")
     return {k:_read_array(file, k) for k in _arrays}
 
@@ -79,6 +82,8 @@ _largest = 1e15
 def _check_images(k, x):
     if x.ndim not in (3,4): raise RaceError(f"{k} has shape {x.shape}: expected images, (n, height, width) or (n, channels, height, width)")
     if 0 in x.shape: raise RaceError(f"{k} has shape {x.shape}: expected at least one image")
+    if x.ndim==4 and x.shape[-1] in (1,3,4) and min(x.shape[1:3])>=5:
+        raise RaceError(f"{k} has shape {x.shape}, with the channels last: expected (n, channels, height, width), as numpy.moveaxis({k}, -1, 1) makes it")
     if min(x.shape[-2:])<5: raise RaceError(f"{k} has shape {x.shape}: height and width, the last two, must be at least 5 pixels")
     if x.dtype.kind not in 'buif': raise RaceError(f"{k} holds {x.dtype}: expected numbers")
     if not np.isfinite(x).all(): raise RaceError(f"{k} holds {(~np.isfinite(x)).sum()} values that are NaN or infinite")
@@ -133,7 +138,7 @@ def run(
     opt_func,rates = racers[racer]
     torch.manual_seed(seed)
     model = conv_net(int(data[1].max())+1, data[0].shape[1])
-    learn = Learner(DataLoaders.from_arrays(*data, bs=bs), model, nn.functional.cross_entropy, opt_func, metrics=accuracy)
+    learn = Learner(DataLoaders.from_arrays(*data, bs=bs), model, nn.functional.cross_entropy, opt_func, metrics=accuracy, device='cpu')
     precisions[precision](learn)
     learn.logger,learn.progress.desc = _silent,desc
     learn.create_opt() # before the clock starts: the first optimizer of a process makes torch load much of itself

@@ -23,12 +23,22 @@ from fastcore.basics import patch
 from fastcore.meta import delegates
 from .optimizer import *
 from .callbacks import *
-from .callbacks import _as_tuple
+from .callbacks import _as_tuple, _surely
 from .learner import *
 from .learner import _History, _func_name, _owned, _rehearses
 from .plotting import *
 
+# %% ../nbs/03_schedulers.ipynb #b76f1a9f
+def _needs_pos(f):
+    "`f`, which says what to write when it is called without the progress, as in fastai's course"
+    @wraps(f)
+    def sched(start, end, pos=None):
+        if pos is not None: return f(start, end, pos)
+        raise TypeError(f"{f.__name__} needs the progress too: for a function of the progress write {f.__name__.title().replace('_', '')}({start!r}, {end!r})")
+    return sched
+
 # %% ../nbs/03_schedulers.ipynb #c09d8a7e
+@_needs_pos
 def sched_lin(
     start, # Value at progress 0: a number, or an array with one for each parameter group
     end, # Value at progress 1
@@ -38,6 +48,7 @@ def sched_lin(
     return start + pos*(end-start)
 
 # %% ../nbs/03_schedulers.ipynb #2ff2457a
+@_needs_pos
 def sched_cos(
     start, # Value at progress 0
     end, # Value at progress 1
@@ -47,6 +58,7 @@ def sched_cos(
     return start + (1 + math.cos(math.pi*(1-pos))) * (end-start) / 2
 
 # %% ../nbs/03_schedulers.ipynb #84ed6843
+@_needs_pos
 def sched_exp(
     start, # Value at progress 0, not 0
     end, # Value at progress 1, of the same sign
@@ -58,6 +70,7 @@ def sched_exp(
     return start * (end/start)**pos
 
 # %% ../nbs/03_schedulers.ipynb #2ac4d692
+@_needs_pos
 def sched_no(
     start, # Value throughout
     end, # Not used: it is there so that this one can stand where the others can
@@ -175,13 +188,16 @@ class ParamScheduler(Callback):
     "Set hyper-parameters by schedules"
     order,run_valid = 45,False
     def __init__(self,
-        scheds:dict # From name of a hyper-parameter to function of the progress, which returns a number, or an array with one for each group
+        scheds:dict, # From name of a hyper-parameter to function of the progress, which returns a number, or an array with one for each group
+        f=None # Not used: who writes `ParamScheduler('lr', f)`, as in fastai's course, is told what to write
     ):
+        if f is not None or isinstance(scheds, str): raise TypeError(f"schedules are given by their names, several at once: write ParamScheduler({{{scheds!r}: …}})")
+        if not isinstance(scheds, dict): raise TypeError(f"schedules are a dictionary, for instance {{'lr': SchedCos(.1, .01)}}; got {scheds!r}")
         if not all(map(callable, scheds.values())): raise TypeError(f"schedules must be functions of the progress, got {scheds}")
         self.scheds,self.old,self.history,self._filled,self._direct = scheds,{},{},{},()
 
     @property
-    def name(self): return '_'.join(['sched',*self.scheds]) # so that there may be several, for different hyper-parameters
+    def name(self): return self._own_name or '_'.join(['sched',*self.scheds]) # so that there may be several, for different hyper-parameters
 
     def before_fit(self):
         self._check()
@@ -198,8 +214,13 @@ class ParamScheduler(Callback):
             history[name].append(value)
 
     def cleanup_fit(self):
-        for k,v in self.old.items(): self.opt.set_hyper(k, v)
+        _surely(lambda: None, [lambda k=k,v=v: self._put_back(k, v) for k,v in self.old.items()]) # each, whatever happens to another
         self.old = {}
+
+    def _put_back(self, k, v):
+        n = len(self.opt.param_groups)
+        if isinstance(v, list): v = [*v, *spread(getattr(self.opt, k), n)[len(v):]][:n] # groups may have come or gone
+        self.opt.set_hyper(k, v)
 
 # %% ../nbs/03_schedulers.ipynb #92237fd4
 def _fill_in(o, run):
@@ -285,11 +306,19 @@ def plot_sched(self:Recorder,
 @patch
 def _fit_scheduled(self:Learner, n_epoch, top, make_scheds, cbs=None, reset_opt=False, start_epoch=0, **kwargs):
     "Fit with the schedules that `make_scheds` makes of the learning rate, which is an array if there are several groups"
-    if 'lr' in kwargs: raise TypeError("the learning rate of this fit is its highest, and is called lr_max")
+    _check_names(kwargs)
     self._check_epochs(n_epoch, start_epoch)
     if self.opt is None or reset_opt: self.create_opt()
+    self._settle_lr()
     scheds = make_scheds(_per_group(self.lr if top is None else top, len(self.opt.param_groups)))
     self.fit(n_epoch, top, cbs=[*_as_tuple(cbs), ParamScheduler(scheds)], start_epoch=start_epoch, **kwargs)
+
+_old_args = dict(lr='lr_max', max_lr='lr_max', div_factor='div', final_div='div_final', final_div_factor='div_final', cyc_len='n_epoch',
+                 epochs='n_epoch', callbacks='cbs', weight_decay='wd', pct_warmup='pct_start', tot_epochs='n_epoch')
+
+def _check_names(kwargs):
+    for k in kwargs:
+        if k in _old_args: raise TypeError(f"{k} is called {_old_args[k]} here: write {_old_args[k]}={kwargs[k]!r}")
 
 @patch
 def _with_mom(self:Learner, scheds, mom):
@@ -427,7 +456,7 @@ def fine_tune(self:Learner,
     self._check_epochs(n_epoch, 0)
     _check_fraction(pct_start=pct_start)
     total,lr = n_epoch+freeze_epochs,self.lr if lr is None else lr
-    if isinstance(lr, slice): lr = lr.stop # what the rates of the groups are here says `lr_mult`
+    lr = lr.stop if isinstance(lr, slice) else _as_tuple(lr)[-1] # what the rates of the groups are here says `lr_mult`
     def make(_):
         head,top = (_per_group(o, len(self.opt.param_groups)) for o in (slice(lr), slice(lr/2/lr_mult, lr/2)))
         cycles = [combined_cos(.99, head/25, head, head/1e5), combined_cos(pct_start, top/div, top, top/1e5)]
@@ -608,6 +637,8 @@ def before_validate(self:LRFinder): raise CancelValidException
 # %% ../nbs/03_schedulers.ipynb #c85cb806
 def _descent(lrs, losses):
     "The rates and the losses of the largest descent; nothing if there is none to speak of"
+    lrs,losses = [float(o) for o in lrs],[float(o) for o in losses]
+    if len(lrs)!=len(losses): raise ValueError(f"{len(lrs)} learning rates and {len(losses)} losses: there must be as many of both")
     best = 0.,0,0
     for top in range(len(losses)//10, len(losses)):
         low = top
@@ -617,7 +648,7 @@ def _descent(lrs, losses):
         best = max(best, (losses[top]-losses[low],top,low))
     fall,top,low = best
     if not 30*fall > abs(losses[top] if losses else 0) or low-top < .15*len(losses): return [],[]
-    return list(lrs[top:low+1]),list(losses[top:low+1])
+    return lrs[top:low+1],losses[top:low+1]
 
 # %% ../nbs/03_schedulers.ipynb #62de4d59
 def minimum(
@@ -644,6 +675,7 @@ def slide(
     part:float=.2 # The window must span this fraction of the whole fall, in (0,1)
 ): # Learning rate, or `None` if the loss does not fall
     "The left end of the rightmost window over which the loss really falls"
+    if not (isinstance(width, int) and width>=1 and 0<part<1): raise ValueError(f"width={width}, part={part}: expected a whole number ≥ 1 and a fraction in (0,1)")
     lrs,losses = _descent(lrs, losses)
     for right in range(len(lrs)-1, -1, -1):
         left = max(0, right-width)
@@ -652,14 +684,15 @@ def slide(
 def valley(
     lrs:list, # Learning rates, ascending by equal factors
     losses:list, # Smoothed losses at them
-    part:float=.7, # Of the fall, the fraction that is to be done, in (0,1)
-    margin:float=5. # The suggestion is at least so many times lower than the rate at the lowest loss
+    part:float=.7, # Of the fall, the fraction that is to be done, in (0,1]
+    margin:float=5. # The suggestion is at least so many times lower than the rate at the lowest loss, ≥ 1
 ): # Learning rate, or `None` if the loss does not fall
     "Where most of the fall of the loss is done, well before its end"
+    if not (0<part<=1 and margin>=1): raise ValueError(f"part={part}, margin={margin}: expected a fraction in (0,1] and a number ≥ 1")
     lrs,losses = _descent(lrs, losses)
     if not lrs: return None
     level = losses[0] - part*(losses[0]-losses[-1])
-    return min(next(lr for lr,loss in zip(lrs, losses) if loss<=level), lrs[-1]/margin)
+    return min(next((lr for lr,loss in zip(lrs, losses) if loss<=level), lrs[-1]), lrs[-1]/margin) # rounding may put the last above it
 
 # %% ../nbs/03_schedulers.ipynb #d372caf0
 @patch
@@ -705,3 +738,9 @@ def plot_lr_find(self:Recorder): # The `Axes`
     "Plot the last `lr_find` again"
     if not hasattr(self, 'lr_finder'): raise ValueError("no learning rate was looked for yet: call lr_find first")
     return plot_lr_curve(self.lr_finder, self.suggested_lrs)
+
+# %% ../nbs/03_schedulers.ipynb #19803661
+from .comments import show_comments
+
+# %% ../nbs/03_schedulers.ipynb #191e081e
+show_comments(globals())

@@ -110,7 +110,7 @@ class SaveModel(TrackValue):
         self.every,self.fname,self.with_opt,self.at_end = every,fname,with_opt,at_end
 
     @property
-    def name(self): return 'save_every' if self.every else 'save_model'
+    def name(self): return self._own_name or ('save_every' if self.every else 'save_model')
 
 # %% ../nbs/11_tracking.ipynb #2e7154f6
 @patch
@@ -201,7 +201,7 @@ class EveryN(Callback):
         self._bind()
 
     @property
-    def name(self): return f"every_{self.n}_{self.f.name if isinstance(self.f, Callback) else _func_name(self.f).strip('<>')}"
+    def name(self): return self._own_name or f"every_{self.n}_{self.f.name if isinstance(self.f, Callback) else _func_name(self.f).strip('<>')}"
 
 # %% ../nbs/11_tracking.ipynb #4680527e
 @patch
@@ -307,7 +307,7 @@ class CSVLogger(Callback):
 # %% ../nbs/11_tracking.ipynb #a17e3a27
 @patch
 def after_epoch(self:CSVLogger):
-    if not _rehearses(self): self._write([self.epoch, *self.recorder.values[-1], round(time.perf_counter()-self.recorder.started, 3)], 'a')
+    if not _rehearses(self): self._write([self.epoch, *self.recorder.values[-1], round(self.recorder.seconds, 3)], 'a')
 
 @patch
 def _write(self:CSVLogger, row, mode):
@@ -431,7 +431,7 @@ def summary(self:Learner,
     batch:tuple=None # `(x, y)` to send through the model; default: a batch of the training loader
 ): # `ModelSummary`
     "The layers of the model with their output shapes, parameters and memory; leaves the Learner as it was"
-    model,hooks,train_eval = self.model,[],[] if any(isinstance(cb, TrainEvalCallback) for cb in self.cbs) else TrainEvalCallback
+    model,hooks = self.model,[]
     with same_random_state(self.dls.train):
         batch = _look_at_batch(self.dls.train) if batch is None else batch
         if any(map(nn.parameter.is_lazy, [*model.parameters(), *model.buffers()])): self.model = copy.deepcopy(model) # or it would be lazy no more
@@ -439,7 +439,7 @@ def summary(self:Learner,
         outputs = {name:[] for name in layers}
         try:
             for name,m in layers.items(): hooks.append(m.register_forward_hook(partial(_note, outputs[name])))
-            with self._switched_off(Recorder), self.added_cbs(train_eval): self._run_validation([batch])
+            self._run_validation([batch])
             return _summarize(self.model, _layers(self.model), outputs)
         finally:
             for o in hooks: o.remove()
@@ -515,7 +515,7 @@ def export(self:Learner,
     fname:str|Path=None, # Name of the file, in the Learner's `path`; default: `export.safetensors`, or if it is pickled `export.pkl`
     whole:bool=False # Pickle all of the Learner but its data? Reading that needs trust
 ): # Path of the file
-    "Write the model, the optimizer's state and the Recorder's values to a file; there is never half a file under its name"
+    "Write the model, as it was validated, the optimizer's state and the Recorder's values to a file; there is never half a file under its name"
     from optimloop.checkpoints import save_state
     file = self.path/(fname or f"export.{'pkl' if whole else 'safetensors'}")
     if not whole: return save_state(file, self._plain_state())
@@ -544,13 +544,22 @@ def _write_pickle(file, o):
         if sink.error: raise sink.error
 
 # %% ../nbs/11_tracking.ipynb #36c4c1d6
-_recorded = 'names','values','epoch_ends','hps','losses'
+_recorded = 'names','values','epoch_ends','hps','losses','skipped'
 
 @patch
 def _plain_state(self:Learner):
     rec = {k:_plain(getattr(self.recorder, k)) for k in _recorded} if hasattr(self, 'recorder') and self.recorder.values else None
     from optimloop.checkpoints import read_optimizer
-    return dict(model=_by_plain_name(self.model.state_dict(), self.model), opt=read_optimizer(self) if self.opt else None, recorder=rec)
+    opt = read_optimizer(self) if self.opt else None
+    return dict(model=self._measured_weights(), opt=opt, recorder=rec)
+
+@patch
+def _measured_weights(self:Learner):
+    "The weights that a validation measures"
+    for context,what in filter(None, [cb._as_measured() for cb in self.cbs if hasattr(type(cb), '_as_measured')]):
+        print(f"export: wrote {what}, which are what is validated; learn.save keeps those that are trained too")
+        with context: return copy.deepcopy(_by_plain_name(self.model.state_dict(), self.model))
+    return _by_plain_name(self.model.state_dict(), self.model)
 
 @patch
 def _without_data(self:Learner):
@@ -578,6 +587,7 @@ def load_learner(
     if not isinstance(learn, Learner): raise TypeError(f"{fname} holds weights and no code: pass a Learner to put them into, or a function that makes one")
     recorded = _as_recorded(fname, state['recorder'])
     learn._put_model(state['model'], state['opt'], strict)
+    learn._other_weights(learn.cbs, fname)
     learn._put_recorded(recorded)
     return learn
 
@@ -590,7 +600,7 @@ def _unpickled(fname, trusted):
 def _as_recorded(fname, values):
     "What a file has of the Recorder, with the losses as an array; an error if it is something else"
     if values is None: return None
-    kinds = dict(names=list, values=list, epoch_ends=list, hps=dict, losses=list)
+    kinds = dict(names=list, values=list, epoch_ends=list, hps=dict, losses=list, skipped=list)
     if not isinstance(values, dict) or {k:type(v) for k,v in values.items()}!=kinds: raise ValueError(f"{fname} was not written by Learner.export: what it has of the Recorder is something else")
     try: return dict(values, losses=array('d', values['losses']))
     except (TypeError,OverflowError): raise ValueError(f"{fname} was not written by Learner.export: its losses are no numbers") from None
@@ -601,4 +611,11 @@ def _put_recorded(self:Learner, values):
     rec,values = self.recorder,dict(values)
     rec._start()
     rec._losses.numbers.extend(values.pop('losses'))
+    rec._smooth.update(skipped=values.pop('skipped'), settled=len(rec._losses))
     vars(rec).update(values)
+
+# %% ../nbs/11_tracking.ipynb #7c1fc0fb
+from .comments import show_comments
+
+# %% ../nbs/11_tracking.ipynb #c81825f8
+show_comments(globals())

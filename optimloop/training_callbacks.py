@@ -6,14 +6,15 @@
 __all__ = ['GradientClip', 'GradientAccumulation', 'NaNPolicy', 'EMA', 'BnFreeze', 'SampleByLoss']
 
 # %% ../nbs/10_training_callbacks.ipynb #daa8ca6d
-from contextlib import contextmanager
+import warnings
+from contextlib import contextmanager, nullcontext
 
 import torch
 
 from fastcore.basics import patch
 from .callbacks import *
 from .learner import *
-from .learner import _batch_size, _norms
+from .learner import _n_samples, _norms
 
 # %% ../nbs/10_training_callbacks.ipynb #89a119b6
 def _grads(opt): return [p.grad for g in opt.param_groups for p in g['params'] if p.grad is not None]
@@ -25,47 +26,43 @@ class GradientClip(Callback):
         max_norm:float=1. # Largest norm of all gradients together, > 0
     ):
         if not max_norm>0: raise ValueError(f"max_norm={max_norm}: expected a number > 0. To train without clipping, leave GradientClip out")
-        self.max_norm,self._norms,self._waiting = max_norm,[],[]
+        self.max_norm,self._norms = max_norm,BatchValues()
 
-    def before_fit(self): self._norms,self._waiting = [],[]
+    def before_fit(self): self._norms = BatchValues()
     def before_step(self):
         params = [p for g in self.opt.param_groups for p in g['params'] if p.grad is not None]
         if any(p.grad.is_sparse for p in params): raise TypeError("GradientClip needs dense gradients: make the embedding with sparse=False")
-        if params: self._waiting.append(torch.nn.utils.clip_grad_norm_(params, self.max_norm))
-
-    def after_train(self): self.norms # so that there is never more than an epoch of them waiting
-    def cleanup_fit(self): self.norms
+        if params: self._norms.append(torch.nn.utils.clip_grad_norm_(params, self.max_norm))
 
 # %% ../nbs/10_training_callbacks.ipynb #30396bc3
 @patch(as_prop=True)
 def norms(self:GradientClip):
     "The norm before each step of the last fit, before it was clipped: a list of floats"
-    if self._waiting: self._norms += torch.stack(self._waiting).cpu().tolist()
-    self._waiting = []
-    return self._norms
+    return list(self._norms.read())
 
 @patch
-def _run_state(self:GradientClip): return list(self.norms) # what a checkpoint keeps
+def _run_state(self:GradientClip): return self.norms # what a checkpoint keeps
 
 @patch
-def _put_run_state(self:GradientClip, state): self._norms,self._waiting = state,[]
+def _put_run_state(self:GradientClip, state):
+    self._norms = BatchValues()
+    self._norms.numbers.extend(state)
 
 # %% ../nbs/10_training_callbacks.ipynb #e4b0ff37
-def _n_samples(learn): return _batch_size((learn.yb,learn.xb)) or 1
-
 class GradientAccumulation(Callback):
     "Step once for `n_acc` items: the mean gradient over all of them, however they are cut into batches"
-    order,run_before,run_valid,keeps = 19,'MixedPrecision',False,('n_done','n_new','_undo','_open')
+    order,run_before,run_valid,keeps = 19,'MixedPrecision',False,('n_done','n_new','_undo','_open','_size','_total','_unit')
     def __init__(self,
         n_acc:int, # Items to gather for a step, ≥ 1: samples, or what `n_items` counts
-        n_items=None # Function of the learner that returns the number of items, ≥ 1, over which the loss is a mean; default: samples in the batch
+        n_items=None # Function of the learner: the number of items, ≥ 1, over which the loss is a mean; default: samples are counted, and weighed by `loss_items`
     ):
         if not n_acc>=1: raise ValueError(f"n_acc={n_acc}: expected the number of items to gather for a step, at least 1")
-        self.n_acc,self.n_items = n_acc,n_items or _n_samples
+        self.n_acc,self.n_items = n_acc,n_items
         self._start()
 
     def _start(self):
         self.n_done = self.n_new = 0 # items in the gradients; those of this batch
+        self._size,self._total,self._unit = 0,0,(1,1) # what the loss of this batch was divided by, those of the group; of so many items so much
         self._kept,self._undo,self._open,self._flushing = [],1.,False,False
     def before_train(self): self._start()
     def cleanup_fit(self): self._start()
@@ -73,19 +70,55 @@ class GradientAccumulation(Callback):
 # %% ../nbs/10_training_callbacks.ipynb #0abcece3
 @patch
 def before_backward(self:GradientAccumulation):
-    if not _grads(self.opt): self.n_done = 0
+    is_new = not _grads(self.opt)
+    if is_new: self.n_done = self._total = 0
     if self.loss is None or not self.loss.requires_grad: return # the loop will complain
-    self.n_new,self._undo,self._open = self.n_items(self.learn),1.,True
-    if not self.n_new>0: raise ValueError(f"n_items gave {self.n_new}: expected the number of items over which the loss is a mean, at least 1")
-    self.n_done += self.n_new
-    weight = self.n_new/self.n_acc
-    self.loss.register_hook(lambda grad: grad*weight)
+    self._count()
+    if is_new: self._set_unit()
+    self._undo,self._open,self.n_done,self._total = 1.,True,self.n_done+self.n_new,self._total+self._size
+    weight = self._share(self._size)
+    self.loss.register_hook(lambda grad: (grad*weight).to(grad.dtype))
 
 @patch
 def before_step(self:GradientAccumulation):
+    if not self.n_new and not _grads(self.opt): self.n_done = 0 # the backward pass was cancelled, and there is nothing from before
     if self.n_done<self.n_acc and not self._flushing: raise CancelStepException
-    self._undo = self.n_done/self.n_acc
-    if self._undo!=1: torch._foreach_mul_(_grads(self.opt), 1/self._undo)
+    self._undo = self._share(self._total)
+    _scale(_grads(self.opt), _inverse(self._undo))
+
+# %% ../nbs/10_training_callbacks.ipynb #9b07b586
+@patch
+def _count(self:GradientAccumulation):
+    learn = self.learn
+    self.n_new = _n_samples(learn.yb, learn.xb) if self.n_items is None else self.n_items(learn)
+    self._size = loss_items(learn) if self.n_items is None else self.n_new
+    if isinstance(self._size, torch.Tensor): self._size = self._size.detach().to(torch.float32 if self._size.device.type=='mps' else torch.float64)
+    if self.n_items is not None and not self.n_new>0:
+        raise ValueError(f"n_items gave {self.n_new}: expected the number of items over which the loss is a mean, at least 1")
+    if self._size is None: self._size,self._unit = 0,None # a sum
+
+@patch
+def _set_unit(self:GradientAccumulation):
+    "Weights should be of the size of n/n_acc for batches of n items, whatever the loss divides by: loss scaling is used to that"
+    if self._unit is None: return
+    size = self.learn.yb[0].numel() if isinstance(self._size, torch.Tensor) and self.n_items is None else self._size
+    self._unit = (self.n_new,size) if self.n_new and not isinstance(size, torch.Tensor) and size else (1,1)
+
+@patch
+def _share(self:GradientAccumulation, size):
+    "`size` as a fraction of that of `n_acc` items"
+    return 1. if self._unit is None else size*self._unit[0]/(self.n_acc*self._unit[1])
+
+# %% ../nbs/10_training_callbacks.ipynb #c8772a3a
+def _scale(grads, by):
+    if isinstance(by, torch.Tensor):
+        for g in grads: g.mul_(by.to(g.device))
+    elif by!=1 and grads: torch._foreach_mul_(grads, by)
+
+def _inverse(o):
+    "1/o; for 0, a group in which no target counts, 0"
+    if isinstance(o, torch.Tensor): return torch.where(o==0, 0., 1/o)
+    return 1/o if o else 0.
 
 # %% ../nbs/10_training_callbacks.ipynb #e821b252
 @patch
@@ -100,11 +133,12 @@ def after_train(self:GradientAccumulation):
 
 # %% ../nbs/10_training_callbacks.ipynb #720b1aeb
 @patch
-def after_cancel_backward(self:GradientAccumulation): self.n_done,self.n_new = self.n_done-self.n_new,0
+def after_cancel_backward(self:GradientAccumulation):
+    self.n_done,self.n_new,self._total,self._size = self.n_done-self.n_new,0,self._total-self._size,0
 
 @patch
 def after_cancel_step(self:GradientAccumulation):
-    if self._undo!=1 and (grads := _grads(self.opt)): torch._foreach_mul_(grads, self._undo) # an overflow has dropped them
+    _scale(_grads(self.opt), self._undo) # if an overflow has not dropped them
     self._undo = 1.
 
 @patch
@@ -117,7 +151,7 @@ def after_cancel_batch(self:GradientAccumulation):
 
 @patch
 def _restore(self:GradientAccumulation):
-    self.n_new = 0
+    self.n_new = self._size = 0
     for p,grad in self._kept: p.grad = grad
     self._kept = []
 
@@ -207,7 +241,10 @@ class EMA(Callback):
 
     def reset(self):
         "Forget the average"
-        self.avg,self.n_steps,self.is_swapped,self._mine,self._live = {},0,False,False,[]
+        self.avg,self.n_steps,self._aside,self._mine,self._live = {},0,None,False,[]
+
+    @property
+    def is_swapped(self): return self._aside is not None # the weights, while the averages are in the model
 
     @torch.no_grad()
     def after_step(self):
@@ -229,12 +266,22 @@ def before_fit(self:EMA):
 # %% ../nbs/10_training_callbacks.ipynb #6f903c2a
 @patch
 @torch.no_grad()
-def _swap(self:EMA):
-    live,avg = [t.data for t in _averaged(self.model).values()],list(self.avg.values())
-    was = [_wide(t).clone() for t in live]
-    torch._foreach_copy_(live, avg)
-    torch._foreach_copy_(avg, was)
-    self.is_swapped = not self.is_swapped
+def _enter(self:EMA):
+    live = [t.data for t in _averaged(self.model).values()]
+    self._aside,self._back = [t.clone() for t in live],False
+    torch._foreach_copy_(live, list(self.avg.values()))
+    self._back = True # now the model has the averages, and keeps what is done to them
+
+@patch
+@torch.no_grad()
+def _leave(self:EMA): # may be called twice: an interrupt can break it off
+    if self._aside is None: return
+    live = [t.data for t in _averaged(self.model).values()]
+    if self._back: # averages that are wider than the weights know better
+        for avg,t in zip(self.avg.values(), live): avg.copy_(t) if avg.dtype==t.dtype else None
+    self._back = False
+    torch._foreach_copy_(live, self._aside)
+    self._aside = None
 
 @patch
 @contextmanager
@@ -242,21 +289,22 @@ def swapped(self:EMA): # Context that gives the model
     "In this context the model has the averaged weights"
     if self.is_swapped: raise RuntimeError("the averaged weights are in the model already: one `swapped()` at a time")
     if not self.n_steps: raise RuntimeError("there is no average yet: it begins with the first step of a fit")
-    self._swap()
-    try: yield self.model
-    finally: self._swap()
+    try:
+        self._enter()
+        yield self.model
+    finally: self._leave()
 
 # %% ../nbs/10_training_callbacks.ipynb #5758bcfd
 @patch
 def before_validate(self:EMA):
     if self.in_valid and self.n_steps and not self.is_swapped:
-        self._swap()
         self._mine = True
+        self._enter()
 
 @patch
 def _leave_valid(self:EMA):
     for cb in self.learn.cbs if self._mine else (): getattr(type(cb), '_close', lambda cb: None)(cb) # half precision first, if a batch was broken off
-    if self._mine: self._swap()
+    if self._mine: self._leave()
     self._mine = False
 
 @patch
@@ -268,10 +316,10 @@ for _name in 'after_validate after_cancel_epoch after_cancel_fit'.split(): setat
 
 # %% ../nbs/10_training_callbacks.ipynb #5ab482eb
 @patch
-def state_dict(self:EMA): # Dictionary: `n_steps`, and `avg`, copies of the averages by name
+def state_dict(self:EMA): # Dictionary: `n_steps`; `in_valid`; and `avg`, copies of the averages by name
     "The average, to save; `load_state_dict` takes it back"
     avg = _averaged(self.model) if self.is_swapped else self.avg
-    return dict(n_steps=self.n_steps, avg={k:_wide(v).clone() for k,v in avg.items()})
+    return dict(n_steps=self.n_steps, in_valid=self.in_valid, avg={k:_wide(v).clone() for k,v in avg.items()})
 
 @patch
 def load_state_dict(self:EMA,
@@ -279,6 +327,8 @@ def load_state_dict(self:EMA,
 ):
     "Go on from a saved average"
     self._check_state(state)
+    if state.get('in_valid', self.in_valid)!=self.in_valid:
+        warnings.warn(f"this average was saved with in_valid={state['in_valid']}, and this EMA has in_valid={self.in_valid}: a validation measures other weights than it did")
     if not state['avg']: return self.reset()
     devices = {k:t.device for k,t in _averaged(self.model).items()} if self._live else {} # in a fit: beside the weights, in their order
     self.n_steps,self.avg = state['n_steps'],{k:state['avg'][k].detach().clone().to(devices.get(k)) for k in devices or state['avg']}
@@ -286,11 +336,23 @@ def load_state_dict(self:EMA,
 @patch
 def _check_state(self:EMA, state):
     "Raise an error if `load_state_dict` could not take it; one that was saved before the first fit is empty"
-    if not isinstance(state, dict) or set(state)!={'n_steps','avg'} or not isinstance(state['avg'], dict) or not isinstance(state['n_steps'], int) or state['n_steps']<0:
+    if not isinstance(state, dict) or set(state)-{'in_valid'}!={'n_steps','avg'} or not isinstance(state['avg'], dict) or not isinstance(state['n_steps'], int) or state['n_steps']<0:
         raise ValueError("expected the dictionary that EMA.state_dict returns, with `n_steps` and `avg`")
     if self.is_swapped: raise RuntimeError("the averaged weights are in the model: leave `swapped()` before you load others")
     if self._live and not state['avg']: raise ValueError("an average that has not begun cannot be loaded in the midst of a fit")
     if self.learn is not None and state['avg']: _check_same(state['avg'], _averaged(self.model))
+
+# %% ../nbs/10_training_callbacks.ipynb #fc4af9ae
+@patch
+def _as_measured(self:EMA):
+    "A context in which the model has the weights that a validation measures, and a name for them; `None` if it has them already"
+    return (self.swapped(),"the averaged weights") if self.in_valid and self.run and self.n_steps and not self.is_swapped else None
+
+@patch
+def _weights_replaced(self:EMA):
+    was_live = self._live
+    self.reset()
+    if was_live: self.before_fit()
 
 # %% ../nbs/10_training_callbacks.ipynb #1ac87c1c
 class BnFreeze(Callback):
@@ -322,3 +384,9 @@ class SampleByLoss(Callback):
 
     def _batches(self, tensors, bs):
         for i in self.drawn.split(bs)[self.start_iter:]: yield tuple(t[i] for t in tensors)
+
+# %% ../nbs/10_training_callbacks.ipynb #58b3977e
+from .comments import show_comments
+
+# %% ../nbs/10_training_callbacks.ipynb #21e37560
+show_comments(globals())

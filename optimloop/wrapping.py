@@ -384,3 +384,9 @@ def _wrapped(name):
 
 for _o in ('step','state_dict','load_state_dict'):
     for _name in (f'register_{_o}_pre_hook',f'register_{_o}_post_hook'): setattr(OptimWrapper, _name, _wrapped(_name))
+
+# %% ../nbs/08_wrapping.ipynb #a9b479d8
+from .comments import show_comments
+
+# %% ../nbs/08_wrapping.ipynb #91791bba
+show_comments(globals())
