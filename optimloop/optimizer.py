@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['step_engines', 'sgd_step', 'step_stat', 'weight_decay', 'l2_reg', 'hyper_defaults', 'stepper_args', 'Optimizer',
-           'run_loop', 'StepperError', 'average_grad', 'momentum_step', 'SGD', 'average_sqr_grad', 'rms_prop_step',
-           'RMSProp', 'debias', 'adam_step', 'Adam', 'split_params', 'hyper_ranges', 'check_hyper', 'spread',
-           'HyperView']
+           'run_loop', 'StepperError', 'average_grad', 'momentum_step', 'SGD', 'sgd_or_momentum_step',
+           'average_sqr_grad', 'rms_prop_step', 'RMSProp', 'debias', 'adam_step', 'Adam', 'split_params',
+           'hyper_ranges', 'check_hyper', 'spread', 'HyperView']
 
 # %% ../nbs/00_optimizer.ipynb #e34a153c
 import copy, difflib, inspect, math
@@ -17,11 +17,12 @@ import torch
 from torch import Tensor
 from torch._C import _set_grad_enabled # what torch.no_grad calls: as fast as it gets
 from torch.autograd import _profiler_enabled
+from torch.nn.parameter import is_lazy
 from torch.optim import optimizer as _hooks
 
 from fastcore.basics import patch
 from .param_groups import split_params, hyper_ranges, check_hyper, spread, HyperView
-from .param_groups import _aliases, _check_fit, _checked_group, _Hypers, _known_name, _settle
+from .param_groups import _aliases, _check_fit, _checked_group, _Hypers, _known_name, _settle, _States
 
 _all_ = ['split_params', 'hyper_ranges', 'check_hyper', 'spread', 'HyperView'] # passed on by this module
 
@@ -84,10 +85,12 @@ class Optimizer(torch.optim.Optimizer):
     ):
         self.cbs = [cbs] if callable(cbs) or isinstance(cbs, str) else list(cbs or ())
         if not self.cbs: raise ValueError("an optimizer needs at least one stepper")
-        self.arg_names = {o for cb in self.cbs for o in stepper_args(cb)}
+        taken = {o for cb in self.cbs for o in stepper_args(cb)}
         self._writers = {} # which stepper keeps which state
         declared = {k:v for cb in self.cbs for k,v in hyper_defaults(cb).items()}
+        self.arg_names = {*taken, *declared} # what is declared may be taken through **kwargs
         super().__init__(*_settle(split_params(params), hypers, declared, self.arg_names))
+        self.state = _States(dict, self.state)
         _find_engine(engine) # an unknown one is an error
         self.engine = engine
         self._try_out()
@@ -169,6 +172,19 @@ def zero_grad(self:Optimizer,
     for group in self.param_groups:
         for p in group['params']: p.grad = None
 
+# %% ../nbs/00_optimizer.ipynb #cc42d48b
+def _outside_graphs(f):
+    "Let `torch.compile` leave `f` and what it calls alone, as `torch.compiler.disable` does, but at no cost"
+    try:
+        from torch._C._dynamo import eval_frame as dynamo
+        skip = dynamo._FrameExecStrategy(dynamo._FrameAction.SKIP, dynamo._FrameAction.SKIP)
+        dynamo.set_code_exec_strategy(f.__code__, skip)
+        f._torchdynamo_disable = True
+        return f
+    except (ImportError,AttributeError,TypeError): return torch.compiler.disable(f) # another version of torch: .7 µs a call
+
+for _o in ('step','zero_grad'): setattr(Optimizer, _o, _outside_graphs(getattr(Optimizer, _o)))
+
 # %% ../nbs/00_optimizer.ipynb #ab53075a
 class StepperError(TypeError, ValueError): "Steppers that do not fit together"
 
@@ -191,8 +207,8 @@ def _check_keys(self:Optimizer, cb, new, hypers):
 @torch.no_grad()
 def _try_out(self:Optimizer):
     group = next(g for g in self.param_groups if g['params'])
-    p = min(group['params'], key=Tensor.numel)
-    trial = p.detach().clone()
+    ps = [p for p in group['params'] if not is_lazy(p)]
+    trial = min(ps, key=Tensor.numel).detach().clone() if ps else torch.zeros(1)
     trial.grad = torch.zeros_like(trial)
     with torch.random.fork_rng(devices=[]): # a stepper may draw random numbers
         try: self._run_cbs(trial, {}, {k:v for k,v in group.items() if k!='params'})
@@ -222,15 +238,26 @@ def momentum_step(p, lr, grad_avg, **kwargs):
 def SGD(
     params, # As for `Optimizer`
     lr:float, # Learning rate, ≥ 0
-    mom:float=0., # Momentum, in [0,1); 0 leaves it out
+    mom:float=0., # Momentum, in [0,1); at 0 no average is kept
     wd:float=0., # Weight decay, ≥ 0
     decouple_wd:bool=True, # `weight_decay`, or else `l2_reg`?
-    engine:str='batched' # How the steppers are run: loop, batched or compiled
+    engine:str='batched', # How the steppers are run: loop, batched or compiled
+    **kwargs # More for `Optimizer`
 ): # `Optimizer`
     "Stochastic gradient descent, with momentum if `mom` is not 0"
     decay = weight_decay if decouple_wd else l2_reg
-    if mom==0: return Optimizer(params, [decay, sgd_step], engine, lr=lr, wd=wd)
-    return Optimizer(params, [decay, average_grad, momentum_step], engine, lr=lr, mom=mom, wd=wd)
+    cbs = [decay, sgd_or_momentum_step] if mom==0 else [decay, average_grad, momentum_step]
+    return Optimizer(params, cbs, engine, lr=lr, mom=mom, wd=wd, **kwargs)
+
+# %% ../nbs/00_optimizer.ipynb #b57ec796
+def sgd_or_momentum_step(p, lr, mom, grad_avg=None, **kwargs):
+    "`sgd_step`; or, while `mom` is not 0, `average_grad` and `momentum_step`"
+    if mom==0: p.data.add_(p.grad, alpha=-lr)
+    else:
+        kept = average_grad(p, mom, grad_avg=grad_avg)
+        momentum_step(p, lr, **kept)
+        return kept
+sgd_or_momentum_step.defaults = dict(mom=0.)
 
 # %% ../nbs/00_optimizer.ipynb #fc0aa342
 def average_sqr_grad(p, sqr_mom, dampening=True, sqr_avg=None, **kwargs):
@@ -254,11 +281,12 @@ def RMSProp(
     eps:float=1e-8, # Added to the divisor, ≥ 0
     wd:float=0., # Weight decay, ≥ 0
     decouple_wd:bool=True, # `weight_decay`, or else `l2_reg`?
-    engine:str='batched' # How the steppers are run: loop, batched or compiled
+    engine:str='batched', # How the steppers are run: loop, batched or compiled
+    **kwargs # More for `Optimizer`
 ): # `Optimizer`
     "Divide each gradient by the root of the average of its squares"
     decay = weight_decay if decouple_wd else l2_reg
-    hypers = dict(lr=lr, sqr_mom=sqr_mom, eps=eps, wd=wd)
+    hypers = dict(lr=lr, sqr_mom=sqr_mom, eps=eps, wd=wd, **kwargs)
     if mom==0: return Optimizer(params, [decay, average_sqr_grad, rms_prop_step], engine, **hypers)
     return Optimizer(params, [decay, average_grad, average_sqr_grad, rms_prop_step], engine, mom=mom, **hypers)
 
@@ -286,11 +314,12 @@ def Adam(
     eps:float=1e-5, # Added to the divisor, ≥ 0
     wd:float=0.01, # Weight decay, ≥ 0
     decouple_wd:bool=True, # `weight_decay` (AdamW), or else `l2_reg` (Adam)?
-    engine:str='batched' # How the steppers are run: loop, batched or compiled
+    engine:str='batched', # How the steppers are run: loop, batched or compiled
+    **kwargs # More for `Optimizer`
 ): # `Optimizer`
     "Averaged gradients over the root of their averaged squares, both debiased"
     cbs = [weight_decay if decouple_wd else l2_reg, partial(average_grad, dampening=True), average_sqr_grad, step_stat, adam_step]
-    return Optimizer(params, cbs, engine, lr=lr, mom=mom, sqr_mom=sqr_mom, eps=eps, wd=wd)
+    return Optimizer(params, cbs, engine, lr=lr, mom=mom, sqr_mom=sqr_mom, eps=eps, wd=wd, **kwargs)
 
 # %% ../nbs/00_optimizer.ipynb #dfa761cc
 @patch
@@ -356,7 +385,7 @@ def freeze_to(self:Optimizer,
     for i,group in enumerate(self.param_groups):
         for p in group['params']:
             train = i>=first or self.state[p].get('force_train', False)
-            p.requires_grad_(train)
+            p.requires_grad = train # the method would not do for a lazy layer
             if not train: p.grad = None
 
 @patch
@@ -379,10 +408,14 @@ def clear_state(self:Optimizer):
 @patch
 def state_dict(self:Optimizer): # Dictionary with `state`, `param_groups` (as torch's), `shapes` and `dtypes` of the parameters, by number
     "A copy of all state and hyper-parameters"
-    res,ps = torch.optim.Optimizer.state_dict(self),[p for g in self.param_groups for p in g['params']]
-    more = {'shapes': {i:list(p.shape) for i,p in enumerate(ps)}, 'dtypes': {i:_dtype_name(p) for i,p in enumerate(ps)}}
-    state = {i:{k:v.clone() if isinstance(v, Tensor) else v for k,v in s.items()} for i,s in res.pop('state').items()}
-    return copy.deepcopy({'state': state, **res, **more})
+    with self.register_state_dict_post_hook(_copied, prepend=True): return torch.optim.Optimizer.state_dict(self)
+
+def _copied(opt, state_dict):
+    "A copy with the shapes and dtypes of the parameters; those of lazy layers have no shapes yet"
+    ps = list(enumerate(p for g in opt.param_groups for p in g['params']))
+    more = {'shapes': {i:list(p.shape) for i,p in ps if not is_lazy(p)}, 'dtypes': {i:_dtype_name(p) for i,p in ps}}
+    state = {i:{k:v.clone() if isinstance(v, Tensor) else v for k,v in s.items()} for i,s in state_dict['state'].items()}
+    return copy.deepcopy({**state_dict, 'state': state, **more})
 
 def _dtype_name(p): return str(p.dtype).removeprefix('torch.')
 
@@ -396,6 +429,7 @@ def __setstate__(self:Optimizer, state):
     torch.optim.Optimizer.__setstate__(self, state)
     self.defaults.pop('differentiable', None)
     self.param_groups = [_Hypers(g) for g in self.param_groups]
+    self.state = _States(dict, self.state)
 
 # %% ../nbs/00_optimizer.ipynb #c3a5d2f8
 def _own_dtype(v, p, was):

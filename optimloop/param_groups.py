@@ -7,11 +7,15 @@ __all__ = ['hyper_ranges', 'split_params', 'check_hyper', 'spread', 'HyperView']
 
 # %% ../nbs/09_param_groups.ipynb #7df0cbc5
 import difflib, math
+from collections import defaultdict
 from collections.abc import Iterable, MutableMapping
 from functools import partial
+from operator import attrgetter
 
 import numpy as np
 from torch import Tensor
+from torch.nn import Parameter
+from torch.nn.parameter import UninitializedParameter, is_lazy
 
 # %% ../nbs/09_param_groups.ipynb #7f985a89
 def _kind(o):
@@ -47,6 +51,18 @@ def split_params(
     if not any(g['params'] for g in groups):
         raise ValueError("there is no parameter in the list: was a generator already used up, or is the whole model frozen?")
     return groups
+
+# %% ../nbs/09_param_groups.ipynb #845fd8b0
+def _is_plain(p):
+    "Does `p` compute as every tensor does?"
+    cls,how = type(p),attrgetter('__torch_function__', '__torch_dispatch__')
+    return cls in (Tensor,UninitializedParameter) or issubclass(cls, Parameter) and how(cls)==how(Parameter)
+
+def _check_plain(params):
+    for p in params:
+        if not _is_plain(p): raise TypeError(
+            f"a parameter is a {type(p).__name__}, a tensor that computes in its own way, which steppers go past: "
+            "pass plain parameters, or wrap an optimizer of torch's, OptimWrapper(params, torch.optim.AdamW, lr=…)")
 
 # %% ../nbs/09_param_groups.ipynb #1598a1aa
 hyper_ranges = dict(lr=(0,math.inf), wd=(0,math.inf), eps=(0,math.inf), mom=(0,1), sqr_mom=(0,1))
@@ -112,13 +128,34 @@ def _known_name(name, defaults):
     if name in defaults: return _own_name(name, defaults.keys())
     raise TypeError(f"this optimizer has no hyper-parameter {name!r}: {_nearest(name, defaults)}")
 
+# %% ../nbs/09_param_groups.ipynb #3668c4be
+_only_torch = 'amsgrad maximize capturable differentiable centered dampening momentum_decay'.split()
+_instead = dict(foreach="engine='batched'", fused="engine='compiled'", nesterov='Nesterov(params, lr)',
+                decoupled_weight_decay='decouple_wd={v}',
+                **dict.fromkeys(_only_torch, 'OptimWrapper(params, torch.optim.…, {k}={v})'))
+
+def _in_ours(k, v, names):
+    "What to write here for `k=v`, an argument of torch's optimizers; '' if there is nothing to say"
+    if k=='betas' and isinstance(v, (tuple,list)):
+        own = [o for o in ('mom','diff_mom','sqr_mom','avg_mom','slow_mom') if o in names]
+        return ', '.join(f'{a}={b}' for a,b in zip(own, v)) if len(own)==len(v) else ''
+    own = 'sqr_mom' if k in ('alpha','rho') and 'sqr_mom' in names else _aliases.get(k)
+    return f'{own}={v!r}' if own else _instead.get(k, '').format(k=k, v=v)
+
+def _check_names(given, names):
+    "An error, with what to write, about hyper-parameters that no stepper takes or that are given under two names"
+    bad = {k:v for k,v in given.items() if (own := _own_name(k, names)) not in names or own!=k and own in given}
+    write = ', '.join(filter(None, (_in_ours(k, v, names) for k,v in bad.items())))
+    say = f'write {write}' if write else _nearest(next(iter(bad), ''), names)
+    if bad: raise TypeError(f"no stepper takes {', '.join(map(repr, bad))}: {say}")
+
 # %% ../nbs/09_param_groups.ipynb #67ad7d54
 def _settle(groups, given, declared, names):
     "`groups`, each with its share of what is `given`, and the default of each hyper-parameter; `names` are those that steppers take"
+    _check_names(given, names)
+    for g in groups: _check_names({k:v for k,v in g.items() if k not in _torch_keys}, names)
     groups,given = [{_own_name(k, names):v for k,v in g.items()} for g in groups],{_own_name(k, names):v for k,v in given.items()}
     in_groups,res = dict.fromkeys(k for g in groups for k in g if k not in _torch_keys),dict(declared)
-    for k in [*given, *in_groups]:
-        if k not in names: raise TypeError(f"no stepper takes {k!r}: {_nearest(k, names)}")
     for k,v in given.items():
         values = spread(v, len(groups))
         for g,o in zip(groups, values): g.setdefault(k, o)
@@ -136,6 +173,7 @@ def _checked_group(group, groups, defaults):
     res = {k if k in _torch_keys else _known_name(k, defaults):v for k,v in group.items()}
     res = _Hypers({k:check_hyper(k, v) if k in defaults else v for k,v in res.items()})
     if kind=='named tensors': res['param_names'],params = map(list, zip(*params))
+    _check_plain(params)
     if any(('param_names' in g) != ('param_names' in res) for g in groups):
         raise ValueError("some parameter groups have names and some have none: give names to all parameters, or to none")
     if any(p.is_complex() for p in params): raise ValueError("complex parameters are not stepped: pass torch.view_as_real(p), which shares its memory")
@@ -156,6 +194,15 @@ class HyperView(MutableMapping):
     def __iter__(self): return iter(self.opt.defaults)
     def __len__(self): return len(self.opt.defaults)
     def __repr__(self): return repr(dict(self))
+
+# %% ../nbs/09_param_groups.ipynb #14331909
+def _all_params(groups): return [p for g in groups for p in g['params']]
+
+def _lost(opt, saved):
+    "Names of state that is kept here and comes back as a dictionary: a flat state dict of torch's has `{}` for what it lacks"
+    here,pairs = getattr(opt, 'state', {}),zip(_all_params(opt.param_groups), _all_params(saved['param_groups']))
+    kept = [(here.get(p, {}), saved['state'].get(i, {})) for p,i in pairs]
+    return {k:v for a,b in kept for k,v in b.items() if isinstance(v, dict) and not isinstance(a.get(k, v), dict)}
 
 # %% ../nbs/09_param_groups.ipynb #63ff1835
 def _is_state(o):
@@ -178,7 +225,8 @@ def _misfits(ours, saved, opt, groups):
     missing += [f'hyper-parameter {k}' for k in opt.defaults if any(k not in g for g in groups)]
     theirs = dict.fromkeys(k for g in groups for k in g if k not in _torch_keys and not any(k in o for o in opt.param_groups))
     extra += [f'hyper-parameter {k}' for k in theirs]
-    shapes = [f'{k} is {s} here, {saved[k][0]} in the state' for k,(s,) in ours.items() if saved.get(k) and s not in saved[k]]
+    shapes = [f'{k} is {s[0]} here, {saved[k][0]} in the state' for k,s in ours.items()
+              if s and saved.get(k) and s[0] not in saved[k]]
     order = [] if missing or extra or list(ours)==list(saved) else [f"here {', '.join(ours)}", f"in the state {', '.join(saved)}"]
     bad = {'missing':missing, 'extra':extra, 'other shape':shapes, 'other order':order}
     return [f"{k}: {', '.join(o)}" for k,o in bad.items() if o]
@@ -188,10 +236,19 @@ def _check_fit(opt, state_dict):
         "a dict with the dict `state` and the list `param_groups` of dicts with `params`")
     mine,groups = opt.param_groups,state_dict['param_groups']
     named = all('param_names' in g for g in [*mine, *groups])
-    ours,saved = _layout(mine, named, lambda p: [list(p.shape)]),_layout(groups, named, partial(_saved_shapes, state_dict))
+    ours  = _layout(mine, named, lambda p: [] if is_lazy(p) else [list(p.shape)])
+    saved = _layout(groups, named, partial(_saved_shapes, state_dict))
     bad = _misfits(ours, saved, opt, groups)
+    if not bad and (lost := _lost(opt, state_dict)): bad = [f"missing: state {', '.join(lost)}"]
     if len(groups)!=len(mine): bad = [f"{len(mine)} parameter groups here, {len(groups)} in the state"]
+    if any('foreach' in g for g in groups) and not any('foreach' in g for g in mine):
+        bad = ["it is one of torch's own optimizers: load it into OptimWrapper(params, torch.optim.…, lr=…)"]
     if bad: raise ValueError("this state is of another optimizer or model. " + '; '.join(bad))
+
+# %% ../nbs/09_param_groups.ipynb #639ae26f
+class _States(defaultdict):
+    "From parameters to their state; empty, for who asks, as long as nothing but flags is kept"
+    def __bool__(self): return any(not isinstance(v, bool) for s in self.values() for v in s.values())
 
 # %% ../nbs/09_param_groups.ipynb #ae61fc01
 from .comments import show_comments

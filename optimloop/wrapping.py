@@ -15,6 +15,7 @@ from types import SimpleNamespace
 
 import torch
 from torch import Tensor
+from torch.nn.parameter import is_lazy
 
 from fastcore.basics import patch
 from .optimizer import *
@@ -240,6 +241,7 @@ class ParamStates(MutableMapping):
     def __contains__(self, p): return p in self.kept or p in self.flags
     def __iter__(self): return iter(dict.fromkeys([*self.kept, *self.flags]))
     def __len__(self): return sum(1 for _ in self)
+    def __bool__(self): return bool(self.kept) # flags alone are no sign of a step
 
 OptimWrapper.state = property(lambda self: ParamStates(self.opt.state, self.flags))
 
@@ -306,10 +308,11 @@ def add_param_group(self:OptimWrapper,
 @patch
 def state_dict(self:OptimWrapper): # Dictionary with `state`, `param_groups` (as the wrapped optimizer's), `shapes`, `dtypes` and `flags`
     "A copy of all state, hyper-parameters and flags"
-    ps = list(enumerate(p for g in self.param_groups for p in g['params']))
+    ps,res = list(enumerate(p for g in self.param_groups for p in g['params'])),self.opt.state_dict()
+    if not _is_state(res): return copy.deepcopy(res) # a hook has made something else of it
     flags = {i:self.flags[p] for i,p in ps if self.flags.get(p)}
-    more = dict(shapes={i:list(p.shape) for i,p in ps}, dtypes={i:_dtype_name(p) for i,p in ps}, flags=flags)
-    return copy.deepcopy({**self.opt.state_dict(), **more})
+    more = dict(shapes={i:list(p.shape) for i,p in ps if not is_lazy(p)}, dtypes={i:_dtype_name(p) for i,p in ps}, flags=flags)
+    return copy.deepcopy({**res, **more})
 
 @patch
 def _check_load(self:OptimWrapper, state_dict): _check_state(self.places, self.opt, state_dict)
@@ -320,11 +323,12 @@ def load_state_dict(self:OptimWrapper,
 ):
     "Load state and hyper-parameters, and flags if there are any; a `ValueError` names what does not fit, and nothing is changed"
     if not isinstance(state_dict, dict): raise TypeError(f"expected the dict that `state_dict` returns, not a {type(state_dict).__name__}")
-    given = []
+    own,given = copy.deepcopy(state_dict),[]
+    if _is_state(own): own['state'] = {i:{k:v for k,v in s.items() if k not in _flags} for i,s in own['state'].items()}
     def check(opt, state_dict): self._check_load(state_dict), given.append(state_dict)
     def restore(opt): _restore_dtypes(opt, given[0])
     hooks = self.opt.register_load_state_dict_pre_hook(check),self.opt.register_load_state_dict_post_hook(restore, prepend=True)
-    with hooks[0],hooks[1]: self.opt.load_state_dict(copy.deepcopy(state_dict))
+    with hooks[0],hooks[1]: self.opt.load_state_dict(own)
     if 'flags' not in state_dict: return
     ps = [p for g in self.param_groups for p in g['params']]
     self.flags = defaultdict(dict, {ps[i]:dict(o) for i,o in state_dict['flags'].items()})
@@ -360,7 +364,7 @@ def _check_state(places, opt, state_dict):
     if _is_state(state_dict) and 'shapes' not in state_dict:
         ids,ps = ([p for g in groups for p in g['params']] for groups in (state_dict['param_groups'],opt.param_groups))
         kept = state_dict['state'] if type(opt).__module__.startswith('torch.optim') else {}
-        state_dict = {**state_dict, 'shapes':{i:_seen_shape(kept.get(i, {}), p) for i,p in zip(ids, ps)}}
+        state_dict = {**state_dict, 'shapes':{i:_seen_shape(kept.get(i, {}), p) for i,p in zip(ids, ps) if not is_lazy(p)}}
     _check_fit(SimpleNamespace(param_groups=opt.param_groups, defaults=numbers), state_dict)
     flags,n = state_dict.get('flags', {}),sum(len(g['params']) for g in opt.param_groups)
     if not isinstance(flags, dict) or not all(isinstance(o, dict) and i in range(n) for i,o in flags.items()):
