@@ -588,13 +588,15 @@ def load_state(
         return _Unpacker(tensors, room)._walk(_parsed(text))
 
 # %% ../nbs/12_checkpoints.ipynb #c71e5f20
-_at_first = weakref.WeakKeyDictionary() # from models to what their buffers were when the first fit with a Checkpoint began
+_at_first = weakref.WeakKeyDictionary() # from models to what their buffers were when their first such fit began
 
 def _places(model):
     "(name, module, key) of each buffer, also of those that are `None`"
-    return [(_plain_name(f'{name}.{k}' if name else k, model),m,k) for name,m in model.named_modules() for k in m._buffers]
+    named = [(f'{name}.{k}' if name else k,m,k) for name,m in model.named_modules() for k in m._buffers]
+    return [(_plain_name(name, model),m,k) for name,m,k in named]
 
-def _kinds_of_buffers(model): return {name:(m._buffers[k].shape,m._buffers[k].dtype) for name,m,k in _places(model) if m._buffers[k] is not None}
+def _kinds_of_buffers(model):
+    return {name:(b.shape,b.dtype) for name,m,k in _places(model) if (b := m._buffers[k]) is not None}
 
 def _changed_buffers(model):
     "Names of buffers that have come, gone, or got another shape or type since the model's first fit"
@@ -612,7 +614,8 @@ def _all_params(learn):
     "All parameters by name, each once"
     res,loss = _by_plain_name(dict(learn.model.named_parameters()), learn.model),_loss_module(learn)
     named = [(f'loss function: {k}',p) for k,p in loss.named_parameters()] if loss is not None else []
-    if learn.opt is not None: named += [(f'group {i}, parameter {j}',p) for i,g in enumerate(learn.opt.param_groups) for j,p in enumerate(g['params'])]
+    for i,g in enumerate(learn.opt.param_groups if learn.opt is not None else ()):
+        named += [(f'group {i}, parameter {j}',p) for j,p in enumerate(g['params'])]
     seen = set(map(id, res.values()))
     for k,p in named:
         if id(p) not in seen: res[k] = p
@@ -631,12 +634,13 @@ def read_weights(
 ): # State
     "The tensors of the model and others that are trained, what is frozen, and what is in evaluation mode"
     m = learn.model
-    return dict(model=_by_plain_name(m.state_dict(), m), buffers=_unsaved_buffers(m), changed=_changed_buffers(m), others=_others(learn),
-                frozen=[k for k,p in _all_params(learn).items() if not p.requires_grad], eval=[_plain_name(k, m) for k,o in m.named_modules() if not o.training])
+    frozen,eval = [k for k,p in _all_params(learn).items() if not p.requires_grad],[k for k,o in m.named_modules() if not o.training]
+    return dict(model=_by_plain_name(m.state_dict(), m), buffers=_unsaved_buffers(m), changed=_changed_buffers(m),
+                others=_others(learn), frozen=frozen, eval=[_plain_name(k, m) for k in eval])
 
 # %% ../nbs/12_checkpoints.ipynb #5ce0b7d4
 def _pairs(learn, state):
-    "What is there and what was saved, both by name, for the model's tensors and for what its `state_dict` leaves out; without changed buffers"
+    "What is there and what was saved, by name: of `state_dict`, and of what it leaves out; without changed buffers"
     m,changed = learn.model,set(state['changed'])
     mine = (_by_plain_name(m.state_dict(), m), {**_unsaved_buffers(m),**_others(learn)})
     saved = (state['model'], {**state['buffers'],**state['others']})
@@ -650,11 +654,13 @@ def check_weights(
     is_type = lambda o: getattr(o, 'dtype', None)
     for mine,saved in _pairs(learn, state):
         text,_ = _misfits(mine, saved)
-        other = [f"{k}: {is_type(saved[k])} in the file, {is_type(v)} in the model" for k,v in mine.items() if k in saved and is_type(saved[k])!=is_type(v)]
-        if learn.running and other: text = f"{text}; of another type: {', '.join(other)}" if text else f"of another type: {', '.join(other)}"
+        other = [k for k,v in mine.items() if learn.running and k in saved and is_type(saved[k])!=is_type(v)]
+        types = ', '.join(f"{k}: {is_type(saved[k])} in the file, {is_type(mine[k])} in the model" for k in other)
+        text = '; '.join(filter(None, [text, f"of another type: {types}" if types else '']))
         if text: raise ValueError(f"the file is of another model. {text}")
     for k in state['changed']: _new_place(learn.model, k)
-    if not all(isinstance(k, str) for k in [*state['frozen'], *state['eval']]): raise TypeError("names are expected of what is frozen and in evaluation mode")
+    for k in [*state['frozen'], *state['eval']]:
+        if not isinstance(k, str): raise TypeError("names are expected of what is frozen and in evaluation mode")
 
 # %% ../nbs/12_checkpoints.ipynb #d08f4ec2
 def _new_place(model, name):
@@ -662,7 +668,8 @@ def _new_place(model, name):
     modules = {_plain_name(k, model):m for k,m in model.named_modules()}
     path,_,key = name.rpartition('.')
     m = modules.get(path)
-    if m is None or key not in m._buffers and hasattr(m, key): raise ValueError(f"the file is of another model. It has a buffer {name}, for which there is no place in this one")
+    if m is None or key not in m._buffers and hasattr(m, key):
+        raise ValueError(f"the file is of another model. It has a buffer {name}, for which there is no place in this one")
     return m,key
 
 def _put_buffer(learn, name, state):
@@ -710,7 +717,7 @@ def read_optimizer(
 
 # %% ../nbs/12_checkpoints.ipynb #3c27d092
 def _for_today(learn, state):
-    "`state` as the optimizer's `load_state_dict` takes it; parameters that are in other groups than they were are an error that names them"
+    "`state` as `load_state_dict` takes it; parameters that are in other groups are an error that names them"
     names,saved = _named_groups(learn),[g['params'] for g in state['param_groups']]
     wrong = [f'{k} (group {i})' for i,(a,b) in enumerate(zip(names, saved)) for k in sorted(set(a)^set(b))]
     if wrong or len(names)!=len(saved):
@@ -747,15 +754,16 @@ def read_gradients(
 
 # %% ../nbs/12_checkpoints.ipynb #57a51e43
 def _gradient(o):
-    return torch.sparse_coo_tensor(o['indices'], o['values'], o['shape'], is_coalesced=o['coalesced'], check_invariants=True) if isinstance(o, dict) else o
+    if not isinstance(o, dict): return o
+    return torch.sparse_coo_tensor(*(o[k] for k in ('indices','values','shape')), is_coalesced=o['coalesced'], check_invariants=True)
 
 def check_gradients(
     learn, # The Learner
     state # What `read_gradients` returned
 ):
     "A `ValueError` if these are gradients of other parameters"
-    params = _all_params(learn)
-    wrong = [k for k,o in state.items() if k not in params or _gradient(o).shape!=params[k].shape or _gradient(o).dtype!=params[k].dtype]
+    kinds = {k:(p.shape,p.dtype) for k,p in _all_params(learn).items()}
+    wrong = [k for k,o in state.items() if kinds.get(k)!=((g := _gradient(o)).shape,g.dtype)]
     if wrong: raise ValueError(f"the gradients in the file are of other parameters: {', '.join(wrong[:5])}")
 
 def put_gradients(
@@ -869,7 +877,8 @@ def put_random(
 @patch
 def _run_state(self:Callback): # State
     "What a checkpoint keeps of this callback: its `state_dict` and the attributes named in `keeps`"
-    return dict(kept={k:_as_kept(getattr(self, k)) for k in _keeps(self)}, state=self.state_dict() if hasattr(type(self), 'state_dict') else None)
+    state = self.state_dict() if hasattr(type(self), 'state_dict') else None
+    return dict(kept={k:_as_kept(getattr(self, k)) for k in _keeps(self)}, state=state)
 
 def _declared(cb, what):
     "Names in the attribute `what` of the class of `cb` and of those that it is derived from"
@@ -904,18 +913,21 @@ def _check_run_state(self:Callback,
     if type(self)._run_state is not Callback._run_state: return _check_alike(self._run_state(), state)
     ours = type(self).__module__.startswith('optimloop.')
     if set(state)!={'kept','state'} or not isinstance(state['kept'], dict): raise TypeError("`kept` and `state` are expected")
-    if (state['state'] is not None) != hasattr(type(self), 'state_dict'): raise ValueError("the file has what `state_dict` returns, and the class no such method, or the other way round")
+    if (state['state'] is not None) != hasattr(type(self), 'state_dict'):
+        raise ValueError("the file has what `state_dict` returns, and the class no such method, or the other way round")
     if state['state'] is not None: getattr(self, '_check_state', lambda o: None)(state['state'])
     if ours: _check_alike({}, {}, [(getattr(self, k),state['kept'][k]) for k in _keeps(self) if k in state['kept']])
     other = sorted(map(str, set(_keeps(self))^set(state['kept'])))
-    if other: warnings.warn(f"{self.name}: the checkpoint and the class differ in what the callback keeps: {', '.join(other)}. That is not put back")
+    if not other: return
+    warnings.warn(f"{self.name}: the checkpoint and the class differ in what the callback keeps: {', '.join(other)}. That is not put back")
 
 def _check_alike(now, saved, pairs=()):
     if isinstance(now, dict) and isinstance(saved, dict):
         if set(now)!=set(saved): raise ValueError(f"{', '.join(map(str, now))} are expected")
         pairs = pairs or [(v,saved[k]) for k,v in now.items()]
     for a,b in [(now,saved), *pairs]:
-        if isinstance(a, (list,tuple,dict,str,array)) and b is not None and not isinstance(b, type(a)): raise TypeError(f"a {type(a).__name__} is expected, not a {type(b).__name__}")
+        if not isinstance(a, (list,tuple,dict,str,array)) or b is None or isinstance(b, type(a)): continue
+        raise TypeError(f"a {type(a).__name__} is expected, not a {type(b).__name__}")
 
 # %% ../nbs/12_checkpoints.ipynb #83b2d6fe
 def _likeness(o, own=(), depth=3):
@@ -931,16 +943,19 @@ def _likeness(o, own=(), depth=3):
     if isinstance(o, (list,tuple,deque,array)): return len(o),[inner(v) for v in _some(o)]
     if isinstance(o, torch.Generator): return o.get_state().tolist()
     if isinstance(o, random.Random): return None if isinstance(o, random.SystemRandom) else hash(o.getstate())
-    if isinstance(o, (np.random.RandomState,np.random.Generator)): return repr(getattr(o, 'bit_generator', o._bit_generator).state)
+    if isinstance(o, (np.random.RandomState,np.random.Generator)): return repr(o._bit_generator.state)
     return id(o),[(k,inner(v)) for k,v in getattr(o, '__dict__', {}).items()] if not callable(o) else None
 
 def _some(o, n=1000): return [*islice(o, n), *islice(reversed(o), n)] if len(o)>n else list(o)
 
 # %% ../nbs/12_checkpoints.ipynb #2e9c15d7
-def _likeness_of_bytes(o): return hashlib.sha256(np.ascontiguousarray(o).tobytes()).hexdigest() if o.nbytes<2**20 and not o.dtype.hasobject else id(o)
+def _likeness_of_bytes(o):
+    if o.nbytes>2**20 or o.dtype.hasobject: return id(o)
+    return hashlib.sha256(np.ascontiguousarray(o).tobytes()).hexdigest()
 
 def _likeness_of_tensor(t):
-    if t.numel()<=2**14 and t.layout is torch.strided and not t.is_meta: return str(t.dtype),t.shape,_likeness_of_bytes(t.detach().cpu().reshape(-1).view(torch.uint8).numpy())
+    if t.numel()<=2**14 and t.layout is torch.strided and not t.is_meta:
+        return str(t.dtype),t.shape,_likeness_of_bytes(t.detach().cpu().reshape(-1).view(torch.uint8).numpy())
     return id(t),str(t.dtype),t.shape,None if t.is_inference() else t._version
 
 # %% ../nbs/12_checkpoints.ipynb #f6a03b84
@@ -949,25 +964,29 @@ def _undeclared(cb):
     if hasattr(type(cb), 'state_dict') or type(cb)._run_state is not Callback._run_state: return {}
     ours = [c for c in type(cb).__mro__ if c.__module__.startswith('optimloop.')]
     if type(cb) in ours or isinstance(cb, Checkpoint): return {}
-    code = [o.__code__ for c in ours for o in vars(c).values() if hasattr(o, '__code__')] # what a class of the library calls by name is its affair
-    known = {*_declared(cb, 'keeps'), *_declared(cb, 'transient'), *_switches, '_learn', *vars(event), *(k for o in code for k in o.co_names)}
+    code = [o.__code__ for c in ours for o in vars(c).values() if hasattr(o, '__code__')]
+    known = {k for o in code for k in o.co_names} # what a class of the library calls by name is its affair
+    known |= {*_declared(cb, 'keeps'), *_declared(cb, 'transient'), *_switches, '_learn', *vars(event)}
     return {k:v for k,v in vars(cb).items() if k not in known}
 
 def _marks(learn):
     "By callback and attribute, what would show that it has changed"
-    own = set(map(id, (learn, learn.dls, learn.opt, learn.model, *learn.model.modules(), *learn.model.parameters(), *learn.cbs)))
+    own = learn,learn.dls,learn.opt,*learn.model.modules(),*learn.model.parameters(),*learn.cbs
+    own = set(map(id, own))
     return {cb:{k:_likeness(v, own) for k,v in _undeclared(cb).items()} for cb in learn.cbs}
 
 def _warn_of_changed(learn, before):
     for cb,now in _marks(learn).items():
         names = [k for k,v in now.items() if v!=before.get(cb, now).get(k)]
-        if names: warnings.warn(f"{type(cb).__name__} keeps what is not saved: {', '.join(names)}. A run that is resumed begins it anew, and may differ. "
-            f"{_line_to_write(cb, names)}; or, if nothing depends on it, `transient = {', '.join(map(repr, names))},`")
+        if not names: continue
+        what = f"{type(cb).__name__} keeps what is not saved: {', '.join(names)}. A run that is resumed begins it anew, and may differ"
+        warnings.warn(f"{what}. {_line_to_write(cb, names)}; or, if nothing depends on it, `transient = {', '.join(map(repr, names))},`")
 
 # %% ../nbs/12_checkpoints.ipynb #b9d4e061
 def _line_to_write(cb, names):
     try: _pack({k:_as_kept(getattr(cb, k)) for k in names})
-    except (TypeError, ValueError): return "It is no plain data: give the class `state_dict`, which returns such, and `load_state_dict`"
+    except (TypeError, ValueError):
+        return "It is no plain data: give the class `state_dict`, which returns such, and `load_state_dict`"
     return f"Write in the class `keeps = {', '.join(map(repr, names))},`"
 
 # %% ../nbs/12_checkpoints.ipynb #68d771ff
@@ -992,7 +1011,7 @@ def read_callbacks(
     "What the callbacks keep, by their names"
     return {cb.name:state for cb in learn.cbs if not _is_nothing(state := cb._run_state())}
 
-def _is_nothing(state): return state is None or isinstance(state, dict) and set(state)=={'kept','state'} and not state['kept'] and state['state'] is None
+def _is_nothing(state): return state is None or isinstance(state, dict) and state==dict(kept={}, state=None)
 
 def check_callbacks(
     learn, # The Learner
@@ -1000,7 +1019,8 @@ def check_callbacks(
 ):
     "A `ValueError` if a state is not that of the callback of its name; a warning if there is no such callback"
     gone = set(state) - {cb.name for cb in learn.cbs}
-    for k in sorted(map(repr, gone)): warnings.warn(f"the checkpoint has the state of a callback {k}, and this run has none of that name")
+    for k in sorted(map(repr, gone)):
+        warnings.warn(f"the checkpoint has the state of a callback {k}, and this run has none of that name")
     for cb in learn.cbs:
         if cb.name not in state: continue
         try: cb._check_run_state(state[cb.name])
@@ -1028,7 +1048,8 @@ def check_loss(
 ):
     "A `ValueError` if this is the state of another loss function"
     text,_ = _misfits(read_loss(learn), state)
-    if text: raise ValueError(f"the file is of another loss function. {text.replace('in the model', 'here').replace('the model', 'it')}")
+    text = text.replace('in the model', 'here').replace('the model', 'it')
+    if text: raise ValueError(f"the file is of another loss function. {text}")
 
 def put_loss(
     learn, # The Learner
@@ -1039,17 +1060,19 @@ def put_loss(
     if state: _loss_module(learn).load_state_dict(state)
 
 # %% ../nbs/12_checkpoints.ipynb #fe30a7c4
-run_parts = dict(weights=(read_weights,check_weights,put_weights), loss=(read_loss,check_loss,put_loss), optimizer=(read_optimizer,check_optimizer,put_optimizer),
-                 gradients=(read_gradients,check_gradients,put_gradients), callbacks=(read_callbacks,check_callbacks,put_callbacks), random=(read_random,put_random))
+run_parts = dict(
+    weights=(read_weights,check_weights,put_weights), loss=(read_loss,check_loss,put_loss),
+    optimizer=(read_optimizer,check_optimizer,put_optimizer), gradients=(read_gradients,check_gradients,put_gradients),
+    callbacks=(read_callbacks,check_callbacks,put_callbacks), random=(read_random,put_random))
 
 # %% ../nbs/12_checkpoints.ipynb #a5f37c28
-_senses = LookupError,TypeError,AttributeError,ArithmeticError # what data that makes no sense leads to, and RuntimeError in torch
+_senses = LookupError,TypeError,AttributeError,ArithmeticError # what senseless data leads to, and RuntimeError in torch
 
 @contextmanager
 def _making_sense(part):
     try: yield
     except (*_senses, RuntimeError) as e:
-        if isinstance(e, RuntimeError) and (part=='callbacks' or part.startswith('state of ')): raise # it may mean the moment, not the data
+        if isinstance(e, RuntimeError) and part.startswith(('callbacks','state of ')): raise # it may mean the moment
         raise ValueError(f"the saved {part} cannot be put back, for it makes no sense ({type(e).__name__}: {e})") from e
 
 def _kept_aside(o):
@@ -1062,9 +1085,9 @@ def _kept_aside(o):
 def put_parts(
     learn, # The Learner
     state, # From names of parts to what was read
-    parts=None # From names to pairs or triples of functions, as in `run_parts`, the default; those that are in `state` are put back
+    parts=None # From names to pairs or triples of functions; default: `run_parts`. Those in `state` are put back
 ):
-    "Put parts of a state back, all of them or, if one does not fit, none: then it is a `ValueError`, and nothing has changed"
+    "Put parts of a state back, all of them or, if one does not fit, none: a `ValueError`, and nothing has changed"
     parts = {k:o for k,o in (run_parts if parts is None else parts).items() if k in state}
     for k,(read,*check,put) in parts.items():
         with _making_sense(k): [f(learn, state[k]) for f in check]
@@ -1080,7 +1103,8 @@ def put_parts(
 def _put_again(learn, before, parts, error):
     for k,o in before.items():
         try: parts[k][-1](learn, o)
-        except Exception as e: _add_note(error, f"{k}: changed in part, and what was there before could not be put back ({type(e).__name__}: {e})")
+        except Exception as e:
+            _add_note(error, f"{k}: changed in part, and what was there before could not be put back ({type(e).__name__}: {e})")
 
 # %% ../nbs/12_checkpoints.ipynb #1d315462
 def _mark(keys):
@@ -1438,7 +1462,8 @@ class Checkpoint(Callback):
     def _rest(self):
         self._active = self._ended = self._failed = self._fetching = self._cancelled = self._owed = False
         self._thread = self._error = self._signal = self._pending = self._feed = self._dls = self._boundary = self._random = self._trained = self._saved = None
-        self._best = self._newest = self._handler = self._rows = self._again = self._marks = self._asked = self._timer = None
+        self._best = self._newest = self._handler = self._rows = None
+        self._again = self._marks = self._asked = self._timer = None
         self._first = self._stand_in = self._own = None
         self._told = set()
 
@@ -1467,10 +1492,13 @@ def _fits_done(learn): return getattr(learn, 'fits_done', 0) # in this process, 
 @patch
 def _check_last(self:Checkpoint):
     "That this is one of the Learner's callbacks, and that none comes after it which has something to keep"
-    if self not in self.learn.cbs: raise ValueError("a Checkpoint inside another callback does not see the whole run: add it to the Learner, and use its every_batches and every_epochs")
+    if self not in self.learn.cbs:
+        raise ValueError("a Checkpoint inside another callback does not see the whole run: "
+                         "add it to the Learner, and use its every_batches and every_epochs")
     cbs = sort_cbs(self.learn.cbs)
     late = [cb.name for cb in cbs[cbs.index(self)+1:] if not _is_nothing(cb._run_state())]
-    if late: raise ValueError(f"{', '.join(late)} comes after the Checkpoint: what it does at the end of a batch would be missing in the file. Leave out its run_after, or the Checkpoint's run_before")
+    if late: raise ValueError(f"{', '.join(late)} comes after the Checkpoint: what it does at the end of a batch would be missing "
+                              "in the file. Leave out its run_after, or the Checkpoint's run_before")
 
 def _asked_for(learn):
     "The hyper-parameters that `fit` was asked for, but for those that are scheduled"
@@ -1505,10 +1533,12 @@ _versions = lambda: dict(torch=str(torch.__version__), numpy=np.__version__, pyt
 @patch
 def _state(self:Checkpoint, epoch, batch, trained=False, ended=False, rng=None, is_best=False):
     learn = self.learn
+    loss = learn.loss.detach() if isinstance(learn.loss, torch.Tensor) else None
     run = dict(epoch=epoch, batch=batch, trained=trained, ended=ended, n_epoch=learn.n_epoch, train_iter=learn.train_iter, pct_train=learn.pct_train,
                best=self._best, is_best=is_best, fit=_fits_done(learn),
-               asked=self._asked, loss=learn.loss.detach() if isinstance(learn.loss, torch.Tensor) else None, stepped=learn.stepped)
-    state = dict(run=run, versions=_versions(), feed=self._feed_state(batch and not trained), earlier=_earlier(learn), **{k:read(learn) for k,(read,*check,put) in self.parts.items()})
+               asked=self._asked, loss=loss, stepped=learn.stepped)
+    state = dict(run=run, versions=_versions(), feed=self._feed_state(batch and not trained), earlier=_earlier(learn))
+    state.update({k:read(learn) for k,(read,*check,put) in self.parts.items()})
     return state if rng is None else dict(state, random=rng)
 
 # %% ../nbs/12_checkpoints.ipynb #c2d00002
@@ -1564,19 +1594,20 @@ def _say_of_missing(self:Checkpoint, state):
                        "later, it begins anew. Make it with the loaders")
 
 # %% ../nbs/12_checkpoints.ipynb #16c4fb9d
-def _earlier(learn): return getattr(learn, 'earlier_fits', []) # of this process, with a Checkpoint: what the Recorder had in the end
+def _earlier(learn): return getattr(learn, 'earlier_fits', []) # what the Recorder had at the end of each fit so far
 
 def _history(learn): return learn.recorder._run_state() if hasattr(learn, 'recorder') else None
 
 def _check_run(state):
     "Raise an error if what a file says of the place of the run makes no sense"
     run = state['run']
-    whole = dict(epoch=run['epoch'], batch=run['batch'], n_epoch=run['n_epoch'], fit=run['fit'], train_iter=run['train_iter'])
-    wrong = [f'{k} {v!r}' for k,v in whole.items() if type(v) is not int or v<0] + [f'{k} {run[k]!r}' for k in ('trained','ended','is_best') if type(run[k]) is not bool]
+    wrong = [f'{k} {run[k]!r}' for k in 'epoch batch n_epoch fit train_iter'.split() if type(run[k]) is not int or run[k]<0]
+    wrong += [f'{k} {run[k]!r}' for k in ('trained','ended','is_best') if type(run[k]) is not bool]
     if not isinstance(run['pct_train'], (int,float)): wrong.append(f"pct_train {run['pct_train']!r}")
     if not isinstance(run['best'], (int,float,type(None))): wrong.append(f"best {run['best']!r}")
     if not isinstance(run['loss'], (torch.Tensor,type(None))): wrong.append('loss')
-    if not isinstance(state['earlier'], list) or not isinstance(state['versions'], dict) or not all(isinstance(v, (int,float)) for o in run['asked'].values() for v in o): wrong.append('what goes with it')
+    asked = all(isinstance(v, (int,float)) for o in run['asked'].values() for v in o)
+    if not asked or not isinstance(state['earlier'], list) or not isinstance(state['versions'], dict): wrong.append('what goes with it')
     if wrong: raise ValueError(f"the place of the run in the checkpoint makes no sense: {', '.join(wrong)}")
 
 # %% ../nbs/12_checkpoints.ipynb #b801dc7a
@@ -1736,7 +1767,7 @@ def _read_checkpoint(file, parts=()):
     state = load_state(file)
     if not isinstance(state, dict) or not isinstance(state.get('run'), dict): raise ValueError(f"{file} was not written by Checkpoint: a file of learn.save is read by learn.load")
     missing = [k for k in ('feed','versions','earlier',*parts) if k not in state]
-    if missing: raise DamagedFile(f"{file} is damaged, or was written by a Checkpoint with other parts: {', '.join(missing)} missing")
+    if missing: raise DamagedFile(f"{file} is damaged, or of a Checkpoint with other parts: {', '.join(missing)} missing")
     try:
         with _making_sense('place of the run'): _check_run(state)
     except ValueError as e: raise DamagedFile(f"{file} is damaged: {e}") from e
@@ -1821,7 +1852,8 @@ def _skip(self:Checkpoint, state):
     parts = {k:v for k,v in self.parts.items() if k=='weights'}
     history = earlier[n] if len(earlier)>(n := _fits_done(learn)) else None
     if history is not None and hasattr(learn, 'recorder'):
-        parts['history'] = _history,lambda l,o: _check_alike(_history(l), o),lambda l,o: l.recorder._put_run_state(copy.deepcopy(o))
+        put = lambda l,o: l.recorder._put_run_state(copy.deepcopy(o))
+        parts['history'] = _history,lambda l,o: _check_alike(_history(l), o),put
     put_parts(learn, dict(state, history=history), parts)
     learn.train_iter,learn.pct_train = run['train_iter'],run['pct_train']
 
@@ -1834,9 +1866,10 @@ def _tell(self:Checkpoint, state, is_later):
     if is_later: return
     if run['n_epoch']!=n_epoch:
         warnings.warn(f"the checkpoint is of a run of {run['n_epoch']} epochs, and this one has {n_epoch}: what depends on the progress, as schedules do, jumps")
-    asked = [f"{k} {_plainly(now)} (then {_plainly(run['asked'][k])})" for k,now in self._asked.items() if k in run['asked'] and run['asked'][k]!=now]
-    if asked: warnings.warn(f"fit is called with another {', '.join(asked)} than when the run began: it goes on with what the checkpoint has. To train on with "
-                            "other values take the weights with learn.resume(file), and begin another run in another folder")
+    pairs = [(k,now,run['asked'][k]) for k,now in self._asked.items() if run['asked'].get(k, now)!=now]
+    asked = ', '.join(f"{k} {_plainly(now)} (then {_plainly(then)})" for k,now,then in pairs)
+    if asked: warnings.warn(f"fit is called with another {asked} than when the run began: it goes on with what the checkpoint has. "
+                            "For other values take the weights with learn.resume(file), and begin another run in another folder")
     self._asked = run['asked'] # or the next resume would not know
 
 def _plainly(values): return ', '.join(f'{v:g}' for v in (values[:1] if len(set(values))==1 else values))

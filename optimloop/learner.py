@@ -1155,10 +1155,12 @@ def _module_of(f):
 @patch
 def before_backward(self:CheckFirstBatch):
     "A loss function that could learn, and is not trained"
-    loss,mine = _module_of(self.loss_func),{id(p) for g in self.opt.param_groups for p in g['params']} | set(map(id, self.model.parameters()))
+    loss,mine = _module_of(self.loss_func),set(map(id, self.model.parameters()))
+    mine |= {id(p) for g in self.opt.param_groups for p in g['params']}
     left = [k for k,p in loss.named_parameters() if p.requires_grad and id(p) not in mine] if loss is not None else []
-    if left: warnings.warn(f"the loss function has parameters that are not in the optimizer, so they are not trained: {', '.join(left[:5])}. "
-                           "Let the splitter return them too: splitter=lambda m: [*trainable_params(m), *loss.parameters()]")
+    if not left: return
+    warnings.warn(f"the loss function has parameters that are not in the optimizer, so they are not trained: "
+                  f"{', '.join(left[:5])}. Let the splitter return them too: splitter=lambda m: [*trainable_params(m), *loss.parameters()]")
 
 # %% ../nbs/02_learner.ipynb #9ab8ee96
 _loop_state = 'dl n_iter start_iter iter xb yb pred loss stepped training'.split()
@@ -1391,7 +1393,8 @@ def save(self:Learner,
 ): # Path of the file
     "Save the model, the optimizer and the callbacks' state to `path/model_dir/name.safetensors`"
     from optimloop.checkpoints import read_loss, read_optimizer, save_state
-    weights,cbs = _by_plain_name(self.model.state_dict(), self.model),{cb.name:cb.state_dict() for cb in self._with_state()}
+    weights = _by_plain_name(self.model.state_dict(), self.model)
+    cbs = {cb.name:cb.state_dict() for cb in self._with_state()}
     opt = read_optimizer(self) if with_opt and self.opt else None
     return save_state(self._model_file(name), dict(model=weights, opt=opt, cbs=cbs, loss=read_loss(self)))
 
@@ -1429,7 +1432,7 @@ def _other_weights(self:Learner, lacking, file, states=()):
 _wrappers = nn.DataParallel,nn.parallel.DistributedDataParallel
 
 def _plain_name(k, model=None):
-    "The name `k` of a part of `model` without what `torch.compile` and `DataParallel` put in; a module of the user's own may be called `module`"
+    "The name of a part of `model` without what `torch.compile` and `DataParallel` put in; one's own `module` stays"
     res = []
     for part in k.split('.'):
         if part!='_orig_mod' and not (part=='module' and isinstance(model, _wrappers)): res.append(part)
@@ -1447,7 +1450,8 @@ def _misfits(mine, saved):
     missing,extra = [k for k in mine if k not in saved],[k for k in saved if k not in mine]
     other = [k for k in mine if k in saved and shape(mine[k])!=shape(saved[k])]
     shapes = [f"{k}: {shape(saved[k])} in the file, {shape(mine[k])} in the model" for k in other]
-    kinds = {'missing in the file': missing, 'unexpected, for the model has none of that name': extra, 'of another shape': shapes, 'one in the model, and two in the file': _torn(mine, saved)}
+    kinds = {'missing in the file': missing, 'unexpected, for the model has none of that name': extra, 'of another shape': shapes,
+             'one in the model, and two in the file': _torn(mine, saved)}
     return '; '.join(f"{what}: {', '.join(o)}" for what,o in kinds.items() if o),{*missing,*extra,*other}
 
 def _torn(mine, saved):
@@ -1456,7 +1460,8 @@ def _torn(mine, saved):
     for k,o in mine.items():
         if not isinstance(o, torch.Tensor) or not isinstance(saved.get(k), torch.Tensor) or not o.numel(): continue
         twin = first.setdefault((o.data_ptr(),o.shape,o.stride()), k)
-        if twin!=k and saved[k].shape==saved[twin].shape and not torch.equal(saved[k], saved[twin]): res.append(f'{twin} and {k}')
+        if twin==k or saved[k].shape!=saved[twin].shape or torch.equal(saved[k], saved[twin]): continue
+        res.append(f'{twin} and {k}')
     return res
 
 # %% ../nbs/02_learner.ipynb #da3a5761
@@ -1472,10 +1477,11 @@ def _matched(self:Learner, saved, strict=True):
 
 @patch
 def _put_model(self:Learner, weights, opt=None, strict=True, loss=None, cbs=()):
-    "Load weights and, where there are any, the states of the optimizer, the loss function and callbacks; all or, if one does not fit, nothing"
+    "Load weights and what else there is of optimizer, loss function and callbacks; all or, if one does not fit, nothing"
     from optimloop.checkpoints import put_parts
     parts,had = self._saved_parts(strict),self.opt
-    state = {"weights": weights, "optimizer's state": opt, "loss function's state": loss, **{f"state of {k}":v for k,v in dict(cbs).items()}}
+    state = {"weights": weights, "optimizer's state": opt, "loss function's state": loss}
+    state.update({f"state of {k}":v for k,v in dict(cbs).items()})
     state = {k:v for k,v in state.items() if k in parts and v is not None}
     if opt is not None and had is None: self.create_opt()
     for k,one in {None:state}.items() if strict else [(k,{k:v}) for k,v in state.items()]:
@@ -1492,8 +1498,9 @@ def _saved_parts(self:Learner, strict):
     from optimloop.checkpoints import check_loss, check_optimizer, put_loss, put_optimizer, read_loss, read_optimizer
     weights = (lambda l: _by_plain_name(l.model.state_dict(), l.model), lambda l,o: l._matched(o) if strict else None,
                lambda l,o: l.model.load_state_dict(l._matched(o, strict), strict=strict))
-    cbs = {f"state of {cb.name}": (lambda l, cb=cb: cb.state_dict(), lambda l, o, cb=cb: getattr(cb, '_check_state', lambda o: None)(o),
-                                   lambda l, o, cb=cb: cb.load_state_dict(o)) for cb in self._with_state()}
+    check = lambda l, o, cb: getattr(cb, '_check_state', lambda o: None)(o)
+    cbs = {f"state of {cb.name}": (lambda l, cb=cb: cb.state_dict(), partial(check, cb=cb), lambda l, o, cb=cb: cb.load_state_dict(o))
+           for cb in self._with_state()}
     return {"weights": weights, "optimizer's state": (read_optimizer,check_optimizer,put_optimizer),
             "loss function's state": (read_loss,check_loss,put_loss), **cbs}
 

@@ -304,7 +304,8 @@ def _check_state(self:PrecisionCallback, state):
     if not isinstance(state, dict) or not set(state)<={'scale','growth_tracker'} or len(state)==1:
         raise ValueError(f"expected the dictionary that {_name_of(self)}.state_dict returns, with `scale` and `growth_tracker`")
     if not state or self.amp_mode=='bf16': return
-    if not all(isinstance(v, (int,float)) for v in state.values()) or not (0<state['scale']<2.**128 and state['growth_tracker']>=0):
+    numbers = all(isinstance(v, (int,float)) for v in state.values())
+    if not numbers or not (0<state['scale']<2.**128 and state['growth_tracker']>=0):
         raise ValueError(f"{state}: expected a scale > 0 and a growth_tracker ≥ 0")
 
 @patch

@@ -406,7 +406,7 @@ def clear_state(self:Optimizer):
 
 # %% ../nbs/00_optimizer.ipynb #97f25eb6
 @patch
-def state_dict(self:Optimizer): # Dictionary with `state`, `param_groups` (as torch's), `shapes` and `dtypes` of the parameters, by number
+def state_dict(self:Optimizer): # Dictionary: `state`, `param_groups` (as torch's), `shapes`, `dtypes` of the parameters
     "A copy of all state and hyper-parameters"
     with self.register_state_dict_post_hook(_copied, prepend=True): return torch.optim.Optimizer.state_dict(self)
 
@@ -444,14 +444,16 @@ def _placed(v, p, was):
 
 def _by_param(opt, state_dict):
     "(number, parameter) of all that is in `state_dict`"
-    return list(zip((i for g in state_dict['param_groups'] for i in g['params']), (p for g in opt.param_groups for p in g['params'])))
+    ids,ps = ([o for g in groups for o in g['params']] for groups in (state_dict['param_groups'],opt.param_groups))
+    return list(zip(ids, ps))
 
 # %% ../nbs/00_optimizer.ipynb #e80f3a29
 @patch
 def _check_load(self:Optimizer, state_dict):
     "Raise an error if `state_dict` does not fit; nothing is changed"
     _check_fit(self, state_dict)
-    bad = sorted({k for g in state_dict['param_groups'] for k,v in self.defaults.items() if isinstance(v, (int,float)) and not hasattr(g[k], '__float__')})
+    numbers = [k for k,v in self.defaults.items() if isinstance(v, (int,float))]
+    bad = [k for k in numbers if not all(hasattr(g[k], '__float__') for g in state_dict['param_groups'])]
     if bad: raise ValueError(f"this state is damaged: {', '.join(bad)} should be numbers")
 
 @patch
@@ -472,9 +474,10 @@ def _new_state(opt, state_dict):
     "What `__setstate__` takes"
     ps,was = dict(_by_param(opt, state_dict)),state_dict.get('dtypes', {})
     state = defaultdict(dict, {ps[i]:_placed(v, ps[i], was.get(i)) for i,v in state_dict['state'].items() if i in ps})
-    state.update({k:v for k,v in state_dict['state'].items() if k not in ps}) # what is there for no parameter is kept as it is
+    state.update({k:v for k,v in state_dict['state'].items() if k not in ps}) # for no parameter: kept as it is
     names = [{'param_names':g['param_names']} if 'param_names' in g else {} for g in opt.param_groups]
-    groups = [{**o, **saved, 'params':g['params']} for o,saved,g in zip(names, state_dict['param_groups'], opt.param_groups)]
+    both = zip(names, state_dict['param_groups'], opt.param_groups)
+    groups = [{**o, **saved, 'params':g['params']} for o,saved,g in both]
     return dict(state=state, param_groups=groups)
 
 # %% ../nbs/00_optimizer.ipynb #da32b65e

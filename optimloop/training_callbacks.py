@@ -336,10 +336,11 @@ def load_state_dict(self:EMA,
 @patch
 def _check_state(self:EMA, state):
     "Raise an error if `load_state_dict` could not take it; one that was saved before the first fit is empty"
-    if not isinstance(state, dict) or set(state)-{'in_valid'}!={'n_steps','avg'} or not isinstance(state['avg'], dict) or not isinstance(state['n_steps'], int) or state['n_steps']<0:
+    is_state = isinstance(state, dict) and set(state)-{'in_valid'}=={'n_steps','avg'} and isinstance(state['avg'], dict)
+    if not is_state or not isinstance(state['n_steps'], int) or state['n_steps']<0:
         raise ValueError("expected the dictionary that EMA.state_dict returns, with `n_steps` and `avg`")
     if self.is_swapped: raise RuntimeError("the averaged weights are in the model: leave `swapped()` before you load others")
-    if self._live and not state['avg']: raise ValueError("an average that has not begun cannot be loaded in the midst of a fit")
+    if self._live and not state['avg']: raise ValueError("an average that has not begun cannot be loaded within a fit")
     if self.learn is not None and state['avg']: _check_same(state['avg'], _averaged(self.model))
 
 # %% ../nbs/10_training_callbacks.ipynb #fc4af9ae

@@ -306,13 +306,13 @@ def add_param_group(self:OptimWrapper,
 
 # %% ../nbs/08_wrapping.ipynb #53d0f2f3
 @patch
-def state_dict(self:OptimWrapper): # Dictionary with `state`, `param_groups` (as the wrapped optimizer's), `shapes`, `dtypes` and `flags`
+def state_dict(self:OptimWrapper): # Dictionary: `state`, `param_groups` (as torch's), `shapes`, `dtypes`, `flags`
     "A copy of all state, hyper-parameters and flags"
     ps,res = list(enumerate(p for g in self.param_groups for p in g['params'])),self.opt.state_dict()
     if not _is_state(res): return copy.deepcopy(res) # a hook has made something else of it
     flags = {i:self.flags[p] for i,p in ps if self.flags.get(p)}
-    more = dict(shapes={i:list(p.shape) for i,p in ps if not is_lazy(p)}, dtypes={i:_dtype_name(p) for i,p in ps}, flags=flags)
-    return copy.deepcopy({**res, **more})
+    shapes,dtypes = {i:list(p.shape) for i,p in ps if not is_lazy(p)},{i:_dtype_name(p) for i,p in ps}
+    return copy.deepcopy({**res, 'shapes':shapes, 'dtypes':dtypes, 'flags':flags})
 
 @patch
 def _check_load(self:OptimWrapper, state_dict): _check_state(self.places, self.opt, state_dict)
@@ -327,8 +327,8 @@ def load_state_dict(self:OptimWrapper,
     if _is_state(own): own['state'] = {i:{k:v for k,v in s.items() if k not in _flags} for i,s in own['state'].items()}
     def check(opt, state_dict): self._check_load(state_dict), given.append(state_dict)
     def restore(opt): _restore_dtypes(opt, given[0])
-    hooks = self.opt.register_load_state_dict_pre_hook(check),self.opt.register_load_state_dict_post_hook(restore, prepend=True)
-    with hooks[0],hooks[1]: self.opt.load_state_dict(own)
+    first,last = self.opt.register_load_state_dict_pre_hook,self.opt.register_load_state_dict_post_hook
+    with first(check),last(restore, prepend=True): self.opt.load_state_dict(own)
     if 'flags' not in state_dict: return
     ps = [p for g in self.param_groups for p in g['params']]
     self.flags = defaultdict(dict, {ps[i]:dict(o) for i,o in state_dict['flags'].items()})
@@ -337,13 +337,15 @@ def load_state_dict(self:OptimWrapper,
 def _exact(v, now, p, was):
     "`now`, which torch made of a saved `v`, with the dtype that it had"
     if isinstance(v, Tensor) and isinstance(now, Tensor): return v.to(now.device, _own_dtype(v, p, was))
-    if isinstance(v, dict) and isinstance(now, dict): return {k:o if k=='step' or k not in v else _exact(v[k], o, p, was) for k,o in now.items()}
+    if isinstance(v, dict) and isinstance(now, dict):
+        return {k:o if k=='step' or k not in v else _exact(v[k], o, p, was) for k,o in now.items()}
     if type(v) in (list,tuple) and type(v) is type(now): return type(v)(_exact(a, b, p, was) for a,b in zip(v, now))
     return now if isinstance(now, Tensor) else v
 
 def _old_dtype(opt, kept, p):
     "The name of the dtype that `p` had when a bare state was saved, if the optimizer is torch's own"
-    like_p = [o for o in kept.values() if isinstance(o, Tensor) and o.shape==p.shape and o.is_floating_point() and o.ndim]
+    tensors = [o for o in kept.values() if isinstance(o, Tensor) and o.is_floating_point()]
+    like_p = [o for o in tensors if o.shape==p.shape and o.ndim]
     return _dtype_name(like_p[0]) if like_p and type(opt).__module__.startswith('torch.optim') else None
 
 def _restore_dtypes(opt, state_dict):
