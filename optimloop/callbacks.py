@@ -147,7 +147,8 @@ def _set_once(cb, name, value):
     if name=='learn': raise AttributeError(f"{_name(cb)}.learn is set when the callback is added: leave `self.learn = …` out, and write "
                                            f"`Learner(…, cbs={_name(cb)}(…))` or `learn.add_cb({_name(cb)}(…))`")
     if cb.learn is not None: raise AttributeError(f"the callback {cb.name!r} is attached: a name can be given before it is added")
-    object.__setattr__(cb, '_own_name', value)
+    object.__setattr__(cb, '_own_name' if isinstance(type(cb).name, property) else 'name', value)
+    if cb.name!=value: raise AttributeError(f"{_name(cb)} computes its name: there `cb.name = …` has no effect")
 
 # %% ../nbs/01_callbacks.ipynb #7abd59fd
 class CancelBatchException(Exception): "Skip the rest of this batch: `after_cancel_batch`, then `after_batch`"

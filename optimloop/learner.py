@@ -501,7 +501,7 @@ def _check_complete(self:Learner, opt):
 
 @patch
 def _settle_lr(self:Learner):
-    if isinstance(self.lr, _Default): self.lr = self.opt.lr # nobody gave one: that stays with which the optimizer was made
+    if isinstance(self.lr, _Default): self.lr = getattr(self.opt, 'lr', float(self.lr)) # nobody gave one: that stays with which the optimizer was made
 
 @patch
 def _mark_params(self:Learner):
@@ -581,7 +581,7 @@ def _codes(f):
 def _of_the_loop():
     "All code that lies between `fit` or `validate` and what a callback or the model does"
     fs = [*vars(CallbackRunner).values(), *vars(LearnerLoop).values(), *(getattr(callbacks, o, None) for o in ('_surely','_attempt','_work_off'))]
-    return {o for f in fs for o in _codes(f)} | {o for name in ('fit','_run_validation') if (f := vars(Learner).get(name)) for o in _codes(f)-{f.__code__}}
+    return {o for f in fs for o in _codes(f)} | {o for name in ('fit','one_batch','_run_validation') if (f := vars(Learner).get(name)) for o in _codes(f)-{f.__code__}}
 
 def _hide_frames(e):
     "Take the loop's frames out of the traceback of `e`, but for the last"
@@ -1245,11 +1245,17 @@ class _SplitBatch(Callback):
     "Take the first `n` parts of each batch for inputs; by default all but the last, or all where the model needs all"
     order,run_train = -50,False
     def __init__(self, n=None): self.n = n
-    def before_validate(self): self.needed = _n_needed(self.model)
+    def before_validate(self): self.needed = None
+
     def before_batch(self):
         parts = *self.xb,*self.yb
+        if self.needed is None: self.needed = self._how_many()
         n = self.n or (len(parts) if self.needed>=len(parts) else len(self.xb))
         self.learn.xb,self.learn.yb = parts[:n],parts[n:]
+
+    def _how_many(self): # the Learner's own loaders have targets, and a callback may add inputs: then one cannot tell
+        others = [cb for cb,_ in self.learn._find_handlers('before_batch') if not isinstance(cb, (_SplitBatch,BatchToDevice))]
+        return 0 if others or any(self.dl is o for o in (self.dls.train,self.dls.valid)) else _n_needed(self.model)
 
 # %% ../nbs/02_learner.ipynb #4d088339
 def _cat(parts):
@@ -1340,7 +1346,10 @@ def one_batch(self:Learner,
     def run():
         self.dls = DataLoaders([batch])
         with self.no_logging(), self.removed_cbs('Checkpoint'): self.fit(1, cbs=log)
-    _surely(run, [lambda: setattr(self, 'dls', dls)])
+    try: _surely(run, [lambda: setattr(self, 'dls', dls)])
+    except Exception as e:
+        _hide_frames(e)
+        raise
     return log.value if log.value is None else log.value.item()
 
 class _LossOfBatch(Callback):

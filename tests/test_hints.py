@@ -199,6 +199,15 @@ def test_a_second_one():
         o.name = 'mine'
         assert o.name=='mine'
 
+def test_a_name_of_the_class_and_one_of_the_instance():
+    class Log(Callback): name = 'log_1'
+    second = Log()
+    second.name = 'log_2'
+    learn = line([Log, second])
+    assert learn.log_1.name=='log_1' and learn.log_2 is second
+    class Fixed(Callback): name = property(lambda self: 'fixed')
+    with pytest.raises(AttributeError, match='Fixed computes its name'): Fixed().name = 'other'
+
 def test_all_or_none_moves():
     other,learn = line(cb('Log')),line()
     with pytest.raises(ValueError): learn.add_cbs([other.log, cb('Bad', on_epoch_end=lambda self: None)])

@@ -116,6 +116,13 @@ def test_the_rate_is_the_same_for_schedules():
     learn.fit(1)
     assert learn.opt.lr==.05
 
+def test_an_optimizer_without_a_rate():
+    def step(p, size, **kwargs): p.data.add_(p.grad, alpha=-size)
+    step.defaults = dict(size=.1)
+    learn = line(opt_func=lambda ps, lr: Optimizer(ps, step))
+    learn.create_opt()
+    with pytest.raises(TypeError, match="no hyper-parameter 'lr'"): learn.fit(1)
+
 def test_an_optimizer_that_was_made():
     learn = line()
     learn.opt = SGD(learn.model.parameters(), lr=.02)
@@ -224,6 +231,15 @@ def test_n_inp_where_it_is_not_clear():
     learn = two(Variadic(5, 1))
     assert (learn.get_preds([(a,b)], n_inp=2)[0]-learn.model(a, b)).abs().max()<1e-6
     assert (learn.predict((a[0],b[0]))-learn.model(a[:1], b[:1])[0]).abs().max()<1e-6
+
+def test_inputs_that_a_callback_adds_are_no_targets_lost():
+    class AddZeros(Callback):
+        def before_batch(self): self.learn.xb = *self.xb,torch.zeros(len(self.x), 3)
+    learn = quiet(Learner(([(a,y)],)*2, Two(5, 1), F.mse_loss, cbs=AddZeros, lr=.01))
+    learn.fit(1)
+    for loader in None,[(a,y)]:
+        preds,targs = learn.get_preds(loader)
+        assert (preds-learn.model(a, torch.zeros(20, 3))).abs().max()<1e-6 and torch.equal(targs, y)
 
 def test_predict():
     learn = two()
