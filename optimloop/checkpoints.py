@@ -103,7 +103,8 @@ _kinds = dict(
     defaultdict=(defaultdict, lambda o: [_factory_name(o), dict(o)], list, lambda v: defaultdict(_factories[v[0]], _is(v[1], dict))),
     set=(set, list, list, set), frozenset=(frozenset, list, list, frozenset), size=(torch.Size, list, list, torch.Size),
     deque=(deque, lambda o: [o.maxlen, list(o)], list, lambda v: deque(_is(v[1], list), v[0])),
-    complex=(complex, lambda o: [o.real, o.imag], list, lambda v: complex(*v)), path=(type(Path()), str, str, Path),
+    complex=(complex, lambda o: [o.real, o.imag], list, lambda v: complex(*(_is(o, float) for o in v))),
+    path=(type(Path()), str, str, Path),
     dtype=(torch.dtype, lambda o: str(o).removeprefix('torch.'), str, _dtypes.__getitem__), device=(torch.device, str, str, torch.device))
 _kind_of = {cls:name for name,(cls,*_) in _kinds.items()}
 
@@ -534,7 +535,7 @@ def _view(self:_Unpacker, name, view):
     row,dtype = self.tensors[name],_dtypes[dtype]
     n = row.numel()*row.element_size()//dtype.itemsize
     if math.prod(_shape(shape))>n: raise ValueError("a view that repeats what it looks at")
-    self.take(8)
+    self.take(8 + n//64) # to look at it takes time
     flat = torch.empty(0, dtype=dtype).set_(row.untyped_storage(), 0, (n,), (1,))
     return _sound(flat.as_strided(shape, stride, offset))
 
