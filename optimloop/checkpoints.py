@@ -32,8 +32,8 @@ from .learner import _History, _by_plain_name, _misfits, _module_of, _n_batches,
 # %% ../nbs/12_checkpoints.ipynb #8d810267
 _max_depth,_max_parts = 100,10**7 # of a state: levels, and parts
 _plain_types = type(None),bool,int,str
-_dtypes = {k:getattr(torch, k) for k in '''float64 float32 float16 bfloat16 float8_e4m3fn float8_e5m2 float8_e4m3fnuz
-    float8_e5m2fnuz complex128 complex64 complex32 int64 int32 int16 int8 uint64 uint32 uint16 uint8 bool'''.split()}
+_dtypes = {k:getattr(torch, k) for k in '''float64 float32 float16 bfloat16 float8_e4m3fn float8_e5m2
+    float8_e4m3fnuz float8_e5m2fnuz complex128 complex64 complex32 int64 int32 int16 int8 uint64 uint32 uint16 uint8 bool'''.split()}
 
 class _Packer:
     "Takes a state apart: tensors, and a skeleton of plain data that says where each belongs"
@@ -47,8 +47,9 @@ class _Packer:
 @patch
 def _walk(self:_Packer, o, path='', depth=0):
     kind = type(o)
-    if kind is int and o.bit_length()>13_000: raise ValueError(f"{path}: an integer of more than 3,900 digits cannot be saved")
-    if kind in _plain_types: return o
+    if kind in _plain_types:
+        if kind is int and o.bit_length()>13_000: raise ValueError(f"{path}: an integer of more than 3,900 digits cannot be saved")
+        return o
     if kind is float: return o if math.isfinite(o) else {'float': repr(o)}
     self._count(1, path, depth)
     inner = lambda v, k: self._walk(v, f'{path}.{k}' if path else f'{k}', depth+1)
@@ -60,7 +61,7 @@ def _walk(self:_Packer, o, path='', depth=0):
 def _check_keys(keys, path='a dictionary'):
     "That `keys` are plain data, and not made to collide"
     if all(type(k) is str for k in keys): return
-    if any(isinstance(k, torch.Tensor) for k in keys): raise TypeError(f"{path}: a tensor cannot be a key: use a name or a number")
+    if any(isinstance(k, torch.Tensor) for k in keys): raise TypeError(f"{path}: a tensor cannot be a key: use a name")
     if max(Counter(map(hash, keys)).values())>10: raise ValueError(f"{path}: more than 10 keys have one hash")
 
 @patch
@@ -82,9 +83,10 @@ def _numbers(o):
 # %% ../nbs/12_checkpoints.ipynb #ed3c3f17
 def _are_rows(o):
     "Is this a long sequence of numpy arrays, or numpy's numbers, of one type and shape?"
-    first,kind = o[0] if len(o)>16 else None,lambda v: (type(v),v.dtype,v.shape)
-    if type(first) is not np.ndarray and not isinstance(first, np.generic) or not first.size or not first.dtype.isnative: return False
-    return all(type(v) is type(first) and kind(v)==kind(first) for v in o)
+    first = o[0] if len(o)>16 else None
+    if type(first) is not np.ndarray and not isinstance(first, np.generic): return False
+    alike = lambda v: type(v) is type(first) and (v.dtype,v.shape)==(first.dtype,first.shape)
+    return first.size>0 and first.dtype.isnative and all(map(alike, o))
 
 @patch
 def _sequence(self:_Packer, o, path, inner):
@@ -103,13 +105,17 @@ def _is(v, kind):
     if type(v) is not kind: raise TypeError(f"a {kind.__name__} was expected, not a {type(v).__name__}")
     return v
 
+# %% ../nbs/12_checkpoints.ipynb #9f26a954
 _kinds = dict(
     OrderedDict=(OrderedDict, dict, dict, OrderedDict), Counter=(Counter, dict, dict, Counter),
-    defaultdict=(defaultdict, lambda o: [_factory_name(o), dict(o)], list, lambda v: defaultdict(_factories[v[0]], _is(v[1], dict))),
+    defaultdict=(defaultdict, lambda o: [_factory_name(o), dict(o)], list,
+                 lambda v: defaultdict(_factories[v[0]], _is(v[1], dict))),
     set=(set, list, list, set), frozenset=(frozenset, list, list, frozenset), size=(torch.Size, list, list, torch.Size),
     deque=(deque, lambda o: [o.maxlen, list(o)], list, lambda v: deque(_is(v[1], list), v[0])),
-    complex=(complex, lambda o: [o.real, o.imag], list, lambda v: complex(*v)), path=(type(Path()), str, str, Path),
-    dtype=(torch.dtype, lambda o: str(o).removeprefix('torch.'), str, _dtypes.__getitem__), device=(torch.device, str, str, torch.device))
+    complex=(complex, lambda o: [o.real, o.imag], list, lambda v: complex(*(_is(o, float) for o in v))),
+    path=(type(Path()), str, str, Path),
+    dtype=(torch.dtype, lambda o: str(o).removeprefix('torch.'), str, _dtypes.__getitem__),
+    device=(torch.device, str, str, torch.device))
 _kind_of = {cls:name for name,(cls,*_) in _kinds.items()}
 
 # %% ../nbs/12_checkpoints.ipynb #233fb9b0
@@ -130,15 +136,18 @@ def _other(self:_Packer, name, o, path, depth):
 def _leaf(self:_Packer, o, path):
     kind = type(o)
     if isinstance(o, torch.Tensor): return self._tensor(o, path)
-    if kind in (bytes,bytearray): return {kind.__name__: self._tensor(torch.frombuffer(bytearray(o)+b'.', dtype=torch.uint8)[:-1], path)}
+    if kind in (bytes,bytearray): # of none at all there is no buffer
+        return {kind.__name__: self._tensor(torch.frombuffer(bytearray(o)+b'.', dtype=torch.uint8)[:-1], path)}
     if kind is array and o.typecode in 'bBhHiIlLqQfd': return {'array': [o.typecode, self._numpy(np.array(o), path)]}
     if kind is np.ndarray: return {'numpy': self._numpy(o, path)}
     if isinstance(o, np.generic): return {'number': self._numpy(np.asarray(o), path)}
     what = 'a function' if callable(o) and hasattr(o, '__name__') else f'a {kind.__name__}'
     base = next((c for c in kind.__mro__[1:] if c in (*_plain_types,float,list,tuple,dict,set,bytes,np.ndarray)), None)
     if base: what += f', which is more than a {base.__name__},'
-    raise TypeError(f"{path or 'the state'}: {what} cannot be saved. What can: None, bool, int, float, complex, str, bytes, Path, "
-                    "tensors, numpy arrays of numbers, and lists, tuples, dictionaries, sets and deques of these")
+    raise TypeError(f"{path or 'the state'}: {what} cannot be saved. {_can}")
+
+_can = ("What can: None, bool, int, float, complex, str, bytes, Path, tensors, numpy arrays of numbers, "
+        "and lists, tuples, dictionaries, sets and deques of these")
 
 # %% ../nbs/12_checkpoints.ipynb #9f839246
 @patch
@@ -153,7 +162,7 @@ def _numpy(self:_Packer, o, path, n_parts=0):
 def _unfit(t):
     "What is wrong with a tensor, if it cannot be saved"
     if torch.nn.parameter.is_lazy(t): return 'without a shape, as it has not been used yet,'
-    if type(t).__torch_dispatch__ is not torch.Tensor.__torch_dispatch__: return f'a {type(t).__name__}' # keeps its numbers elsewhere
+    if type(t).__torch_dispatch__ is not torch.Tensor.__torch_dispatch__: return f'a {type(t).__name__}'
     if t.is_quantized or str(t.dtype).removeprefix('torch.') not in _dtypes: return f'of {t.dtype}'
     return 'on no device' if t.is_meta else 'sparse' if t.layout!=torch.strided else None
 
@@ -274,17 +283,18 @@ def _header(metadata, tensors):
 
 # %% ../nbs/12_checkpoints.ipynb #2e7f196f
 def _room(size): return (2**25+size)//64 # for how many parts a file of so many bytes has room
-def _max_header(size): return min(size-8, 10**8, 2**24+size//16) # bytes, in a file of `size`; other readers have the second limit
+def _max_header(size): return min(size-8, 10**8, 2**24+size//16) # bytes, in a file of `size`; others have the second limit
 def _n_marks(text): return sum(map(text.count, b'[{,')) # at least as many as a text in JSON has parts
 def _n_bytes(tensors): return sum(t.numel()*t.element_size() for t in tensors.values())
 
+# %% ../nbs/12_checkpoints.ipynb #f95bbe43
 def _laid_out(skeleton, tensors, n_parts):
     "The header of a file, and its tensors in their order"
     many = 'small.0' in tensors or len(tensors)>_many
     text = (_Shortener().text(skeleton) if many else json.dumps(skeleton)).encode()
     tensors = dict(tensors, skeleton=torch.frombuffer(bytearray(text), dtype=torch.uint8))
     for _ in range(2): # the second time with room, if there was none
-        tensors = dict(sorted(tensors.items(), key=lambda o: (-o[1].element_size(), o[0]))) # each where a number of its type may begin
+        tensors = dict(sorted(tensors.items(), key=lambda o: (-o[1].element_size(), o[0]))) # each begins where its type may
         header = _header({'format':'pt', 'version':_version, 'sha256':_no_digest}, tensors)
         missing = n_parts + 16*len(tensors) + _n_marks(text) + _n_marks(header) - _room(_n_bytes(tensors))
         if missing>0: tensors['room'] = torch.zeros(64*(missing+99), dtype=torch.uint8)
@@ -294,7 +304,7 @@ def _laid_out(skeleton, tensors, n_parts):
 def _write_file(path, skeleton, tensors, n_parts):
     header,tensors = _laid_out(skeleton, tensors, n_parts)
     if len(header)-8>_max_header(len(header)+_n_bytes(tensors)):
-        raise ValueError(f"{path}: the names of tensors take up {len(header)} bytes, too many: put numbers into fewer tensors")
+        raise ValueError(f"{path}: names of tensors take up {len(header)} bytes, too many: put numbers into fewer tensors")
     sha = hashlib.sha256(header)
     for t in tensors.values(): sha.update(_bytes_of(t))
     with _replacing(path) as fd:
@@ -334,6 +344,7 @@ def _write_bytes(fd, part):
     view = memoryview(part)
     while view: view = view[os.write(fd, view[:2**24]):]
 
+# %% ../nbs/12_checkpoints.ipynb #d3b6fb50
 def _sync_folder(folder):
     if os.name=='nt': return # a folder cannot be opened there
     try:
@@ -369,6 +380,7 @@ def _open(path):
     os.close(fd)
     raise DamagedFile(f"{path} is a folder, a pipe or a device: a file was expected")
 
+# %% ../nbs/12_checkpoints.ipynb #b9b2e6c2
 def is_pickle(
     path:str|Path # A file
 ): # bool
@@ -384,9 +396,10 @@ def _read_header(f, path):
     n = int.from_bytes(head, 'little')
     if len(head)<8: raise DamagedFile(f"{path} is damaged: it has {size} bytes, too few for the length of its header")
     if _is_pickle(head, size):
-        raise DamagedFile(f"{path} is a pickle, as torch.save writes it, and reading one can run code: it is not read here")
+        raise DamagedFile(f"{path} is a pickle, as torch.save writes it; reading one can run code, so it is not read here")
     if n>_max_header(size):
-        raise DamagedFile(f"{path} is damaged or no safetensors file: a header of {n} bytes was announced, in a file of {size}")
+        msg = f"{path} is damaged or no safetensors file"
+        raise DamagedFile(f"{msg}: a header of {n} bytes was announced, in a file of {size}")
     return head,f.read(n)
 
 # %% ../nbs/12_checkpoints.ipynb #b0de93d2
@@ -409,15 +422,15 @@ class _Room:
 # %% ../nbs/12_checkpoints.ipynb #7140210f
 def _shape(o):
     "`o`, if it is a shape"
-    if len(_is(o, list))>64 or not all(type(n) is int and 0<=n<2**63 for n in o): raise ValueError("this is no shape of a tensor")
-    return o
+    if len(_is(o, list))<=64 and all(type(n) is int and 0<=n<2**63 for n in o): return o
+    raise ValueError("this is no shape of a tensor")
 
 def _entries(header, size):
     "Name, type, shape and number of bytes of each tensor that a header announces, in the order in which they lie"
     res,end,dtypes = [],0,{code:_dtypes[k] for k,code in _codes.items()}
     for (a,b),name in sorted((o['data_offsets'],name) for name,o in header.items()):
         dtype,shape = dtypes[header[name]['dtype']],_shape(header[name]['shape'])
-        if a!=end or b-a!=math.prod(shape)*dtype.itemsize: raise ValueError(f"{name[:80]!r} has another size, or another place")
+        if a!=end or b-a!=math.prod(shape)*dtype.itemsize: raise ValueError(f"{name[:80]!r} has another size or place")
         res.append((name,dtype,shape,b-a))
         end = b
     if end!=size: raise ValueError(f"{size} bytes after the header, {end} were announced")
@@ -437,8 +450,8 @@ def _read_tensors(f, entries, sha):
 
 def _sound(t):
     "`t`, unless it is of truth values and some are neither"
-    if t.dtype==torch.bool and t.numel() and t.view(torch.uint8).max()>1: raise ValueError("a truth value that is neither")
-    return t
+    if t.dtype!=torch.bool or not t.numel() or t.view(torch.uint8).max()<=1: return t
+    raise ValueError("a truth value that is neither")
 
 # %% ../nbs/12_checkpoints.ipynb #acca1eca
 def _check_origin(meta, path):
@@ -492,11 +505,13 @@ def _parsed(text):
 # %% ../nbs/12_checkpoints.ipynb #c0709c24
 _makers = dict(
     float=lambda self, v, inner: {'nan':math.nan, 'inf':math.inf, '-inf':-math.inf}[v],
-    tuple=lambda self, v, inner: tuple(_is(inner(v), list)), texts=lambda self, v, inner: [_is(o, str) for o in _is(inner(v), list)],
+    tuple=lambda self, v, inner: tuple(_is(inner(v), list)),
+    texts=lambda self, v, inner: [_is(o, str) for o in _is(inner(v), list)],
     dict=lambda self, v, inner: self._dict((o := [inner(w) for w in _is(v, list)])[::2], o[1::2]),
     record=lambda self, v, inner: self._dict(_is(inner(v[0]), list), [*map(inner, v[1:])]),
-    tensor=lambda self, v, inner: self._view(*v) if len(v)>1 else self.tensors[v[0]], next=lambda self, v, inner: self._next(*v),
-    numbers=lambda self, v, inner: {'list':list, 'tuple':tuple}[v[0]](self._row(v[1], inner, torch.float64, torch.int64).tolist()),
+    tensor=lambda self, v, inner: self._view(*v) if len(v)>1 else self.tensors[v[0]],
+    next=lambda self, v, inner: self._next(*v),
+    numbers=lambda self, v, inner: _sequences[v[0]](self._row(v[1], inner, torch.float64, torch.int64).tolist()),
     rows=lambda self, v, inner: self._rows(v[0], inner(v[1]).numpy()),
     bytes=lambda self, v, inner: self._row(v, inner, torch.uint8).numpy().tobytes(),
     bytearray=lambda self, v, inner: bytearray(self._row(v, inner, torch.uint8).numpy()),
@@ -504,6 +519,7 @@ _makers = dict(
     swapped=lambda self, v, inner: self._swapped(self._used_up(v[0], inner).numpy(), v[1]),
     numpy=lambda self, v, inner: _as_numpy(inner(v)), number=lambda self, v, inner: _as_numpy(inner(v))[()])
 
+_sequences = dict(list=list, tuple=tuple)
 def _as_numpy(o): return o.numpy() if isinstance(o, torch.Tensor) else _is(o, np.ndarray)
 
 # %% ../nbs/12_checkpoints.ipynb #20420d7d
@@ -533,13 +549,14 @@ def _next(self:_Unpacker, i, shape):
     self.take(8)
     return res
 
+# %% ../nbs/12_checkpoints.ipynb #2c47b9d4
 @patch
 def _view(self:_Unpacker, name, view):
     dtype,shape,stride,offset = view
     row,dtype = self.tensors[name],_dtypes[dtype]
     n = row.numel()*row.element_size()//dtype.itemsize
     if math.prod(_shape(shape))>n: raise ValueError("a view that repeats what it looks at")
-    self.take(8)
+    self.take(8 + n//64) # to look at it takes time
     flat = torch.empty(0, dtype=dtype).set_(row.untyped_storage(), 0, (n,), (1,))
     return _sound(flat.as_strided(shape, stride, offset))
 
@@ -563,7 +580,7 @@ def _row(self:_Unpacker, node, inner, *dtypes):
 def _rows(self:_Unpacker, kind, o):
     if not o.size: raise ValueError("rows of nothing")
     self.take(2*len(o))
-    return {'list':list, 'tuple':tuple}[kind](o)
+    return _sequences[kind](o)
 
 @patch
 def _array(self:_Unpacker, code, o):

@@ -79,6 +79,21 @@ def test_room(i, tmp_path, monkeypatch):
     monkeypatch.setattr(checkpoints, '_room', lambda size: size//64)
     assert not differs(states[i], load_state(save_state(tmp_path/'a', states[i])))
 
+def nested(how, n):
+    o = 1
+    for _ in range(n): o = how(o)
+    return o
+
+@pytest.mark.parametrize('how', [lambda o: [o], lambda o: (o,), lambda o: {'a':o}, lambda o: {(1,2):o}, lambda o: OrderedDict(a=o), lambda o: deque([o]), lambda o: defaultdict(list, a=o), lambda o: Counter(a=o), lambda o: frozenset([o])])
+def test_depth(how, tmp_path):
+    "What is not too deep to be saved can be read again"
+    n = 0
+    for n in range(1, 120, 7):
+        try: save_state(tmp_path/'a', state := nested(how, n))
+        except ValueError as e: break
+        assert not differs(state, load_state(tmp_path/'a'))
+    assert 21<n<119
+
 def test_own_memory(tmp_path):
     "What was loaded does not change with the file, nor end the process when that is cut off"
     file = save_state(tmp_path/'a', dict(x=torch.ones(100_000), y=[np.ones(50_000)]))
@@ -116,7 +131,7 @@ bombs = dict(
     views=lambda: signed([{'tensor':['t',['float32',[4],[1],0]]}]*90_000, {'t':t}), imports=lambda: signed({'tensor':['t',['_dynamo',[4],[1],0]]}, {'t':t}), imports_dtype=lambda: signed({'dtype':'_dynamo'}),
     lists=lambda: signed('['+'[],'*5*10**6+'1]'), fewer_lists=lambda: signed('['+'[],'*300_000+'1]'), sets=lambda: signed('['+','.join(['{"set":[]}']*100_000)+']'), header=lambda: (9*10**7).to_bytes(8, 'little')+b'{"a":['+b'[],'*29_999_997+b'1]}',
     shape=lambda: written({'__metadata__':{'version':'2','sha256':''}, 'a':dict(dtype='F32', shape=[2**62]*64, data_offsets=[0,4])}, bytes(4)), long_shape=lambda: signed({'tensor':['t',['float32',[2**62]*10**5,[1]*10**5,0]]}, {'t':t}),
-    truth=lambda: signed({'tensor':['t',['bool',[4],[1],0]]}, {'t':torch.tensor([1,2,3,4], dtype=torch.uint8)}), before_it=lambda: signed([{'like':0}]), itself=lambda: signed([{'tuple':[{'like':0}]}]), depth=lambda: signed('['*5000+']'*5000), nan_shape=lambda: signed({'next':[0,[float('nan')]]}, {'small.0':t}))
+    complexes=lambda: signed(likes('{"complex":["'+'1'*10**6+'"]}', 50_000)), truths=lambda: signed(likes('{"tensor":["t",["bool",[10000000],[1],0]]}', 50_000), {'t':torch.zeros(10**7, dtype=torch.uint8)}), truth=lambda: signed({'tensor':['t',['bool',[4],[1],0]]}, {'t':torch.tensor([1,2,3,4], dtype=torch.uint8)}), before_it=lambda: signed([{'like':0}]), itself=lambda: signed([{'tuple':[{'like':0}]}]), depth=lambda: signed('['*5000+']'*5000), nan_shape=lambda: signed({'next':[0,[float('nan')]]}, {'small.0':t}))
 
 @pytest.mark.parametrize('name', bombs)
 def test_bombs(name, tmp_path):
