@@ -251,9 +251,10 @@ def _work_off(todo, errors, tries=10):
 
 # %% ../nbs/01_callbacks.ipynb #5f34d0e6
 def _surely(f, undo, more=lambda: ()):
-    "Call `f`, then all that `more` returns (pairs of a function and a note), then all in `undo`, whatever happens; raise the first error"
+    "Call `f`, then what `more` returns (functions with notes), then all in `undo`, whatever happens; raise the first error"
     errors,put_back = [],lambda: [(o,"raised when things were put back") for o in undo]
-    todo = [[lambda o=o: todo.__setitem__(slice(1, 1), [[*pair, 5] for pair in o()]), "raised before the cleanup", 5] for o in (more,put_back)]
+    def insert(o): todo[1:1] = [[*pair, 5] for pair in o()] # each may be tried five times
+    todo = [[lambda o=o: insert(o), "raised before the cleanup", 5] for o in (more,put_back)]
     try: _attempt(f, errors)
     finally:
         try: _work_off(todo, errors)
@@ -302,7 +303,7 @@ def _autocast_mode(devices=_autocast_devices):
 @patch
 def with_cleanup(self:CallbackRunner,
     f, # Function without arguments
-    undo=() # Functions without arguments to call at the very end; each may be called again if it is interrupted, up to five times
+    undo=() # Functions without arguments to call at the end; one that is interrupted is called again, up to five times
 ):
     "Run `f`, then `cleanup_fit` of all callbacks in reverse order, whatever happens; raise the first error if there was any"
     todo = [*undo, partial(torch.set_grad_enabled, torch.is_grad_enabled()), _autocast_mode()]

@@ -14,7 +14,7 @@ from contextlib import contextmanager, nullcontext
 from functools import partial
 from itertools import groupby
 from pathlib import Path
-from types import CodeType, SimpleNamespace, TracebackType
+from types import CodeType, FunctionType, SimpleNamespace, TracebackType
 
 import numpy as np
 import torch
@@ -96,8 +96,8 @@ def from_datasets(cls:DataLoaders,
 # %% ../nbs/02_learner.ipynb #eaea91b0
 class BatchValues:
     "A number of each batch, kept on the device until somebody looks"
-    def __init__(self): self.numbers,self.packed,self.waiting = array('d'),[],[]
-    def __len__(self): return len(self.numbers) + sum(map(len, self.packed)) + len(self.waiting)
+    def __init__(self): self.numbers,self.packed,self.waiting,self.n_packed = array('d'),[],[],0
+    def __len__(self): return len(self.numbers) + self.n_packed + len(self.waiting)
 
     def append(self,
         value # A number or a 0-d tensor
@@ -109,13 +109,13 @@ class BatchValues:
     def _pack(self):
         for kind,group in groupby(self.waiting, lambda o: isinstance(o, torch.Tensor) and (o.device,o.dtype)):
             self.packed.append(torch.stack([*group]) if kind else torch.tensor([*group], dtype=torch.float64))
-        self.waiting = []
+        self.n_packed,self.waiting = self.n_packed+len(self.waiting),[]
 
     def read(self): # Array of floats, 8 bytes each
         "All numbers so far"
         self._pack()
         for o in self.packed: self.numbers.extend(o.cpu().tolist())
-        self.packed = []
+        self.packed,self.n_packed = [],0
         return self.numbers
 
 # %% ../nbs/02_learner.ipynb #b1c0fbac
@@ -189,7 +189,8 @@ def _n_samples(*parts):
     return 1 if n is None else n
 
 # %% ../nbs/02_learner.ipynb #b06f651b
-def _elements(get, pred, targ, *more): return torch.broadcast_shapes(pred.shape, targ.shape).numel()
+def _elements(get, pred, targ, *more):
+    return pred.numel() if pred.shape==targ.shape else torch.broadcast_shapes(pred.shape, targ.shape).numel()
 def _weighted(get, pred, targ, *more): return _elements(get, pred, targ) if get('weight') is None else get('weight').sum()
 def _batchmean(get, pred, targ): return len(pred) if get('reduction')=='batchmean' else _elements(get, pred, targ)
 def _first(get, pred, *targs): return len(pred) if pred.ndim>1 else 1
@@ -201,16 +202,18 @@ def _classes(get, pred, targ):
     if targ.is_floating_point(): return targ.numel()//(targ.shape[1] if targ.ndim>1 else len(targ)) # probabilities of classes
     weight,ignored = get('weight'),get('ignore_index')
     keep = targ!=(-100 if ignored is None else ignored)
-    return keep.sum() if weight is None else (weight[targ.where(keep, 0)]*keep).sum()
+    return keep.count_nonzero() if weight is None else (weight.take(targ.where(keep, 0))*keep).sum()
 
 # %% ../nbs/02_learner.ipynb #c2a2a417
 _losses_of = {
     _classes: 'CrossEntropyLoss cross_entropy NLLLoss nll_loss LinearCrossEntropyLoss',
     _weighted: 'MSELoss mse_loss L1Loss l1_loss HuberLoss huber_loss',
-    _elements: 'SmoothL1Loss smooth_l1_loss BCELoss binary_cross_entropy BCEWithLogitsLoss binary_cross_entropy_with_logits SoftMarginLoss soft_margin_loss '
-        'PoissonNLLLoss poisson_nll_loss GaussianNLLLoss gaussian_nll_loss HingeEmbeddingLoss hinge_embedding_loss MarginRankingLoss margin_ranking_loss',
+    _elements: 'SmoothL1Loss smooth_l1_loss BCELoss binary_cross_entropy BCEWithLogitsLoss binary_cross_entropy_with_logits '
+        'SoftMarginLoss soft_margin_loss PoissonNLLLoss poisson_nll_loss GaussianNLLLoss gaussian_nll_loss '
+        'HingeEmbeddingLoss hinge_embedding_loss MarginRankingLoss margin_ranking_loss',
     _batchmean: 'KLDivLoss kl_div', _series: 'CTCLoss ctc_loss',
-    _first: 'CosineEmbeddingLoss cosine_embedding_loss MultiMarginLoss multi_margin_loss MultiLabelMarginLoss multilabel_margin_loss',
+    _first: 'CosineEmbeddingLoss cosine_embedding_loss MultiMarginLoss multi_margin_loss '
+        'MultiLabelMarginLoss multilabel_margin_loss',
     _rows: 'TripletMarginLoss triplet_margin_loss TripletMarginWithDistanceLoss triplet_margin_with_distance_loss '
         'MultiLabelSoftMarginLoss multilabel_soft_margin_loss'}
 
@@ -218,16 +221,17 @@ _rules = {getattr(nn, o, None) or getattr(nn.functional, o, None):rule for rule,
 _rules.pop(None, None) # one that this version of PyTorch does not have
 
 # %% ../nbs/02_learner.ipynb #726bda0d
-def _divisor(f, pred, targs, n_samples):
+def _divisor(f, pred, targs, *parts):
     "What the mean `f(pred, *targs)` was divided by: a number or a 0-d tensor; `None` if it is a sum"
-    settings = {}
-    while not hasattr(f, 'n_items') and (inner := _wrapped(f)) is not None: f,settings = inner,{**getattr(f, 'keywords', {}), **settings}
-    if hasattr(f, 'n_items'): return f.n_items(pred, *targs)
-    def get(k, default=None): return settings.get(k, getattr(f, k, default))
+    settings,rule = {},_rules.get(type(f)) or isinstance(f, FunctionType) and _rules.get(f)
+    if not rule or 'n_items' in vars(f): # not one of PyTorch's as it is
+        while not hasattr(f, 'n_items') and (inner := _wrapped(f)) is not None: f,settings = inner,{**getattr(f, 'keywords', {}), **settings}
+        if hasattr(f, 'n_items'): return f.n_items(pred, *targs)
+        kinds = type(f).__mro__ if isinstance(f, nn.Module) else [f] if hasattr(f, '__name__') else ()
+        rule = next((_rules[o] for o in kinds if o in _rules), None)
+    def get(k, default=None): return settings[k] if k in settings else getattr(f, k, default)
     if get('reduction')=='sum' or settings.get('size_average') is False: return None
-    kinds = type(f).__mro__ if isinstance(f, nn.Module) else [f] if hasattr(f, '__name__') else ()
-    rule = next((_rules[o] for o in kinds if o in _rules), None)
-    if rule is None or not targs or not isinstance(targs[0], torch.Tensor) or not isinstance(pred, torch.Tensor): return n_samples
+    if rule is None or not targs or not isinstance(targs[0], torch.Tensor) or not isinstance(pred, torch.Tensor): return _n_samples(*(parts or targs), pred)
     return rule(get, pred, *targs)
 
 def _wrapped(f):
@@ -239,8 +243,8 @@ def _wrapped(f):
 def loss_items(
     learn # The Learner, within a batch
 ): # Number or 0-d tensor, which may be 0; `None` if the loss is a sum
-    "Over how many items the loss of this batch is a mean: what PyTorch's losses divide by, what the loss function's own `n_items` says, or samples"
-    return _divisor(learn.loss_func, learn.pred, learn.yb, _n_samples(learn.yb, learn.xb))
+    "What the loss of this batch was divided by: by PyTorch's rules, by what the loss function's `n_items` says, or by samples"
+    return _divisor(learn.loss_func, learn.pred, learn.yb, learn.yb, learn.xb)
 
 # %% ../nbs/02_learner.ipynb #714aa84f
 def accuracy(
@@ -252,17 +256,17 @@ def accuracy(
 
 # %% ../nbs/02_learner.ipynb #f5d4c6b1
 class AvgMetric:
-    "Averages `func(pred, targ)` over an epoch, each batch weighed by what it is a mean over: its size, or what `n_items` says"
+    "Averages `func(pred, targ)` over an epoch, each batch weighed by its size, or by what `n_items` says"
     def __init__(self,
         func, # Function of predictions and targets that returns a mean over the batch
         name:str=None, # Name in the table; default: that of `func`
-        n_items=None # Function of predictions and targets: over how many items `func` takes the mean; default: for PyTorch's losses what these divide by, else samples
+        n_items=None # Function of predictions and targets: over how many items `func` is a mean; default: as `loss_items` has it
     ):
         self.func,self.name,self.n_items = func,name or _func_name(func),n_items
         self.reset()
     def reset(self): self._mean = WeightedMean()
     def update(self, pred, *targs):
-        n = self.n_items(pred, *targs) if self.n_items else _divisor(self.func, pred, targs, _n_samples(targs, pred))
+        n = self.n_items(pred, *targs) if self.n_items else _divisor(self.func, pred, targs)
         self._mean.add(self.func(pred, *targs), n)
     def compute(self): return self._mean.mean()
 
@@ -726,7 +730,7 @@ class Recorder(Callback):
     def _start(self):
         self.started,self.valid_mean,self.valid_values = time.perf_counter(),None,None
         self.names,self.values,self.epoch_ends,self.hps = [],[],[],{}
-        self._losses,self._items,self._last = BatchValues(),BatchValues(),None # the losses of all batches, and what those of this epoch were divided by
+        self._losses,self._items,self._last,self._n_cancelled = BatchValues(),BatchValues(),None,0 # the losses of all batches, and what those of this epoch were divided by
         self._smooth = dict(avg=0., n=0, seen=0, settled=0, skipped=[], is_sum=False) # what is known of the first `settled` batches
 
 # %% ../nbs/02_learner.ipynb #9b9f7b2b
@@ -771,7 +775,7 @@ def _settle(self:Recorder, n):
 def _note_step(self:Recorder):
     if self.learn.stepped: self._smooth['settled'] = len(self._losses)
 
-Recorder.after_step = Recorder.after_batch = Recorder.after_train = Recorder._note_step # the first may be cancelled
+Recorder.after_step = Recorder.after_train = Recorder._note_step
 
 @patch
 def after_cancel_batch(self:Recorder):
@@ -779,8 +783,10 @@ def after_cancel_batch(self:Recorder):
     self._note_step()
     if not learn.training or learn.stepped or self._last!=(learn.epoch,learn.iter): return
     self._skip([n-1])
+    self._n_cancelled += 1
     if self._smooth['settled']==n-1: self._smooth['settled'] = n # those before it may be kept
 
+# %% ../nbs/02_learner.ipynb #997795fc
 @patch
 def _settle_all(self:Recorder): # what is left when a phase has ended gets no step
     if self._last==(self.learn.epoch,self.learn.iter): self._note_step()
@@ -794,7 +800,7 @@ def _put_sizes(recorder, sizes):
     recorder._items = BatchValues()
     recorder._items.numbers.extend(sizes)
 
-Recorder._sizes = property(lambda self: list(self._items.read()), _put_sizes, doc="What the loss of each batch of this epoch was divided by")
+Recorder._sizes = property(lambda self: list(self._items.read()), _put_sizes) # of this epoch, for checkpoints
 
 # %% ../nbs/02_learner.ipynb #059191bc
 @patch(as_prop=True)
@@ -878,9 +884,9 @@ def after_epoch(self:Recorder):
 # %% ../nbs/02_learner.ipynb #fe325c7d
 @patch
 def after_fit(self:Recorder):
-    losses = self._losses.read()
-    if not len(losses) or len(self._smooth['skipped'])<len(losses) or not np.isfinite(losses).any(): return
-    warnings.warn("no batch of this fit made a step, so that there is no training loss. If a callback steps by itself, let it say so: self.learn.stepped = True")
+    if self._n_cancelled and self._n_cancelled==len(self._losses):
+        warnings.warn("every batch of this fit was cancelled before its step, so that there is no training loss. "
+                      "If a callback steps by itself, let it say so: self.learn.stepped = True")
 
 # %% ../nbs/02_learner.ipynb #46af0e05
 def _metric_name(m): return getattr(m, 'name', None) or camel2snake(type(m).__name__)
@@ -1172,7 +1178,8 @@ def _run_validation(self:Learner, dl, cbs=None):
     if dl is None: raise ValueError("there is no validation loader: pass one, for instance validate(dl)")
     state,modes = {k:getattr(self, k) for k in _loop_state},[(m,m.training) for m in self.model.modules()]
     off = [cb for cb in self.cbs if isinstance(cb, Recorder) and cb.run]
-    cbs,undo = self._for_a_while([*_as_tuple(cbs), *[TrainEvalCallback][:not any(isinstance(cb, TrainEvalCallback) for cb in self.cbs)]])
+    lacks_mode = not any(isinstance(cb, TrainEvalCallback) for cb in self.cbs)
+    cbs,undo = self._for_a_while([*_as_tuple(cbs), *[TrainEvalCallback]*lacks_mode])
     def run():
         for cb in off: cb.run = False
         self.add_cbs(cbs)

@@ -51,10 +51,11 @@ def _put_run_state(self:GradientClip, state):
 # %% ../nbs/10_training_callbacks.ipynb #e4b0ff37
 class GradientAccumulation(Callback):
     "Step once for `n_acc` items: the mean gradient over all of them, however they are cut into batches"
-    order,run_before,run_valid,keeps = 19,'MixedPrecision',False,('n_done','n_new','_undo','_open','_size','_total','_unit')
+    order,run_before,run_valid = 19,'MixedPrecision',False
+    keeps = 'n_done','n_new','_undo','_open','_size','_total','_unit'
     def __init__(self,
         n_acc:int, # Items to gather for a step, ≥ 1: samples, or what `n_items` counts
-        n_items=None # Function of the learner: the number of items, ≥ 1, over which the loss is a mean; default: samples are counted, and weighed by `loss_items`
+        n_items=None # Function of the learner: over how many items, ≥ 1, the loss is a mean; default: samples, weighed by `loss_items`
     ):
         if not n_acc>=1: raise ValueError(f"n_acc={n_acc}: expected the number of items to gather for a step, at least 1")
         self.n_acc,self.n_items = n_acc,n_items
@@ -283,6 +284,7 @@ def _leave(self:EMA): # may be called twice: an interrupt can break it off
     torch._foreach_copy_(live, self._aside)
     self._aside = None
 
+# %% ../nbs/10_training_callbacks.ipynb #f3f55162
 @patch
 @contextmanager
 def swapped(self:EMA): # Context that gives the model
