@@ -1197,10 +1197,12 @@ def _real(o):
 # %% ../nbs/12_checkpoints.ipynb #6d92c14b
 class _Order(_InPlaceOf):
     "Stands in the place of a sampler, and notes what it gives"
-    now = None
+    now,before = None,0
     def __iter__(self):
+        self.before = self.sent()
         self.now = _Keys(iter(self.real), None if _draws_at_once(self.real) else _Draws())
         return self.now
+    def sent(self): return self.before + (len(self.now.marks)-1 if self.now is not None else 0) # in all epochs
 
 # %% ../nbs/12_checkpoints.ipynb #31f6d436
 class _Feed(_InPlaceOf):
@@ -1349,9 +1351,9 @@ def _drawn_by(self:_StatefulFeed): return {}
 
 # %% ../nbs/12_checkpoints.ipynb #c2c00004
 class _Telling:
-    "A `collate_fn` that also writes the worker's random states into a row of shared memory, after their length"
+    "A `collate_fn` that also writes the worker's random states into a row of shared memory, after their length and number"
     def __init__(self, collate_fn, dl):
-        self.collate_fn,self.n = collate_fn,0
+        self.collate_fn,self.n,self.lost = collate_fn,0,False
         size = len(pickle.dumps(_plain_states(_generators(dataset=dl.dataset, collate_fn=collate_fn))))
         self.rows = torch.zeros(dl.num_workers, size//4*8+4096, dtype=torch.uint8).share_memory_()
     def __call__(self, samples):
@@ -1373,17 +1375,21 @@ def tell(self:_Telling):
     if self.n & (self.n-1) == 0: self.own = _generators(dataset=info.dataset, collate_fn=self.collate_fn)
     self.n += 1
     data,row = np.frombuffer(pickle.dumps(_plain_states(self.own)), dtype=np.uint8),self.rows[info.id].numpy()
-    fits = len(data)<=len(row)-8
-    if fits: row[8:8+len(data)] = data
-    row[:8].view(np.int64)[0] = len(data) if fits else -1
+    fits = len(data)<=len(row)-16
+    if fits: row[16:16+len(data)] = data
+    row[:16].view(np.int64)[:] = len(data) if fits else -1,self.n
 
+# %% ../nbs/12_checkpoints.ipynb #c2c00022
 @patch
-def read(self:_Telling):
-    "The states of all workers; `None` if they are not known"
-    lengths,end = lambda: [int(row[:8].view(torch.int64)) for row in self.rows],time.monotonic()+10
-    while not all(lengths()) and time.monotonic()<end: time.sleep(.001) # a worker that has only just been started
-    if min(lengths())<=0: return None
-    return [pickle.loads(row[8:8+n].numpy().tobytes()) for row,n in zip(self.rows, lengths())]
+def read(self:_Telling, sent):
+    "The states of all workers, when they have made the batches that were `sent`; `None` if they are not known"
+    heads = lambda: torch.stack([row[:16].view(torch.int64) for row in self.rows])
+    is_due = lambda: heads()[:,1].all() and (sent is None or heads()[:,1].sum()==sent+len(self.rows))
+    end = time.monotonic()+(0 if self.lost else 30)
+    while not is_due() and time.monotonic()<end: time.sleep(.001)
+    self.lost = not is_due()
+    if self.lost or (heads()[:,0]<0).any(): return None
+    return [pickle.loads(row[16:16+n].numpy().tobytes()) for row,n in zip(self.rows, heads()[:,0].tolist())]
 
 # %% ../nbs/12_checkpoints.ipynb #c2c00008
 class _Beginning:
@@ -1421,8 +1427,9 @@ def _start(dl, **other):
 def _with_vars(o, **other):
     "In this context, with other attributes, past any `__setattr__`"
     old = {k:vars(o)[k] for k in other}
-    vars(o).update(other)
-    try: yield
+    try:
+        vars(o).update(other)
+        yield
     finally: vars(o).update(old)
 
 def _first_with(it, dl, other):
@@ -1433,10 +1440,12 @@ def _first_with(it, dl, other):
     yield from it
 
 # %% ../nbs/12_checkpoints.ipynb #c2c00020
+def _sent_to(it): return it._index_sampler.sent() if isinstance(it._index_sampler, _Order) else None
+
 def _why_unknown(dl, it):
     if not isinstance(it._collate_fn, _Telling): return "they were started before the fit"
     if isinstance(dl.dataset, IterableDataset): return "a stream may draw after its last batch"
-    if it._tasks_outstanding: return "the epoch was ended before they were done"
+    if it._tasks_outstanding and _sent_to(it) is None: return "the epoch was ended before they were done"
 
 # %% ../nbs/12_checkpoints.ipynb #c2c00011
 def _workers_of(dl):
@@ -1445,7 +1454,7 @@ def _workers_of(dl):
     if dl in _to_restore: return _to_restore[dl]
     if dl._iterator is None: return dict(started=False, states=None, why=None)
     why = _why_unknown(dl, dl._iterator)
-    states = None if why else dl._iterator._collate_fn.read()
+    states = None if why else dl._iterator._collate_fn.read(_sent_to(dl._iterator))
     if states is None: why = why or "they did not tell them"
     elif {k for o in states for k in o['own']} - set(_generators(dataset=dl.dataset, collate_fn=dl.collate_fn)):
         states,why = None,"they make generators of their own"
@@ -1947,11 +1956,12 @@ def before_epoch(self:Checkpoint):
 @patch
 def _give_back(self:Checkpoint):
     "The loaders as they are without us, or as a callback has set them since"
-    dls,stand_in,self._dls,self._stand_in = self._dls,self._stand_in,None,None
-    if dls is None or self.dls is not stand_in: return
-    if stand_in.train is not self._feed: dls.train = stand_in.train
-    if stand_in.valid is not dls.valid: dls.valid = stand_in.valid
-    self.learn.dls = dls
+    dls,stand_in = self._dls,self._stand_in
+    if dls is not None and self.dls is stand_in:
+        if stand_in.train is not self._feed: dls.train = stand_in.train
+        if stand_in.valid is not dls.valid: dls.valid = stand_in.valid
+        self.learn.dls = dls
+    self._dls = self._stand_in = None
 
 # %% ../nbs/12_checkpoints.ipynb #c2d00008
 @patch
