@@ -181,7 +181,7 @@ def _outside_graphs(f):
         dynamo.set_code_exec_strategy(f.__code__, skip)
         f._torchdynamo_disable = True
         return f
-    except (ImportError,AttributeError,TypeError): return torch.compiler.disable(f) # another version of torch: .7 µs a call
+    except (ImportError,AttributeError,TypeError): return torch.compiler.disable(f) # an older torch: .7 µs a call
 
 for _o in ('step','zero_grad'): setattr(Optimizer, _o, _outside_graphs(getattr(Optimizer, _o)))
 
@@ -414,7 +414,8 @@ def _copied(opt, state_dict):
     "A copy with the shapes and dtypes of the parameters; those of lazy layers have no shapes yet"
     ps = list(enumerate(p for g in opt.param_groups for p in g['params']))
     more = {'shapes': {i:list(p.shape) for i,p in ps if not is_lazy(p)}, 'dtypes': {i:_dtype_name(p) for i,p in ps}}
-    state = {i:{k:v.clone() if isinstance(v, Tensor) else v for k,v in s.items()} for i,s in state_dict['state'].items()}
+    def cloned(s): return {k:v.clone() if isinstance(v, Tensor) else v for k,v in s.items()}
+    state = {i:cloned(s) for i,s in state_dict['state'].items()}
     return copy.deepcopy({**state_dict, 'state': state, **more})
 
 def _dtype_name(p): return str(p.dtype).removeprefix('torch.')

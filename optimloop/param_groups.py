@@ -199,7 +199,7 @@ class HyperView(MutableMapping):
 def _all_params(groups): return [p for g in groups for p in g['params']]
 
 def _lost(opt, saved):
-    "Names of state that is kept here and comes back as a dictionary: a flat state dict of torch's has `{}` for what it lacks"
+    "State that is kept here and comes as a dictionary: a flat state dict of torch's has `{}` for what it lacks"
     here,pairs = getattr(opt, 'state', {}),zip(_all_params(opt.param_groups), _all_params(saved['param_groups']))
     kept = [(here.get(p, {}), saved['state'].get(i, {})) for p,i in pairs]
     return {k:v for a,b in kept for k,v in b.items() if isinstance(v, dict) and not isinstance(a.get(k, v), dict)}

@@ -366,7 +366,8 @@ def _check_state(places, opt, state_dict):
     if _is_state(state_dict) and 'shapes' not in state_dict:
         ids,ps = ([p for g in groups for p in g['params']] for groups in (state_dict['param_groups'],opt.param_groups))
         kept = state_dict['state'] if type(opt).__module__.startswith('torch.optim') else {}
-        state_dict = {**state_dict, 'shapes':{i:_seen_shape(kept.get(i, {}), p) for i,p in zip(ids, ps) if not is_lazy(p)}}
+        shapes = {i:_seen_shape(kept.get(i, {}), p) for i,p in zip(ids, ps) if not is_lazy(p)}
+        state_dict = {**state_dict, 'shapes':shapes}
     _check_fit(SimpleNamespace(param_groups=opt.param_groups, defaults=numbers), state_dict)
     flags,n = state_dict.get('flags', {}),sum(len(g['params']) for g in opt.param_groups)
     if not isinstance(flags, dict) or not all(isinstance(o, dict) and i in range(n) for i,o in flags.items()):

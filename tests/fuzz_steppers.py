@@ -719,9 +719,10 @@ def guarded(args, jobs):
         res += told
         code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
         if not code or not told: break
-        seed,dtype,engine,tags,_ = told[-1]
-        res.append((seed,dtype,engine,tags,(0,f'the process dies of {code}' if code<0 else 'the fuzzer fails, see above')))
-        print(f'--- {engine}, --only {seed} --dtypes {dtype}: {res[-1][-1][1]}', flush=True)
+        seed,dtype,engine,tags,known = told[-1]
+        if not known: # or it has died while a script was made small
+            res.append((seed,dtype,engine,tags,(0,f'the process dies of {code}' if code<0 else 'the fuzzer fails, see above')))
+            print(f'--- {engine}, --only {seed} --dtypes {dtype}: {res[-1][-1][1]}', flush=True)
         jobs,args.show = jobs[jobs.index((seed,dtype))+1:],max(0, args.show-1)
     return res
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-cases = dict(batched='--n 160 --engines batched', plans='--n 60 --engines compiled --backend none', compiled='--n 4 --engines compiled --dtypes float32')
+cases = dict(batched='--n 150 --engines batched', plans='--n 40 --engines compiled --backend none', compiled='--n 3 --engines compiled --dtypes float32')
 
 @pytest.mark.parametrize('case', cases)
 def test_random_steppers_do_what_the_loop_does(case):
