@@ -294,12 +294,19 @@ def load_state_dict(self:PrecisionCallback,
     state:dict # What `state_dict` returned; an empty one, as bf16 has it, changes nothing
 ):
     "Go on with a saved scale: at once in the midst of a fit, or else from the start of the next"
+    self._check_state(state)
+    if not state or self.amp_mode=='bf16': return
+    if self._fitting: self._set_scale(state)
+    else: self._loaded = dict(state)
+
+@patch
+def _check_state(self:PrecisionCallback, state):
     if not isinstance(state, dict) or not set(state)<={'scale','growth_tracker'} or len(state)==1:
         raise ValueError(f"expected the dictionary that {_name_of(self)}.state_dict returns, with `scale` and `growth_tracker`")
     if not state or self.amp_mode=='bf16': return
-    if not (0<state['scale']<2.**128 and state['growth_tracker']>=0): raise ValueError(f"{state}: expected a scale > 0 and a growth_tracker ≥ 0")
-    if self._fitting: self._set_scale(state)
-    else: self._loaded = dict(state)
+    numbers = all(isinstance(v, (int,float)) for v in state.values())
+    if not numbers or not (0<state['scale']<2.**128 and state['growth_tracker']>=0):
+        raise ValueError(f"{state}: expected a scale > 0 and a growth_tracker ≥ 0")
 
 @patch
 def _set_scale(self:PrecisionCallback, state):
@@ -307,8 +314,7 @@ def _set_scale(self:PrecisionCallback, state):
     self.scaler.load_state_dict({**self.scaler.state_dict(), 'scale': state['scale'], '_growth_tracker': state['growth_tracker']})
 
 # %% ../nbs/04_mixed_precision.ipynb #455733b7
-@patch
-def _run_state(self:PrecisionCallback): return dict(Callback._run_state(self), kept={k:getattr(self, k) for k in ('scales','_scaled','_backward')})
+PrecisionCallback.keeps = 'scales','_scaled','_backward'
 
 @patch
 def _put_run_state(self:PrecisionCallback, state):
@@ -533,9 +539,13 @@ def load_state_dict(self:PureBF16,
     state:dict # What `state_dict` returned
 ):
     "Go on with the random numbers of a saved run"
-    if not isinstance(state, dict) or not set(state)<={'rng'}: raise ValueError("expected the dictionary that PureBF16.state_dict returns, with `rng`")
+    self._check_state(state)
     self._loaded = state.get('rng')
     if self._fitting and self._loaded is not None: self._make_copies()
+
+@patch
+def _check_state(self:PureBF16, state):
+    if not isinstance(state, dict) or not set(state)<={'rng'}: raise ValueError("expected the dictionary that PureBF16.state_dict returns, with `rng`")
 
 # %% ../nbs/04_mixed_precision.ipynb #5d7e8ddb
 from .comments import show_comments

@@ -25,7 +25,7 @@ from .optimizer import *
 from .callbacks import *
 from .callbacks import _as_tuple, _surely
 from .learner import *
-from .learner import _func_name, _owned, _rehearses
+from .learner import _History, _func_name, _owned, _rehearses
 from .plotting import *
 
 # %% ../nbs/03_schedulers.ipynb #b76f1a9f
@@ -201,7 +201,7 @@ class ParamScheduler(Callback):
 
     def before_fit(self):
         self._check()
-        self.old,self.history = {k:getattr(self.opt, k) for k in self.scheds},{k:[] for k in self.scheds}
+        self.old,self.history = {k:getattr(self.opt, k) for k in self.scheds},{k:_History() for k in self.scheds}
 
     def before_batch(self):
         learn = self.learn
@@ -263,11 +263,11 @@ def _n_samples(loader, n_iter):
 
 # %% ../nbs/03_schedulers.ipynb #890508a8
 @patch
-def _run_state(self:ParamScheduler): return dict(old=self.old, history=self.history)
+def _run_state(self:ParamScheduler): return dict(old=self.old, history={k:v.read() for k,v in self.history.items()})
 
 @patch
 def _put_run_state(self:ParamScheduler, state):
-    self.old,self.history = state['old'],state['history']
+    self.old,self.history = state['old'],{k:_History(v) for k,v in state['history'].items()}
     if hasattr(self.learn, 'recorder'): self.recorder.hps.update(self.history) # the Recorder shows our lists
 
 # %% ../nbs/03_schedulers.ipynb #4aabebde
@@ -475,7 +475,7 @@ class TorchScheduler(Callback):
         monitor:str='valid_loss' # Column of the Recorder's table whose value a scheduler that asks for one (`ReduceLROnPlateau`) is given
     ):
         if every not in ('step','epoch'): raise ValueError(f"every={every!r}: expected 'step' or 'epoch'")
-        self.sched_func,self.every,self.monitor,self.sched,self.old,self.history = sched_func,every,monitor,None,[],[]
+        self.sched_func,self.every,self.monitor,self.sched,self.old,self.history = sched_func,every,monitor,None,[],_History()
 
 # %% ../nbs/03_schedulers.ipynb #aac0a436
 @patch
@@ -485,7 +485,7 @@ def before_fit(self:TorchScheduler):
     _check_alone(self, {'lr'})
     for g in self.opt.param_groups: g.pop('initial_lr', None) # of a saved optimizer: torch would begin there
     self.old,self._own_step = [dict(g) for g in self.opt.param_groups],'step' in vars(self.opt)
-    self.sched,self.history = self.sched_func(self.opt),[]
+    self.sched,self.history = self.sched_func(self.opt),_History()
     self._needs_value = isinstance(self.sched, torch.optim.lr_scheduler.ReduceLROnPlateau)
     if self._needs_value and (not hasattr(self.learn, 'recorder') or self.monitor not in self.recorder.names[1:-1]):
         raise ValueError(f"ReduceLROnPlateau cannot watch {self.monitor!r}: expected a column of the Recorder's table. Validate in each epoch, or pass another monitor=…")
@@ -536,14 +536,14 @@ def _step(self:TorchScheduler, *value):
 @patch
 def state_dict(self:TorchScheduler): # Dictionary: `sched`, the scheduler's state, and `history`
     "What the scheduler has come to"
-    return dict(sched=None if self.sched is None else self.sched.state_dict(), history=list(self.history))
+    return dict(sched=None if self.sched is None else self.sched.state_dict(), history=self.history.read())
 
 @patch
 def load_state_dict(self:TorchScheduler,
     state:dict # What `state_dict` returned
 ):
     "Go on from a saved state, within a fit"
-    self.history[:] = state['history']
+    self.history = _History(state['history'])
     if hasattr(self.learn, 'recorder'): self.recorder.hps['lr'] = self.history
     if self.sched is None or state['sched'] is None: return
     self.sched.load_state_dict(state['sched'])

@@ -2,11 +2,13 @@
 
 python tests/kill_anywhere.py --kills 200      # all of it, some minutes
 python tests/kill_anywhere.py --kills 24       # a part of it, evenly chosen
+python tests/kill_anywhere.py --cases fp64     # one of the runs only
 
-The run: a model with batch norm and dropout, unique samples that are shuffled, a ragged last batch, gradients accumulated over
+The run, `main`: a model with batch norm and dropout, unique samples that are shuffled, a ragged last batch, gradients accumulated over
 12 samples in batches of 8, clipping, EMA, one cycle, fp16 with a loss scale that grows, a checkpoint after every batch. It is
 killed by SIGKILL at each boundary between two batches, inside the writing of a file at each call of the operating system
-(before it, after it, and in the midst of a write), and at random instants, some by SIGTERM, of which it is told; once, or several times one after another. Then
+(before it, after it, and in the midst of a write), and at random instants, some by SIGTERM, of which it is told; once, or several times one after another. Other runs die less often (`cases`): fp64 and
+bf16 weights beside state of other types, buffers that come and grow, a loss with parameters, callbacks that keep all sorts of things, and two fits. Then
 parts are left out of the checkpoint one by one, and the comparison must fail.
 """
 import argparse
@@ -22,6 +24,8 @@ import warnings
 from pathlib import Path
 
 os.environ['CUDA_VISIBLE_DEVICES'] = '' # a process that has used a GPU cannot fork
+from functools import partial
+
 import numpy as np
 import torch
 from torch import nn
@@ -35,6 +39,7 @@ from optimloop.optimizer import *
 from optimloop.schedulers import *
 from optimloop.tracking import *
 from optimloop.training_callbacks import *
+from optimloop.wrapping import *
 
 torch.set_num_threads(1)
 n_epoch,n_samples,bs = 3,37,8
@@ -46,10 +51,10 @@ class Log(Callback):
     order = -100
     def __init__(self, file): self.to_file = file
     def before_batch(self):
-        if self.training: os.write(self.to_file, f'{self.epoch} {self.iter} {self.xb[0][:,0].int().tolist()}\n'.encode())
+        if self.training: os.write(self.to_file, f'{self.epoch+10*getattr(self.learn, "fits_done", 0)} {self.iter} {self.xb[0][:,0].int().tolist()}\n'.encode())
 
 class KillAfterBatch(Callback):
-    order,run_valid = 2000,False
+    run_valid,run_after,transient = False,Checkpoint,'left'
     def __init__(self, n): self.left = n
     def after_batch(self):
         self.left -= 1
@@ -70,20 +75,103 @@ class DeadlyOS:
                 if self.left==0: os.kill(os.getpid(), signal.SIGKILL)
         return deadly
 
-def learner(folder, checkpoint, log):
-    for f in torch.manual_seed,np.random.seed,random.seed: f(1) # as a script would
+def data():
     x = torch.randn(n_samples, 6)
     x[:,0] = torch.arange(n_samples)
-    y = (x[:,1:3].sum(1)>0).long()
+    return x, (x[:,1:3].sum(1)>0).long()
+
+def learner(folder, checkpoint, log, case='main'):
+    for f in torch.manual_seed,np.random.seed,random.seed: f(1) # as a script would
+    x,y = data()
+    return cases[case](DataLoaders.from_arrays(x, y, x, y, bs=bs), [Log(log), checkpoint, GradientClip(5.), CSVLogger(append=False)], folder)
+
+def main(dls, cbs, folder):
     model = nn.Sequential(nn.Linear(6, 12), nn.BatchNorm1d(12), nn.ReLU(), nn.Dropout(.3), nn.Linear(12, 2))
-    cbs = [Log(log), checkpoint, GradientAccumulation(12), GradientClip(5.), EMA(.8), CSVLogger(append=False)]
-    return Learner(DataLoaders.from_arrays(x, y, x, y, bs=bs), model, nn.CrossEntropyLoss(), Adam, lr=.01, cbs=cbs, metrics=accuracy, path=folder).to_fp16(init_scale=2.**12, growth_interval=2)
+    cbs = [*cbs, GradientAccumulation(12), EMA(.8)]
+    return Learner(dls, model, nn.CrossEntropyLoss(), Adam, lr=.01, cbs=cbs, metrics=accuracy, path=folder).to_fp16(init_scale=2.**12, growth_interval=2)
+
+class Grows(nn.Module):
+    "A network in any dtype, whose buffers come, grow and go while it is trained"
+    def __init__(self, dtype):
+        super().__init__()
+        self.body = nn.Sequential(nn.Linear(6, 12), nn.BatchNorm1d(12), nn.ReLU(), nn.Dropout(.3), nn.Linear(12, 2)).to(dtype)
+        self.register_buffer('recent', None)
+        self.register_buffer('first', torch.zeros(3))
+        self.register_buffer('aside', torch.zeros(0), persistent=False)
+    def forward(self, x):
+        out = self.body(x.to(self.body[0].weight.dtype)).float()
+        if self.training:
+            new = out.detach().mean(0, keepdim=True)
+            self.recent,self.first = new if self.recent is None else torch.cat([self.recent, new])[-9:],None
+            self.aside = torch.cat([self.aside, new[:,0]])[-4:]
+            if not hasattr(self, 'n'): self.register_buffer('n', torch.zeros((), dtype=torch.int32))
+            self.n += 1
+        return out if self.recent is None else out + .01*(self.recent.mean(0)+self.aside.sum())
+
+class Weighed(nn.Module):
+    "A loss that learns how to weigh its two parts"
+    def __init__(self):
+        super().__init__()
+        self.logs = nn.Parameter(torch.zeros(2, dtype=torch.float64))
+    def forward(self, pred, y):
+        parts = torch.stack([nn.functional.cross_entropy(pred, y), pred.pow(2).mean()]).double()
+        return ((-self.logs).exp()*parts + self.logs).sum().float()
+
+class Diary(Callback):
+    "Keeps a deque, a counter and more, and halves a rate after each epoch's training"
+    keeps,order = ('last','counts','sums','rng_state','n_trained'),2000
+    def __init__(self):
+        self.last,self.counts,self.sums,self.rng = collections.deque(maxlen=5),collections.Counter(),collections.defaultdict(lambda: torch.zeros(2)),torch.Generator().manual_seed(3)
+        self.n_trained = 0
+    rng_state = property(lambda self: self.rng.get_state(), lambda self, state: self.rng.set_state(state))
+    transient = 'rng' # which is kept as its state
+    def before_batch(self):
+        if self.training: self.learn.xb = (self.x + torch.cat([torch.zeros(len(self.x), 1), .1*torch.randn(len(self.x), 5, generator=self.rng)], 1),)
+    def after_batch(self):
+        self.last.append((self.epoch,self.iter,self.training))
+        self.counts[self.iter] += 1
+        self.sums[self.iter%2] += 1
+    def after_train(self): self.opt.lr,self.n_trained = self.opt.lr/2 if isinstance(self.opt.lr, float) else [o/2 for o in self.opt.lr],self.n_trained+1
+
+def odd_state(p, wide=None, n=None, seen=None, **kwargs):
+    "State of other types than the parameter's: wide weights, an integer, flags"
+    wide = p.data.to(torch.float32 if p.dtype!=torch.float32 else torch.float64) if wide is None else wide
+    return dict(wide=wide.add_(p.grad.to(wide.dtype), alpha=-.01), n=torch.ones((), dtype=torch.int32) if n is None else n+1, seen=p.data>0 if seen is None else seen|(p.data>0))
+
+def odd_step(p, lr, wide, n, seen, **kwargs): p.data.copy_(torch.where(seen, wide - lr*1e-3*n, wide))
+
+def fp64(dls, cbs, folder):
+    loss = Weighed()
+    cbs = [*cbs, GradientAccumulation(12), NaNPolicy('skip'), Diary]
+    opt_func = partial(OptimWrapper, opt=partial(torch.optim.NAdam, momentum_decay=.1))
+    return Learner(dls, Grows(torch.float64), loss, opt_func, lr=.01, cbs=cbs, path=folder, splitter=lambda m: [[*m.parameters()], [loss.logs]])
+
+def bf16(dls, cbs, folder):
+    opt_func = lambda ps, lr: Optimizer(ps, [odd_state, odd_step], lr=lr)
+    return Learner(dls, Grows(torch.bfloat16), nn.CrossEntropyLoss(), opt_func, lr=.1, cbs=[*cbs, EMA(.8, in_valid=True), TerminateOnNaN, Diary], path=folder)
+
+def asgd(dls, cbs, folder):
+    model = nn.Sequential(nn.Linear(6, 12), nn.ReLU(), nn.Linear(12, 2)).double()
+    opt_func = partial(OptimWrapper, opt=partial(torch.optim.ASGD, t0=3., lambd=.1))
+    return Learner(dls, nn.Sequential(Doubled(), model), nn.CrossEntropyLoss(), opt_func, lr=.1, cbs=[*cbs, GradientAccumulation(12), TerminateOnNaN], path=folder)
+
+class Doubled(nn.Module):
+    def forward(self, x): return x.double()
+
+def two_fits(learn):
+    learn.fit(1, resume=True)
+    learn.looks = dict(losses=learn.recorder.losses, values=learn.recorder.values)
+    learn.fit_one_cycle(n_epoch-1, resume=True)
+
+cases = dict(main=main, fp64=fp64, bf16=bf16, asgd=asgd)
+fits = dict(main=lambda learn: learn.fit_one_cycle(n_epoch, resume=True), fp64=lambda learn: learn.fit(n_epoch, resume=True), bf16=lambda learn: learn.fit(n_epoch, resume=True), asgd=two_fits)
 
 def result(learn):
     rec,opt = learn.recorder,read_optimizer(learn)
     opt['state'] = dict(sorted(opt['state'].items()))
-    return dict(model=dict(learn.model.state_dict()), opt=opt, ema=learn.ema.state_dict(), values=rec.values, losses=rec.losses, hps=rec.hps, clip=learn.gradient_clip.norms,
-                scales=learn.mixed_precision.scales, iters=learn.train_iter, csv=[row[:-1] for row in (o.split(',') for o in (learn.path/'history.csv').read_text().splitlines())])
+    kept = {k:v for k,v in read_callbacks(learn).items() if k not in ('recorder','csv_logger')}
+    return dict(model=read_weights(learn), loss=dict(read_loss(learn)), opt=opt, kept=kept, looks=getattr(learn, 'looks', None), values=rec.values, losses=rec.losses, hps=rec.hps, clip=learn.gradient_clip.norms,
+                iters=learn.train_iter, csv=[row[:-1] for row in (o.split(',') for o in (learn.path/'history.csv').read_text().splitlines())])
 
 class Forgetful(Checkpoint):
     "Puts back all but one part"
@@ -97,7 +185,7 @@ def forget(what, state):
     if what in state['callbacks']: return dict(state, callbacks={k:v for k,v in state['callbacks'].items() if k!=what})
     return {k:v for k,v in state.items() if k!=what}
 
-def run(folder, n=None, when=None, forgets=''):
+def run(folder, n=None, when=None, forgets='', case='main'):
     "The script that is killed: at boundary `n`, or at call `n` of the operating system"
     os.makedirs(folder, exist_ok=True)
     os.dup2(os.open(Path(folder)/'out.txt', os.O_WRONLY|os.O_CREAT|os.O_APPEND), 1)
@@ -105,16 +193,17 @@ def run(folder, n=None, when=None, forgets=''):
     if when in ('before','after','amid'): checkpoints.os = DeadlyOS(n, when)
     cb = Forgetful(every_batches=1)
     cb.forgets = forgets
-    learn = learner(folder, cb, os.open(Path(folder)/'log.txt', os.O_WRONLY|os.O_CREAT|os.O_APPEND))
+    learn = learner(folder, cb, os.open(Path(folder)/'log.txt', os.O_WRONLY|os.O_CREAT|os.O_APPEND), case)
     if when=='boundary': learn.add_cb(KillAfterBatch(n))
-    with learn.no_bar(): learn.fit_one_cycle(n_epoch, resume=True)
+    with learn.no_bar(): fits[case](learn)
     save_state(Path(folder)/'result.safetensors', result(learn))
 
 def warm_up():
     "Train in this process, so that the children need not do what PyTorch does only once"
-    with tempfile.TemporaryDirectory() as folder:
-        learn = learner(folder, Checkpoint(), os.open(os.devnull, os.O_WRONLY))
-        with learn.no_logging(): learn.fit_one_cycle(1)
+    for case in cases:
+        with tempfile.TemporaryDirectory() as folder:
+            learn = learner(folder, Checkpoint(), os.open(os.devnull, os.O_WRONLY), case)
+            with learn.no_logging(): learn.fit_one_cycle(1)
 
 def in_child(seconds=None, number=signal.SIGKILL, **kwargs):
     "Run the script in a process of its own, to which signal `number` is sent after `seconds`; was it killed, by any of this?"
@@ -161,16 +250,16 @@ def plans(n_calls, seconds, rng):
         yield [dict(n=rng.randrange(1, 5), when='boundary') for _ in range(rng.randrange(2, 5))] # killed, resumed, killed, resumed …
         yield [dict(seconds=rng.uniform(.005, seconds/2)), dict(n=rng.randrange(1, 60), when='amid'), dict(n=1, when='boundary')]
 
-def kill_anywhere(kills, folder):
+def kill_anywhere(kills, folder, case='main'):
     "How many kills there were, and a list of what went wrong"
-    rng,folder = random.Random(0),Path(folder)
-    warm_up()
+    rng,folder = random.Random(0),Path(folder)/case
+    folder.mkdir()
     start = time.perf_counter()
-    in_child(folder=folder/'truth')
+    in_child(folder=folder/'truth', case=case)
     seconds = time.perf_counter()-start
     truth = load_state(folder/'truth'/'result.safetensors'),samples(folder/'truth')
-    assert sorted(truth[1])==[(e, i) for e in range(n_epoch) for i in range(n_batches//n_epoch)] and len(set(truth[0]['scales']))>1
-    n_calls = count_calls(folder/'counted')
+    assert sorted(truth[1])==[(e, i) for e in ((0,10,11) if case=='asgd' else range(n_epoch)) for i in range(n_batches//n_epoch)] and (case!='main' or len(set(truth[0]['kept']['mixed_precision']['kept']['scales']))>1)
+    n_calls = count_calls(folder/'counted', case)
     done,wrong,kinds,every = 0,[],collections.Counter(),plans(n_calls, seconds, rng)
     fixed = n_batches+2*(n_calls//(n_batches+n_epoch+1)+1)
     for i,plan in enumerate(every):
@@ -178,21 +267,21 @@ def kill_anywhere(kills, folder):
         if kills<200 and i<fixed and i%(-(-fixed*3//(2*kills))): continue # a part of them
         where = folder/f'run{i}'
         for death in plan:
-            if in_child(folder=where, **death):
+            if in_child(folder=where, case=case, **death):
                 done += 1
                 kinds[death.get('when', 'SIGTERM' if 'number' in death else 'instant')] += 1
-        if in_child(folder=where): raise AssertionError('nobody was to kill this one')
-        if bad := compare(where, truth): wrong.append(f'{plan}: {bad}')
+        if in_child(folder=where, case=case): raise AssertionError('nobody was to kill this one')
+        if bad := compare(where, truth): wrong.append(f'{case}, {plan}: {bad}')
     return done,wrong,kinds,truth
 
-def count_calls(folder):
+def count_calls(folder, case):
     "The number of calls that write, in the whole run"
     pid = os.fork()
     if not pid:
         try:
             counter = DeadlyOS(10**9, 'before')
             checkpoints.os = counter
-            run(folder)
+            run(folder, case=case)
             Path(folder, 'calls').write_text(str(10**9-counter.left))
         finally: os._exit(0)
     os.waitpid(pid, 0)
@@ -216,12 +305,18 @@ if __name__=='__main__':
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--kills', type=int, default=200)
     parser.add_argument('--controls', type=int, default=len(forgotten))
+    parser.add_argument('--cases', nargs='+', default=list(cases), choices=list(cases))
     args,start = parser.parse_args(),time.perf_counter()
+    warm_up()
     with tempfile.TemporaryDirectory() as folder:
-        done,wrong,kinds,truth = kill_anywhere(args.kills, folder)
-        print(f'{done} kills ({dict(kinds)}), {len(wrong)} runs that differ, {time.perf_counter()-start:.0f} s', *wrong, sep='\n')
-        unseen = []
-        for part,bad in controls(folder, truth, args.controls).items():
-            print(f'without {part}: {bad or "NOTHING DIFFERS"}')
-            if not bad: unseen.append(part)
-    sys.exit(bool(wrong or unseen))
+        failed = False
+        for case in args.cases:
+            kills = args.kills if len(args.cases)==1 else -(-args.kills*(3 if case=='main' else 1)//(2+len(args.cases)))
+            done,wrong,kinds,truth = kill_anywhere(kills, folder, case)
+            failed = failed or bool(wrong)
+            print(f'{case}: {done} kills ({dict(kinds)}), {len(wrong)} runs that differ, {time.perf_counter()-start:.0f} s', *wrong, sep='\n', flush=True)
+            if case!='main': continue
+            for part,bad in controls(Path(folder)/case, truth, args.controls).items():
+                print(f'without {part}: {bad or "NOTHING DIFFERS"}', flush=True)
+                failed = failed or not bad
+    sys.exit(failed)
