@@ -118,6 +118,34 @@ class BatchValues:
         self.packed,self.n_packed = [],0
         return self.numbers
 
+# %% ../nbs/02_learner.ipynb #b1c0fbac
+class _History(list):
+    "A list of floats, or of rows of as many floats, that can be read as one array"
+    def __init__(self, values=()):
+        self._numbers,self._width = array('d'),0 # all numbers, or `None` where this is a list like any other; how many there are in a row, or 0
+        for o in values.tolist() if isinstance(values, np.ndarray) and values.ndim==1 else values: self.append(o)
+    def append(self, value):
+        list.append(self, value)
+        if self._numbers is None: return
+        if type(value) is float and not self._width: self._numbers.append(value)
+        elif self._is_row(value): self._numbers.frombytes(value.tobytes()); self._width = len(value)
+        else: self._numbers = None
+    def _is_row(self, o): return type(o) is np.ndarray and o.dtype==float and o.ndim==1 and 0<len(o)==(self._width if len(self)>1 else len(o))
+    def read(self): # Array, or if the values are not alike a list
+        "All values, copied"
+        if self._numbers is None or len(self._numbers)!=len(self)*max(1, self._width): return list(self)
+        return np.array(self._numbers).reshape(len(self), *[self._width][:self._width])
+    def __reduce__(self): return _History,(list(self),)
+
+# %% ../nbs/02_learner.ipynb #185eeb1f
+def _spoils(f):
+    def changed(self, *args, **kwargs):
+        self._numbers = None
+        return f(self, *args, **kwargs)
+    return changed
+
+for _k in '__setitem__ __delitem__ __iadd__ __imul__ extend insert pop remove clear reverse sort'.split(): setattr(_History, _k, _spoils(getattr(list, _k)))
+
 # %% ../nbs/02_learner.ipynb #794807a4
 class WeightedMean:
     "The mean of values that stand for different numbers of items"
@@ -1123,6 +1151,23 @@ def _trial(metric, pred, yb):
     metric.update(pred, *yb)
     return metric.compute()
 
+# %% ../nbs/02_learner.ipynb #d5b83f16
+def _module_of(f):
+    "The module that the loss function `f` is, or is a method of; or `None`"
+    while isinstance(f, partial): f = f.func
+    f = getattr(f, '__self__', f)
+    return f if isinstance(f, nn.Module) else None
+
+@patch
+def before_backward(self:CheckFirstBatch):
+    "A loss function that could learn, and is not trained"
+    loss,mine = _module_of(self.loss_func),set(map(id, self.model.parameters()))
+    mine |= {id(p) for g in self.opt.param_groups for p in g['params']}
+    left = [k for k,p in loss.named_parameters() if p.requires_grad and id(p) not in mine] if loss is not None else []
+    if not left: return
+    warnings.warn(f"the loss function has parameters that are not in the optimizer, so they are not trained: "
+                  f"{', '.join(left[:5])}. Let the splitter return them too: splitter=lambda m: [*trainable_params(m), *loss.parameters()]")
+
 # %% ../nbs/02_learner.ipynb #9ab8ee96
 _loop_state = 'dl n_iter start_iter iter xb yb pred loss stepped training'.split()
 
@@ -1363,9 +1408,11 @@ def save(self:Learner,
     with_opt:bool=True # Save the optimizer's state too, if there is an optimizer?
 ): # Path of the file
     "Save the model, the optimizer and the callbacks' state to `path/model_dir/name.safetensors`"
-    from optimloop.checkpoints import read_optimizer, save_state
-    weights,cbs = _by_plain_name(self.model.state_dict()),{cb.name:cb.state_dict() for cb in self._with_state()}
-    return save_state(self._model_file(name), dict(model=weights, opt=read_optimizer(self) if with_opt and self.opt else None, cbs=cbs))
+    from optimloop.checkpoints import read_loss, read_optimizer, save_state
+    weights = _by_plain_name(self.model.state_dict(), self.model)
+    cbs = {cb.name:cb.state_dict() for cb in self._with_state()}
+    opt = read_optimizer(self) if with_opt and self.opt else None
+    return save_state(self._model_file(name), dict(model=weights, opt=opt, cbs=cbs, loss=read_loss(self)))
 
 @patch
 def load(self:Learner,
@@ -1378,26 +1425,12 @@ def load(self:Learner,
     file = self._model_file(name)
     if not file.exists(): raise FileNotFoundError(f"there is no {file}" + f". What is in {file.with_suffix('.pth').name} can be read with torch.load"*file.with_suffix('.pth').exists())
     state = load_state(file)
-    if not isinstance(state, dict) or set(state)!={'model','opt','cbs'}: raise ValueError(f"{file} was not written by Learner.save: read it with load_state")
-    if strict: self._matched(state['model']) # before anything is changed
-    was = {cb:dict(vars(cb)) for cb in self._with_state()}
-    try:
-        lacking = [cb for cb in was if not self._put_callback(cb, state['cbs'], strict)]
-        self._put_model(state['model'], state['opt'] if with_opt else None, strict)
-    except BaseException:
-        for cb,o in was.items(): vars(cb).update(o)
-        raise
-    self._other_weights(lacking, file, state['cbs'])
+    is_ours = isinstance(state, dict) and {*state,'loss'}=={'model','opt','cbs','loss'}
+    if not is_ours or not all(isinstance(o, dict) for o in (state['cbs'],state.get('loss', {}))):
+        raise ValueError(f"{file} was not written by Learner.save: read it with load_state")
+    self._put_model(state['model'], state['opt'] if with_opt else None, strict, state.get('loss') or None, state['cbs'])
+    self._other_weights([cb for cb in self._with_state() if cb.name not in state['cbs']], file, state['cbs'])
     return self
-
-@patch
-def _put_callback(self:Learner, cb, states, strict):
-    try:
-        if cb.name in states: cb.load_state_dict(states[cb.name])
-        return cb.name in states
-    except ValueError as e:
-        if strict: raise
-        warnings.warn(f"the state of {cb.name} was not loaded: {e}")
 
 @patch
 def _with_state(self:Learner): return [cb for cb in self.cbs if hasattr(type(cb), 'state_dict')]
@@ -1412,46 +1445,80 @@ def _other_weights(self:Learner, lacking, file, states=()):
                              "that were trained. For the averages: learn.add_cb(EMA(in_valid=True)), and load again")
 
 # %% ../nbs/02_learner.ipynb #55eeb34b
-def _plain_name(k): return '.'.join(o for o in k.split('.') if o!='_orig_mod').removeprefix('module.')
+_wrappers = nn.DataParallel,nn.parallel.DistributedDataParallel
 
-def _by_plain_name(state):
-    "`state` under names without what `torch.compile` and `DataParallel` put in front"
-    res = {_plain_name(k):v for k,v in state.items()}
+def _plain_name(k, model=None):
+    "The name of a part of `model` without what `torch.compile` and `DataParallel` put in; one's own `module` stays"
+    res = []
+    for part in k.split('.'):
+        if part!='_orig_mod' and not (part=='module' and isinstance(model, _wrappers)): res.append(part)
+        model = getattr(model, '_modules', {}).get(part)
+    return '.'.join(res)
+
+def _by_plain_name(state, model=None):
+    "`state` under names without what `torch.compile` and `DataParallel` put in"
+    res = {_plain_name(k, model):v for k,v in state.items()}
     return res if len(res)==len(state) else dict(state)
 
 def _misfits(mine, saved):
     "Sentences about what does not fit, and the names of it"
-    shape = lambda o: tuple(getattr(o, 'shape', ()))
+    shape = lambda o: tuple(o.shape) if isinstance(o, torch.Tensor) else type(o).__name__
     missing,extra = [k for k in mine if k not in saved],[k for k in saved if k not in mine]
     other = [k for k in mine if k in saved and shape(mine[k])!=shape(saved[k])]
     shapes = [f"{k}: {shape(saved[k])} in the file, {shape(mine[k])} in the model" for k in other]
-    kinds = {'missing in the file': missing, 'unexpected, for the model has none of that name': extra, 'of another shape': shapes}
+    kinds = {'missing in the file': missing, 'unexpected, for the model has none of that name': extra, 'of another shape': shapes,
+             'one in the model, and two in the file': _torn(mine, saved)}
     return '; '.join(f"{what}: {', '.join(o)}" for what,o in kinds.items() if o),{*missing,*extra,*other}
+
+def _torn(mine, saved):
+    "Names of what is one tensor in `mine`, and has different values in `saved`"
+    first,res = {},[]
+    for k,o in mine.items():
+        if not isinstance(o, torch.Tensor) or not isinstance(saved.get(k), torch.Tensor) or not o.numel(): continue
+        twin = first.setdefault((o.data_ptr(),o.shape,o.stride()), k)
+        if twin==k or saved[k].shape!=saved[twin].shape or torch.equal(saved[k], saved[twin]): continue
+        res.append(f'{twin} and {k}')
+    return res
 
 # %% ../nbs/02_learner.ipynb #da3a5761
 @patch
 def _matched(self:Learner, saved, strict=True):
     "`saved` under the names of the model; what does not fit is an error, or a warning and left out"
     own = self.model.state_dict()
-    mine,saved = {k:v for k,v in zip(_by_plain_name(own), own.values())},_by_plain_name(saved)
+    mine,saved = {k:v for k,v in zip(_by_plain_name(own, self.model), own.values())},_by_plain_name(saved)
     text,misfits = _misfits(mine, saved)
     if text and strict: raise ValueError(f"the file is of another model. {text}. With strict=False what fits is loaded")
     if text: warnings.warn(f"not loaded: {text}")
     return {k:saved[plain] for k,plain in zip(own, mine) if plain not in misfits}
 
 @patch
-def _put_model(self:Learner, weights, opt=None, strict=True):
-    "Load weights, and the optimizer's state if there is one; all or, if it does not fit, nothing"
-    from optimloop.checkpoints import put_optimizer
-    weights,had = self._matched(weights, strict),self.opt
-    try:
-        if opt is not None and self.opt is None: self.create_opt()
-        if opt is not None: put_optimizer(self, opt)
-    except ValueError as e:
-        self.opt = had
-        if strict: raise
-        warnings.warn(f"the optimizer's state was not loaded: {e}")
-    self.model.load_state_dict(weights, strict=strict)
+def _put_model(self:Learner, weights, opt=None, strict=True, loss=None, cbs=()):
+    "Load weights and what else there is of optimizer, loss function and callbacks; all or, if one does not fit, nothing"
+    from optimloop.checkpoints import put_parts
+    parts,had = self._saved_parts(strict),self.opt
+    state = {"weights": weights, "optimizer's state": opt, "loss function's state": loss}
+    state.update({f"state of {k}":v for k,v in dict(cbs).items()})
+    state = {k:v for k,v in state.items() if k in parts and v is not None}
+    if opt is not None and had is None: self.create_opt()
+    for k,one in {None:state}.items() if strict else [(k,{k:v}) for k,v in state.items()]:
+        try: put_parts(self, one, parts)
+        except BaseException as e:
+            if strict or k=="optimizer's state": self.opt = had
+            if strict or k=='weights' or not isinstance(e, ValueError): raise
+            warnings.warn(f"the {k} was not loaded: {e}")
+
+# %% ../nbs/02_learner.ipynb #e1b4c75f
+@patch
+def _saved_parts(self:Learner, strict):
+    "What `load` puts back, by name: functions that read it, check what was saved, and put that in"
+    from optimloop.checkpoints import check_loss, check_optimizer, put_loss, put_optimizer, read_loss, read_optimizer
+    weights = (lambda l: _by_plain_name(l.model.state_dict(), l.model), lambda l,o: l._matched(o) if strict else None,
+               lambda l,o: l.model.load_state_dict(l._matched(o, strict), strict=strict))
+    check = lambda l, o, cb: getattr(cb, '_check_state', lambda o: None)(o)
+    cbs = {f"state of {cb.name}": (lambda l, cb=cb: cb.state_dict(), partial(check, cb=cb), lambda l, o, cb=cb: cb.load_state_dict(o))
+           for cb in self._with_state()}
+    return {"weights": weights, "optimizer's state": (read_optimizer,check_optimizer,put_optimizer),
+            "loss function's state": (read_loss,check_loss,put_loss), **cbs}
 
 # %% ../nbs/02_learner.ipynb #bd3608cd
 from .comments import show_comments

@@ -10,6 +10,7 @@ __all__ = ['step_engines', 'sgd_step', 'step_stat', 'weight_decay', 'l2_reg', 'h
 
 # %% ../nbs/00_optimizer.ipynb #e34a153c
 import copy, difflib, inspect, math
+from collections import defaultdict
 from functools import partial
 from operator import attrgetter
 
@@ -438,16 +439,19 @@ def clear_state(self:Optimizer):
 
 # %% ../nbs/00_optimizer.ipynb #97f25eb6
 @patch
-def state_dict(self:Optimizer): # Dictionary with `state`, `param_groups` (as torch's) and `shapes`, by the same numbers as `state`
+def state_dict(self:Optimizer): # Dictionary: `state`, `param_groups` (as torch's), `shapes`, `dtypes` of the parameters
     "A copy of all state and hyper-parameters"
     with self.register_state_dict_post_hook(_copied, prepend=True): return torch.optim.Optimizer.state_dict(self)
 
 def _copied(opt, state_dict):
-    "A copy with the shapes of the parameters; those of lazy layers have none yet"
-    shapes = {i:list(p.shape) for i,p in enumerate(p for g in opt.param_groups for p in g['params']) if not is_lazy(p)}
+    "A copy with the shapes and dtypes of the parameters; those of lazy layers have no shapes yet"
+    ps = list(enumerate(p for g in opt.param_groups for p in g['params']))
+    more = {'shapes': {i:list(p.shape) for i,p in ps if not is_lazy(p)}, 'dtypes': {i:_dtype_name(p) for i,p in ps}}
     def cloned(s): return {k:v.clone() if isinstance(v, Tensor) else v for k,v in s.items()}
     state = {i:cloned(s) for i,s in state_dict['state'].items()}
-    return copy.deepcopy({**state_dict, 'state': state, 'shapes': shapes})
+    return copy.deepcopy({**state_dict, 'state': state, **more})
+
+def _dtype_name(p): return str(p.dtype).removeprefix('torch.')
 
 @patch
 def __getstate__(self:Optimizer):
@@ -461,14 +465,54 @@ def __setstate__(self:Optimizer, state):
     self.param_groups = [_Hypers(g) for g in self.param_groups]
     self.state = _States(dict, self.state)
 
+# %% ../nbs/00_optimizer.ipynb #c3a5d2f8
+def _own_dtype(v, p, was):
+    "The dtype of a saved `v`: its own, unless it had that of the parameter, which `was` another one than now"
+    return p.dtype if _dtype_name(v)==was and (v.ndim or not p.ndim) else v.dtype
+
+def _placed(v, p, was):
+    "Saved state as it belongs beside the parameter `p`"
+    if isinstance(v, Tensor): return v.to(p.device, _own_dtype(v, p, was))
+    if isinstance(v, dict): return {k:_placed(o, p, was) for k,o in v.items()}
+    return type(v)(_placed(o, p, was) for o in v) if type(v) in (list,tuple) else v
+
+def _by_param(opt, state_dict):
+    "(number, parameter) of all that is in `state_dict`"
+    ids,ps = ([o for g in groups for o in g['params']] for groups in (state_dict['param_groups'],opt.param_groups))
+    return list(zip(ids, ps))
+
+# %% ../nbs/00_optimizer.ipynb #e80f3a29
+@patch
+def _check_load(self:Optimizer, state_dict):
+    "Raise an error if `state_dict` does not fit; nothing is changed"
+    _check_fit(self, state_dict)
+    numbers = [k for k,v in self.defaults.items() if isinstance(v, (int,float))]
+    bad = [k for k in numbers if not all(hasattr(g[k], '__float__') for g in state_dict['param_groups'])]
+    if bad: raise ValueError(f"this state is damaged: {', '.join(bad)} should be numbers")
+
 @patch
 def load_state_dict(self:Optimizer,
     state_dict:dict # What `state_dict` returned; it is copied, never changed
 ):
     "Load state and hyper-parameters; a `ValueError` names what does not fit, and nothing is changed"
     if not isinstance(state_dict, dict): raise TypeError(f"expected the dict that `state_dict` returns, not a {type(state_dict).__name__}")
-    with self.register_load_state_dict_pre_hook(_check_fit):
-        torch.optim.Optimizer.load_state_dict(self, copy.deepcopy(state_dict))
+    state_dict = copy.deepcopy(state_dict)
+    for hook in [*self._optimizer_load_state_dict_pre_hooks.values()]:
+        new = hook(self, state_dict)
+        if new is not None: state_dict = new
+    self._check_load(state_dict)
+    self.__setstate__(_new_state(self, state_dict))
+    for hook in [*self._optimizer_load_state_dict_post_hooks.values()]: hook(self)
+
+def _new_state(opt, state_dict):
+    "What `__setstate__` takes"
+    ps,was = dict(_by_param(opt, state_dict)),state_dict.get('dtypes', {})
+    state = defaultdict(dict, {ps[i]:_placed(v, ps[i], was.get(i)) for i,v in state_dict['state'].items() if i in ps})
+    state.update({k:v for k,v in state_dict['state'].items() if k not in ps}) # for no parameter: kept as it is
+    names = [{'param_names':g['param_names']} if 'param_names' in g else {} for g in opt.param_groups]
+    both = zip(names, state_dict['param_groups'], opt.param_groups)
+    groups = [{**o, **saved, 'params':g['params']} for o,saved,g in both]
+    return dict(state=state, param_groups=groups)
 
 # %% ../nbs/00_optimizer.ipynb #da32b65e
 from .comments import show_comments

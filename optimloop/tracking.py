@@ -8,6 +8,7 @@ __all__ = ['LayerInfo', 'TrackValue', 'EarlyStopping', 'SaveModel', 'ReduceLROnP
 
 # %% ../nbs/11_tracking.ipynb #a1ec066d
 import copy, csv, io, math, os, pickle, sys, time
+from array import array
 from collections import namedtuple
 from contextlib import contextmanager
 from functools import partial
@@ -518,15 +519,29 @@ def export(self:Learner,
     from optimloop.checkpoints import save_state
     file = self.path/(fname or f"export.{'pkl' if whole else 'safetensors'}")
     if not whole: return save_state(file, self._plain_state())
-    state = self._without_data()
     file.parent.mkdir(parents=True, exist_ok=True)
-    aside = file.with_name(file.name+'.tmp')
-    try: torch.save(state, aside)
-    except Exception as e:
-        aside.unlink(missing_ok=True)
-        raise TypeError(f"something in the Learner cannot be pickled ({e}): define functions with def in a module, or do without whole=True") from e
-    os.replace(aside, file)
+    _write_pickle(file, self._without_data())
     return file
+
+# %% ../nbs/11_tracking.ipynb #c2cdacc4
+class _Sink:
+    "A file for `torch.save`, which makes a full disk an error of its own"
+    def __init__(self, fd): self.fd,self.error = fd,None
+    def flush(self): pass
+    def write(self, part):
+        from optimloop.checkpoints import _write_bytes
+        try: _write_bytes(self.fd, part)
+        except OSError as e: self.error = e
+        return len(part)
+
+def _write_pickle(file, o):
+    from optimloop.checkpoints import _replacing
+    with _replacing(file) as fd:
+        sink = _Sink(fd)
+        try: torch.save(o, sink)
+        except Exception as e:
+            raise TypeError(f"something in the Learner cannot be pickled ({e}): define functions with def in a module, or do without whole=True") from e
+        if sink.error: raise sink.error
 
 # %% ../nbs/11_tracking.ipynb #36c4c1d6
 _recorded = 'names','values','epoch_ends','hps','losses','skipped'
@@ -543,8 +558,8 @@ def _measured_weights(self:Learner):
     "The weights that a validation measures"
     for context,what in filter(None, [cb._as_measured() for cb in self.cbs if hasattr(type(cb), '_as_measured')]):
         print(f"export: wrote {what}, which are what is validated; learn.save keeps those that are trained too")
-        with context: return copy.deepcopy(_by_plain_name(self.model.state_dict()))
-    return _by_plain_name(self.model.state_dict())
+        with context: return copy.deepcopy(_by_plain_name(self.model.state_dict(), self.model))
+    return _by_plain_name(self.model.state_dict(), self.model)
 
 @patch
 def _without_data(self:Learner):
@@ -570,9 +585,10 @@ def load_learner(
     if not isinstance(state, dict) or set(state)!={'model','opt','recorder'}: raise ValueError(f"{fname} was not written by Learner.export")
     learn = learn() if callable(learn) and not isinstance(learn, Learner) else learn
     if not isinstance(learn, Learner): raise TypeError(f"{fname} holds weights and no code: pass a Learner to put them into, or a function that makes one")
+    recorded = _as_recorded(fname, state['recorder'])
     learn._put_model(state['model'], state['opt'], strict)
     learn._other_weights(learn.cbs, fname)
-    learn._put_recorded(state['recorder'])
+    learn._put_recorded(recorded)
     return learn
 
 # %% ../nbs/11_tracking.ipynb #b4ad5745
@@ -581,13 +597,21 @@ def _unpickled(fname, trusted):
     try: return torch.load(fname, map_location='cpu', weights_only=False)
     except (RuntimeError, LookupError, EOFError, pickle.UnpicklingError) as e: raise ValueError(f"{fname} was not written by Learner.export, or is damaged ({e!r})") from e
 
+def _as_recorded(fname, values):
+    "What a file has of the Recorder, with the losses as an array; an error if it is something else"
+    if values is None: return None
+    kinds = dict(names=list, values=list, epoch_ends=list, hps=dict, losses=list, skipped=list)
+    if not isinstance(values, dict) or {k:type(v) for k,v in values.items()}!=kinds: raise ValueError(f"{fname} was not written by Learner.export: what it has of the Recorder is something else")
+    try: return dict(values, losses=array('d', values['losses']))
+    except (TypeError,OverflowError): raise ValueError(f"{fname} was not written by Learner.export: its losses are no numbers") from None
+
 @patch
 def _put_recorded(self:Learner, values):
     if values is None or not hasattr(self, 'recorder'): return
     rec,values = self.recorder,dict(values)
     rec._start()
     rec._losses.numbers.extend(values.pop('losses'))
-    rec._smooth.update(skipped=values.pop('skipped', []), settled=len(rec._losses))
+    rec._smooth.update(skipped=values.pop('skipped'), settled=len(rec._losses))
     vars(rec).update(values)
 
 # %% ../nbs/11_tracking.ipynb #7c1fc0fb

@@ -328,14 +328,22 @@ def load_state_dict(self:EMA,
     state:dict # What `state_dict` returned; it is copied
 ):
     "Go on from a saved average"
-    if not isinstance(state, dict) or set(state)-{'in_valid'}!={'n_steps','avg'}:
-        raise ValueError("expected the dictionary that EMA.state_dict returns, with `n_steps` and `avg`")
-    if self.is_swapped: raise RuntimeError("the averaged weights are in the model: leave `swapped()` before you load others")
-    if self.learn is not None: _check_same(state['avg'], _averaged(self.model))
+    self._check_state(state)
     if state.get('in_valid', self.in_valid)!=self.in_valid:
         warnings.warn(f"this average was saved with in_valid={state['in_valid']}, and this EMA has in_valid={self.in_valid}: a validation measures other weights than it did")
+    if not state['avg']: return self.reset()
     devices = {k:t.device for k,t in _averaged(self.model).items()} if self._live else {} # in a fit: beside the weights, in their order
     self.n_steps,self.avg = state['n_steps'],{k:state['avg'][k].detach().clone().to(devices.get(k)) for k in devices or state['avg']}
+
+@patch
+def _check_state(self:EMA, state):
+    "Raise an error if `load_state_dict` could not take it; one that was saved before the first fit is empty"
+    is_state = isinstance(state, dict) and set(state)-{'in_valid'}=={'n_steps','avg'} and isinstance(state['avg'], dict)
+    if not is_state or not isinstance(state['n_steps'], int) or state['n_steps']<0:
+        raise ValueError("expected the dictionary that EMA.state_dict returns, with `n_steps` and `avg`")
+    if self.is_swapped: raise RuntimeError("the averaged weights are in the model: leave `swapped()` before you load others")
+    if self._live and not state['avg']: raise ValueError("an average that has not begun cannot be loaded within a fit")
+    if self.learn is not None and state['avg']: _check_same(state['avg'], _averaged(self.model))
 
 # %% ../nbs/10_training_callbacks.ipynb #fc4af9ae
 @patch

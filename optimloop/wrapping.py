@@ -19,6 +19,7 @@ from torch.nn.parameter import is_lazy
 
 from fastcore.basics import patch
 from .optimizer import *
+from .optimizer import _by_param, _dtype_name, _own_dtype
 from .param_groups import _check_fit, _is_state, _nearest, _param_list, _torch_keys
 
 # %% ../nbs/08_wrapping.ipynb #875bc62f
@@ -305,12 +306,16 @@ def add_param_group(self:OptimWrapper,
 
 # %% ../nbs/08_wrapping.ipynb #53d0f2f3
 @patch
-def state_dict(self:OptimWrapper): # Dictionary with `state`, `param_groups` (as the wrapped optimizer's), `shapes` and `flags`
+def state_dict(self:OptimWrapper): # Dictionary: `state`, `param_groups` (as torch's), `shapes`, `dtypes`, `flags`
     "A copy of all state, hyper-parameters and flags"
     ps,res = list(enumerate(p for g in self.param_groups for p in g['params'])),self.opt.state_dict()
     if not _is_state(res): return copy.deepcopy(res) # a hook has made something else of it
-    shapes = {i:list(p.shape) for i,p in ps if not is_lazy(p)}
-    return copy.deepcopy({**res, 'shapes':shapes, 'flags':{i:self.flags[p] for i,p in ps if self.flags.get(p)}})
+    flags = {i:self.flags[p] for i,p in ps if self.flags.get(p)}
+    shapes,dtypes = {i:list(p.shape) for i,p in ps if not is_lazy(p)},{i:_dtype_name(p) for i,p in ps}
+    return copy.deepcopy({**res, 'shapes':shapes, 'dtypes':dtypes, 'flags':flags})
+
+@patch
+def _check_load(self:OptimWrapper, state_dict): _check_state(self.places, self.opt, state_dict)
 
 @patch
 def load_state_dict(self:OptimWrapper,
@@ -318,12 +323,36 @@ def load_state_dict(self:OptimWrapper,
 ):
     "Load state and hyper-parameters, and flags if there are any; a `ValueError` names what does not fit, and nothing is changed"
     if not isinstance(state_dict, dict): raise TypeError(f"expected the dict that `state_dict` returns, not a {type(state_dict).__name__}")
-    own = copy.deepcopy(state_dict)
+    own,given = copy.deepcopy(state_dict),[]
     if _is_state(own): own['state'] = {i:{k:v for k,v in s.items() if k not in _flags} for i,s in own['state'].items()}
-    with self.opt.register_load_state_dict_pre_hook(partial(_check_state, self.places)): self.opt.load_state_dict(own)
+    def check(opt, state_dict): self._check_load(state_dict), given.append(state_dict)
+    def restore(opt): _restore_dtypes(opt, given[0])
+    first,last = self.opt.register_load_state_dict_pre_hook,self.opt.register_load_state_dict_post_hook
+    with first(check),last(restore, prepend=True): self.opt.load_state_dict(own)
     if 'flags' not in state_dict: return
     ps = [p for g in self.param_groups for p in g['params']]
     self.flags = defaultdict(dict, {ps[i]:dict(o) for i,o in state_dict['flags'].items()})
+
+# %% ../nbs/08_wrapping.ipynb #4f8e91ac
+def _exact(v, now, p, was):
+    "`now`, which torch made of a saved `v`, with the dtype that it had"
+    if isinstance(v, Tensor) and isinstance(now, Tensor): return v.to(now.device, _own_dtype(v, p, was))
+    if isinstance(v, dict) and isinstance(now, dict):
+        return {k:o if k=='step' or k not in v else _exact(v[k], o, p, was) for k,o in now.items()}
+    if type(v) in (list,tuple) and type(v) is type(now): return type(v)(_exact(a, b, p, was) for a,b in zip(v, now))
+    return now if isinstance(now, Tensor) else v
+
+def _old_dtype(opt, kept, p):
+    "The name of the dtype that `p` had when a bare state was saved, if the optimizer is torch's own"
+    tensors = [o for o in kept.values() if isinstance(o, Tensor) and o.is_floating_point()]
+    like_p = [o for o in tensors if o.shape==p.shape and o.ndim]
+    return _dtype_name(like_p[0]) if like_p and type(opt).__module__.startswith('torch.optim') else None
+
+def _restore_dtypes(opt, state_dict):
+    was = state_dict.get('dtypes', {})
+    for i,p in _by_param(opt, state_dict):
+        kept = state_dict['state'].get(i, {})
+        if kept: opt.state[p] = _exact(kept, opt.state[p], p, was.get(i) or _old_dtype(opt, kept, p))
 
 # %% ../nbs/08_wrapping.ipynb #5e58a66a
 def _seen_shape(kept, p):
@@ -340,6 +369,9 @@ def _check_state(places, opt, state_dict):
         shapes = {i:_seen_shape(kept.get(i, {}), p) for i,p in zip(ids, ps) if not is_lazy(p)}
         state_dict = {**state_dict, 'shapes':shapes}
     _check_fit(SimpleNamespace(param_groups=opt.param_groups, defaults=numbers), state_dict)
+    flags,n = state_dict.get('flags', {}),sum(len(g['params']) for g in opt.param_groups)
+    if not isinstance(flags, dict) or not all(isinstance(o, dict) and i in range(n) for i,o in flags.items()):
+        raise ValueError("this state is damaged: `flags` should be dictionaries, by the numbers of parameters")
 
 # %% ../nbs/08_wrapping.ipynb #30478a5b
 @patch
