@@ -107,8 +107,10 @@ class BatchValues:
         if len(self.waiting)==500: self._pack()
 
     def _pack(self):
-        for kind,group in groupby(self.waiting, lambda o: isinstance(o, torch.Tensor) and (o.device,o.dtype)):
-            self.packed.append(torch.stack([*group]) if kind else torch.tensor([*group], dtype=torch.float64))
+        if set(map(type, self.waiting))=={int}: self.packed.append(torch.tensor(self.waiting, dtype=torch.float64)) # the usual case, at once
+        else:
+            for kind,group in groupby(self.waiting, lambda o: isinstance(o, torch.Tensor) and (o.device,o.dtype)):
+                self.packed.append(torch.stack([*group]) if kind else torch.tensor([*group], dtype=torch.float64))
         self.n_packed,self.waiting = self.n_packed+len(self.waiting),[]
 
     def read(self): # Array of floats, 8 bytes each
@@ -219,10 +221,14 @@ _losses_of = {
 
 _rules = {getattr(nn, o, None) or getattr(nn.functional, o, None):rule for rule,names in _losses_of.items() for o in names.split()}
 _rules.pop(None, None) # one that this version of PyTorch does not have
+_plain_rules = {f:rule for f,rule in _rules.items() if isinstance(f, FunctionType)} # of functions as they are, nothing set
+def _unset(name, default=None): return default
 
 # %% ../nbs/02_learner.ipynb #726bda0d
 def _divisor(f, pred, targs, *parts):
     "What the mean `f(pred, *targs)` was divided by: a number or a 0-d tensor; `None` if it is a sum"
+    if type(f) is FunctionType and f in _plain_rules and not f.__dict__ and targs and type(pred) is type(targs[0]) is torch.Tensor:
+        return _plain_rules[f](_unset, pred, *targs) # the usual case, at once
     settings,rule = {},_rules.get(type(f)) or isinstance(f, FunctionType) and _rules.get(f)
     if not rule or 'n_items' in vars(f): # not one of PyTorch's as it is
         while not hasattr(f, 'n_items') and (inner := _wrapped(f)) is not None: f,settings = inner,{**getattr(f, 'keywords', {}), **settings}
@@ -836,10 +842,11 @@ def after_loss(self:Recorder):
     learn = self.learn
     loss,n = learn.loss.detach(),loss_items(learn)
     if learn.training:
-        self._settle(len(self._losses))
+        now = self._smooth
+        if now['settled']!=len(self._losses): self._settle(len(self._losses))
         self._losses.append(loss if loss.ndim==0 else _single(loss))
         self._items.append(1 if n is None else n)
-        self._smooth['is_sum'],self._last = n is None,(learn.epoch,learn.iter)
+        now['is_sum'],self._last = n is None,(learn.epoch,learn.iter)
     elif self.valid_mean is not None:
         self.valid_mean.add(loss, n)
         for o in self._measures: _in_metric(o, lambda: o.update(learn.pred, *learn.yb))
