@@ -9,12 +9,14 @@ __all__ = ['SLICE', 'SMALL', 'PACK', 'FEW', 'all_engines', 'PIECES', 'CannotReco
 
 # %% ../nbs/06_engines.ipynb #e54bbdcb
 import builtins, dis, itertools, math, threading, types, warnings
-from collections import defaultdict
+from collections import Counter, defaultdict
 from functools import lru_cache, partial
 from operator import attrgetter, eq, is_, itemgetter, methodcaller
 
+import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import Parameter
 
 from fastcore.basics import patch
 
@@ -32,7 +34,7 @@ class StandIn:
     def detach(self): return self
     def _refuse(self, *args): raise self.notes.refuse("it needs a value")
     __bool__ = __float__ = __int__ = __index__ = __len__ = __iter__ = __contains__ = __getitem__ = __setitem__ = _refuse
-    __hash__ = __str__ = __format__ = _refuse
+    __hash__ = __str__ = __repr__ = __format__ = _refuse
     def __getattr__(self, name): raise self.notes.refuse(f"it asks for `{name}`")
 
     @property
@@ -52,10 +54,10 @@ _put_notes,_put_i,_put_grad = StandIn.notes.__set__,StandIn.i.__set__,StandIn._g
 def _flat(os): return [v for o in os for v in (_flat(o) if type(o) in (list,tuple) else [o])]
 
 # %% ../nbs/06_engines.ipynb #5aa5f92e
-_elementwise = set('''abs add addcdiv addcmul ceil clamp clamp_max clamp_min clone copysign cos div erf exp expm1 floor lerp log log1p
+_elementwise = set('''abs add addcdiv addcmul atan2 ceil clamp clamp_max clamp_min clip clone copysign cos div erf exp expm1 floor lerp log log1p
 log2 maximum minimum mul nan_to_num neg pow reciprocal round rsqrt sigmoid sign sin softplus sqrt square sub tanh trunc where
-eq ge gt le lt ne masked_fill isfinite isinf isnan logical_and logical_not logical_or copy_ fill_ zero_ zeros_like ones_like
-empty_like float double half bfloat16'''.split())
+eq ge gt le lt ne masked_fill relu isfinite isinf isnan logical_and logical_not logical_or copy_ fill_ zero_ zeros_like ones_like
+empty_like full_like float double half bfloat16'''.split())
 _elementwise |= {f'{o}_' for o in _elementwise if o[-1]!='_'}
 _operators = 'add radd iadd sub rsub isub mul rmul imul truediv rtruediv itruediv rdiv idiv pow rpow ipow neg abs lt le gt ge eq ne and or invert'
 _elementwise |= {f'__{o}__' for o in _operators.split()}
@@ -196,6 +198,7 @@ def _constant_or_number(values, func, o):
     if type(o) is StandIn: return f't{o.i}'
     if isinstance(o, Tensor): o = o.item()
     if isinstance(o, (int,float)) and type(o) is not bool and func.__name__ not in _fixed and not _is_constant(func, o):
+        if isinstance(o, int): raise CannotRecord("an integer may be meant for integers, and the numbers that are taken out are none")
         values.append(float(o))
         return f'n[{len(values)-1}]'
     if o is None or type(o) in (bool,int,str,torch.dtype) or isinstance(o, float) and math.isfinite(o): return repr(o)
@@ -206,16 +209,17 @@ def _is_constant(func, o): return type(o) is int and abs(o)<5 or 'pow' in func._
 # %% ../nbs/06_engines.ipynb #c4d0a102
 _harmless = [abs, all, any, bool, dict, divmod, enumerate, float, int, len, list, max, min, pow, range, reversed, round,
              set, sorted, str, sum, tuple, zip, Tensor, torch.finfo, torch.iinfo]
-_random = 'rand','normal','bernoulli','multinomial','poisson','dropout','seed','enerator','rng','set_' # in names of torch's
+_random = '''rand normal uniform bernoulli multinomial poisson exponential geometric cauchy gumbel dropout seed enerator rng init set_ is_'''.split()
 _methods = types.BuiltinFunctionType,types.MethodDescriptorType,types.WrapperDescriptorType
+
+def _is_odd(name): return name[:1]=='_' and name[:2]!='__' or any(k in name for k in _random) # private ones of torch may not know a stand-in
 
 def _of_torch(name): return (name or '').split('.')[0] in ('torch','math')
 
 def _is_harmless(o):
     "A module, class or function that gives the same for the same arguments, and keeps nothing?"
-    if any(o is v for v in _harmless) or isinstance(o, type) and issubclass(o, Exception): return True
-    name = getattr(o, '__name__', '')
-    if name.startswith('_') and name[:2]!='__' or any(k in name for k in _random): return False # private ones of torch may not know a stand-in
+    if any(o is v for v in _harmless) or isinstance(o, type) and issubclass(o, Exception) and o.__module__=='builtins': return True
+    if _is_odd(getattr(o, '__name__', '')): return False
     if isinstance(o, types.ModuleType): return _of_torch(o.__name__)
     if isinstance(o, types.FunctionType): return o.__closure__ is None and _of_torch(o.__globals__.get('__name__'))
     return isinstance(o, _methods) and _of_torch(getattr(o, '__module__', None) or getattr(getattr(o, '__objclass__', None), '__module__', ''))
@@ -240,7 +244,7 @@ class Reach:
         self.seen.append(o)
         if isinstance(o, types.FunctionType): self._function(o, name)
         elif isinstance(o, types.MethodType): self._all_of((o.__func__,o.__self__), name)
-        elif isinstance(o, partial): self._all_of((o.func,*o.args,*o.keywords.values()), name)
+        elif type(o) is partial: self._partial(o, name)
         elif type(o) is tuple: self._all_of(o, name)
         elif 'made_of' in getattr(o, '__dict__', ()): self._find(itemgetter('made_of'), vars(o), name)
         elif callable(o) and hasattr(o, '__dict__') and not isinstance(o, type): self._object(o, name)
@@ -255,31 +259,48 @@ class Reach:
         else: self.look(o, name)
 
 # %% ../nbs/06_engines.ipynb #c4d0a105
-_writes = {'STORE_GLOBAL','DELETE_GLOBAL','STORE_NAME','DELETE_NAME','DELETE_ATTR','IMPORT_NAME','LOAD_NAME','LOAD_BUILD_CLASS'}
-_catches = {'SETUP_FINALLY','SETUP_WITH','BEFORE_WITH','PUSH_EXC_INFO'}
+_forbidden = set('''STORE_GLOBAL DELETE_GLOBAL STORE_NAME DELETE_NAME STORE_ATTR DELETE_ATTR IMPORT_NAME LOAD_NAME LOAD_BUILD_CLASS
+MATCH_CLASS SETUP_FINALLY SETUP_WITH BEFORE_WITH PUSH_EXC_INFO'''.split())
 _own_memory = {'defaults','shared','made_of'} # attributes of a stepper that it must not use
+_not_run = set('__init__ __new__ __post_init__ __repr__ __str__ __eq__ __hash__ __reduce__ __setattr__ __delattr__ __replace__'.split()) | _own_memory
 
 @patch
 def _function(self:Reach, f, name):
-    self.found.append((attrgetter('__code__'),f,f.__code__))
-    self._all_of((*(f.__defaults__ or ()),*(f.__kwdefaults__ or {}).values()), f'a default of {name}')
+    self.found += [(attrgetter(k),f,getattr(f, k)) for k in ('__code__','__defaults__','__kwdefaults__')]
+    self._all_of(f.__defaults__ or (), f'a default of {name}')
+    self._items(f.__kwdefaults__ or {}, f'a default of {name}')
     self._all_of([v for k,v in vars(f).items() if k not in _own_memory], f'an attribute of {name}')
     for k,cell in zip(f.__code__.co_freevars, f.__closure__ or ()): self._find(attrgetter('cell_contents'), cell, f'`{k}`')
+    if f.__builtins__ is not vars(builtins): self.why = f"{name} has builtins of its own"
     self._code(f.__code__, f)
+
+@patch
+def _partial(self:Reach, f, name):
+    self.found += [(attrgetter('func'),f,f.func),(attrgetter('args'),f,f.args)]
+    self._all_of((f.func,*f.args), name)
+    self._items(f.keywords, name)
+
+@patch
+def _items(self:Reach, d, name, skip=()):
+    self.found.append((len,d,len(d)))
+    for k in d:
+        if k not in skip: self._find(itemgetter(k), d, f'`{name}.{k}`')
 
 @patch
 def _code(self:Reach, code, f):
     ops = [o for o in dis.get_instructions(code) if o.opname!='EXTENDED_ARG']
+    if 'param_names' in (*code.co_varnames,*code.co_consts): self.why = f"{_cb_name(f)} asks for names"
     for i,op in enumerate(ops):
-        if self._is_bad(op.opname, op.argval, f): self.why = self.why or f"{_cb_name(f)} writes to something outside, or catches errors"
+        if self._is_bad(op, ops[i-1], f): self.why = self.why or f"{_cb_name(f)} does `{op.opname} {op.argval}`, which may write, draw, catch or compare"
         elif op.opname=='LOAD_GLOBAL': self._global(f, op.argval, ops[i+1:])
         elif isinstance(op.argval, types.CodeType): self._code(op.argval, f)
 
 @patch
-def _is_bad(self:Reach, opname, name, f):
-    if opname in ('LOAD_ATTR','LOAD_METHOD'): return name in _own_memory or name.startswith('__')
-    return (opname in _writes or opname in _catches or opname=='STORE_ATTR' and name not in ('data','grad')
-            or opname in ('STORE_DEREF','DELETE_DEREF') and name in f.__code__.co_freevars)
+def _is_bad(self:Reach, op, before, f):
+    name = op.argval
+    if op.opname in ('LOAD_ATTR','LOAD_METHOD'): return name in _own_memory or name[:2]=='__' or _is_odd(name) or (before.argval,name)==('data','grad')
+    if op.opname=='IS_OP': return before.opname!='LOAD_CONST' # with what is no constant
+    return op.opname in _forbidden or op.opname in ('STORE_DEREF','DELETE_DEREF') and name in f.__code__.co_freevars
 
 @patch
 def _global(self:Reach, f, name, ops):
@@ -299,12 +320,11 @@ def _try_get(get, where):
 
 @patch
 def _object(self:Reach, o, name):
-    self.found.append((len,vars(o),len(vars(o))))
+    self.found.append((type,o,type(o)))
     for c in type(o).__mro__[:-1]:
-        for k,v in vars(c).items():
-            if not (k in _own_memory or k.startswith('__') and k!='__call__'): self._find(itemgetter(k), vars(c), f'`{name}.{k}`')
-    for k in vars(o):
-        if not (k in _own_memory or k.startswith('__')): self._find(itemgetter(k), vars(o), f'`{name}.{k}`')
+        values = {k for k,v in vars(c).items() if k[:2]=='__' and not callable(v)} # such as `__doc__`
+        self._items(vars(c), name, skip=_not_run|values)
+    self._items(vars(o), name, skip=_not_run|{k for k in vars(o) if k[:2]=='__'})
 
 # %% ../nbs/06_engines.ipynb #18e25460
 class Recorded:
@@ -324,11 +344,11 @@ class Recorded:
         "Settle what comes of it: new state and numbers"
         if self.notes.refused: raise CannotRecord(self.notes.refused)
         if self.p.grad is not self.grad: raise CannotRecord("it leaves another gradient behind")
-        given = [(k,o.i) for k,o in self.state.items() if type(o) is StandIn]
-        self.out = {k:i for k,i in given if i>=self.n_given}
+        kept,given = {k:o.i for k,o in self.state.items() if type(o) is StandIn},{k:i for i,k in enumerate(self.keys, 2)}
+        self.out = {k:i for k,i in kept.items() if i>=self.n_given}
         self.numbers = {k:o for k,o in self.state.items() if type(o) is not StandIn}
-        if [k for k,_ in given[:len(self.keys)]]!=self.keys: raise CannotRecord("it drops a tensor from the state")
-        if any(i<self.n_given and n!=i for n,(_,i) in enumerate(given, 2)): raise CannotRecord("it keeps one tensor under two names")
+        if not given.keys() <= kept.keys(): raise CannotRecord("it drops a tensor from the state")
+        if any(i<self.n_given and given.get(k)!=i for k,i in kept.items()): raise CannotRecord("it keeps one tensor under two names")
         return self
 
 # %% ../nbs/06_engines.ipynb #35258438
@@ -338,13 +358,15 @@ def record(
     numbers:dict, # State that is no tensor
     keys:list, # Names of state of the parameter's shape
     ones:list, # Names of state that is a single number, in a tensor
-    like:list=() # Tensors of a parameter: gradient, weights, state. If a stepper fails, what it did before is tried on their like
+    like:list=(), # Tensors of a parameter: gradient, weights, state. If a stepper fails, what it did before is tried on their like
+    order:list=() # Names of state, in the order in which a stepper is to see them
 ): # `Recorded`; an error `CannotRecord` if the loop must do it
     "Run the steppers on stand-ins"
     odd = [k for k,v in hypers.items() if k!='param_names' and not _plain(v)]
     if odd: raise CannotRecord(f"`{odd[0]}` is a {type(hypers[odd[0]]).__name__}")
     rec = Recorded(keys, ones)
     rec.state.update(numbers)
+    rec.state = {k:rec.state[k] for k in order or rec.state}
     try:
         for cb in opt.cbs: _record_stepper(opt, cb, rec, hypers)
     except Exception:
@@ -420,13 +442,18 @@ class Pack:
         self.windows,self.arrays = self.split(self.data),None
         if params[0].device.type=='cpu' and params[0].dtype in (torch.float32,torch.float64):
             self.arrays = [[o.detach().numpy() for o in os] for os in (params,self.windows)]
-        for k in [*keys, *ones]:
-            self.state[k] = torch.stack([s[k] for s in states]) if k in ones else self.join([s[k] for s in states])
-            for s,o in zip(states, self.parts(self.state[k], k in ones)): s[k].data = o
+        for k in [*keys, *ones]: self._adopt(k, [s[k] for s in states], k in ones)
+
+    def _adopt(self, k, tensors, one):
+        "Make tensors windows onto a long one, unless they are that already; they stay the same objects"
+        self.state[k] = flat = _in_a_row(tensors)
+        if flat is not None: return
+        self.state[k] = flat = torch.stack(tensors) if one else self.join(tensors)
+        for t,o in zip(tensors, self.parts(flat, one)): t.data = o
 
     def join(self, tensors): return torch.cat(tensors if self.is_1d else [o.reshape(-1) for o in tensors])
     def split(self, flat): return [o.view(p.shape) for o,p in zip(flat.split(self.sizes), self.params)]
-    def parts(self, flat, one): return flat.unbind() if one else self.split(flat)
+    def parts(self, flat, one): return [o.data for o in (flat.unbind() if one else self.split(flat))] # `data`: no views that hold on to `flat`
 
     def keep(self, k, flat, one=False):
         "Make `flat` the state `k`: a tensor for each parameter, or `one` number for each"
@@ -436,6 +463,20 @@ class Pack:
     def copy_back(self):
         if self.arrays is None: return torch._foreach_copy_(self.params, self.windows)
         for a,b in zip(*self.arrays): a[...] = b # on the CPU numpy does it in half of the time
+
+# %% ../nbs/06_engines.ipynb #5d20bb01
+def _in_a_row(tensors):
+    "The tensors as one long tensor, if they lie side by side in memory"
+    ends = [o.data_ptr()+o.numel()*o.element_size() for o in tensors]
+    if any(o.data_ptr()!=end for o,end in zip(tensors[1:], ends)) or not all(map(Tensor.is_contiguous, tensors)): return
+    first,n = tensors[0],sum(o.numel() for o in tensors)
+    if len({o.untyped_storage().data_ptr() for o in tensors})==1: return first.new_empty(0).set_(first.untyped_storage(), first.storage_offset(), (n,), (1,))
+
+def _owned(tensors):
+    "Memory that only these tensors look at, by address: others may have been given a window too, or another process"
+    storages = [o.untyped_storage() for o in tensors if o.layout is torch.strided]
+    counts = Counter(o.data_ptr() for o in storages)
+    return {o.data_ptr() for o in storages if torch._C._storage_Use_Count(o._cdata)-1<=counts[o.data_ptr()] and not o.is_shared()}
 
 # %% ../nbs/06_engines.ipynb #fb461d4d
 class Rows(list): "The tensors of a piece, known to be flat and contiguous"
@@ -482,7 +523,7 @@ class Single:
     def keep(self, rec, given):
         for (k,i),o in zip(rec.out.items(), given): self.state[k] = o if i in rec.notes.ones else o.view(self.p.shape)
 
-def _nothing(given): pass
+def _nothing(*args): pass
 
 # %% ../nbs/06_engines.ipynb #e13f6831
 @patch
@@ -553,11 +594,13 @@ def _span(t):
 def _sign(p, s):
     "What the parameters of a batch have in common, or `None` where the loop is needed"
     g,tensors = p.grad,[o for o in s.values() if isinstance(o, Tensor)]
-    if p.ndim==0 or g.layout!=torch.strided or (g.dtype,g.shape,g.device)!=(p.dtype,p.shape,p.device) or not _is_apart(p): return
-    if any(type(o) is not Tensor or o.device!=p.device or o.layout!=torch.strided or o.requires_grad or not _is_apart(o) for o in tensors): return
-    if any(o.ndim and o.shape!=p.shape for o in tensors) or not all(_plain(o) or isinstance(o, Tensor) for o in s.values()): return
+    if type(p) not in (Tensor,Parameter) or p.ndim==0 or not p.numel() or g.requires_grad: return
+    if type(g) is not Tensor or (g.dtype,g.shape,g.device)!=(p.dtype,p.shape,p.device): return
+    if any(o.layout!=torch.strided or o.is_neg() or o.is_inference() for o in (p,g,*tensors)): return
+    if any(type(o) is not Tensor or o.device!=p.device or o.requires_grad or o.ndim and o.shape!=p.shape for o in tensors): return
+    if not all(map(_is_apart, (p,*tensors))) or not all(_plain(o) or isinstance(o, Tensor) for o in s.values()): return
     state = frozenset((k,o.dtype,o.ndim>0) if isinstance(o, Tensor) else (k,type(o),repr(o)) for k,o in s.items())
-    return p.dtype,p.device,state
+    return p.dtype,p.device,state,tuple(s)
 
 # %% ../nbs/06_engines.ipynb #1993a568
 SMALL,PACK = 1<<13,1<<18 # numbers in a parameter that is packed, at most, and in a pack
@@ -577,9 +620,12 @@ class Batch:
         self.ones = [k for k,o in states[0].items() if isinstance(o, Tensor) and not o.ndim]
         self.numbers = {k:o for k,o in states[0].items() if not isinstance(o, Tensor)}
 
-    def pack(self):
-        "Pack what is small, those of a size side by side, if there are several"
-        small = sorted((i for i,p in enumerate(self.params) if p.numel()<=SMALL and p.is_contiguous()), key=lambda i: self.params[i].numel())
+    def pack(self, owned):
+        "Pack what is small, those of a size side by side, if there are several and only they look at their state"
+        def fits(p, s):
+            return p.numel()<=SMALL and p.is_contiguous() and all(s[k].untyped_storage().data_ptr() in owned for k in self.keys+self.ones)
+        small = [i for i,(p,s) in enumerate(zip(self.params, self.states)) if fits(p, s)]
+        small.sort(key=lambda i: self.params[i].numel())
         if len(small)==1: small = []
         in_pack,ends = set(small),itertools.accumulate(self.params[i].numel() for i in small)
         packs = [[i for i,_ in part] for _,part in itertools.groupby(zip(small, ends), key=lambda o: o[1]//PACK)]
@@ -591,7 +637,8 @@ class Batch:
 def prepare(self:Batch,
     opt, # `Optimizer`
     grads:list, # Gradients of the parameters, in their order
-    size # Numbers in a slice, at most
+    size, # Numbers in a slice, at most
+    owned # Memory that only the state of this optimizer looks at
 ): # Are `rec` and `pieces` there, or must the loop do it?
     "All of a step that changes nothing"
     self.rec = self.pieces = None
@@ -599,11 +646,11 @@ def prepare(self:Batch,
     hypers = {k:v for k,v in self.group.items() if k!='params'}
     try:
         like = [grads[0], self.params[0], *(self.states[0][k] for k in self.keys+self.ones)]
-        rec = record(opt, hypers, self.numbers, self.keys, self.ones, like)
+        rec = record(opt, hypers, self.numbers, self.keys, self.ones, like, list(self.states[0]))
         tried = try_notes(rec, like)
         rec.changed,rec.kept = tried.changed,tried.kept
         self._check_grads(grads, rec)
-        if self.parts is None: self.pack()
+        if self.parts is None: self.pack(owned)
         self.pieces = [(part,*o) for where,part in self.parts for o in part.pieces(rec, [grads[i] for i in where], size)]
     except CannotRecord as e: self.in_loop,self.refused,self.parts = True,str(e),None
     else: self.rec,self.kept = rec,rec.kept
@@ -613,7 +660,8 @@ def _some(os, where): return os if len(where)==len(os) else [os[i] for i in wher
 
 @patch
 def _check_grads(self:Batch, grads, rec):
-    if set(map(attrgetter('dtype'), grads))!={self.params[0].dtype}: raise CannotRecord("a gradient is of another type")
+    if set(map(attrgetter('dtype'), grads))!={self.params[0].dtype} or set(map(type, grads))!={Tensor}: raise CannotRecord("a gradient is of another type")
+    if 0 in rec.changed and any(g.is_neg() or g.is_inference() for g in grads): raise CannotRecord("it changes gradients that cannot be")
     if 0 in rec.changed and (_overlap(grads) or not all(map(_is_apart, grads))): raise CannotRecord("it changes gradients that share memory")
 
 # %% ../nbs/06_engines.ipynb #ce0a4fb0
@@ -622,10 +670,13 @@ def carry_out(self:Batch,
     run # Carries out notes on pieces
 ):
     "What was prepared"
-    rec,pieces = self.rec,self.pieces
+    rec,pieces,grows = self.rec,self.pieces,not self.rec.state.keys() <= self.states[0].keys()
     if rec.notes.ones: pieces = [o for o in pieces if not _step_pack(rec, *o)]
     for given,(_,_,finish) in zip(run(rec, [tensors for _,tensors,_ in pieces]), pieces): finish(given)
     self._keep_numbers(rec.numbers)
+    for s in self.states if grows else ():
+        values = {k:s[k] for k in rec.state} # in the order of the loop
+        s.clear(), s.update(values)
     if rec.out and self.copies is not None: self._watch(rec.out)
     self.rec = self.pieces = None # the lines of notes hold the stand-ins, and these hold the notes
 
@@ -664,7 +715,8 @@ def _watch(self:Batch, keys):
             for c,o in zip(self.copies, tensors): c[k] = o
         few = k in self.ones or k is not None and any(o.numel()==1 for o in self.params)
         self.watched[k] = tensors,list(map(attrgetter('data'), tensors)),few
-    self.memory = set().union(*(map(Tensor.data_ptr, tensors) for tensors,*_ in self.watched.values())) - {0}
+    spans = np.array(sorted(_span(o) for tensors,*_ in self.watched.values() for o in tensors)).reshape(-1, 2)
+    self.starts,self.ends,self.sizes = spans[:,0],spans[:,1],np.array([p.numel()*p.element_size() for p in self.params])
 
 # %% ../nbs/06_engines.ipynb #5e7588ec
 @patch
@@ -676,7 +728,15 @@ def holds(self:Batch, grads):
     for k,(tensors,as_were,few) in self.watched.items():
         if not all(map(Tensor.is_set_to, tensors, as_were)): return False
         if few and not all(map(is_, map(itemgetter(k), self.states), tensors)): return False # may be equal and another
-    return self.memory.isdisjoint(map(Tensor.data_ptr, grads))
+    return not self._is_met_by(grads)
+
+@patch
+def _is_met_by(self:Batch, grads):
+    "Does a gradient look at memory of the batch?"
+    start = np.array(list(map(Tensor.data_ptr, grads)))
+    i = np.searchsorted(self.starts, start, 'right') # the first that begins behind it
+    before,behind = self.ends[i-1]*(i>0),np.append(self.starts, 2**63-1)[i]
+    return bool((before>start).any() or (behind<start+self.sizes).any())
 
 # %% ../nbs/06_engines.ipynb #5e7588ea
 def _tensors(batch): return [*batch.params, *(p.grad for p in batch.params), *(o for s in batch.states for o in s.values() if isinstance(o, Tensor))]
@@ -686,7 +746,8 @@ class Plan:
     "The parameters that have gradients, in batches"
     def __init__(self,
         opt, # `Optimizer`
-        old=None # The plan before
+        patience:int=1, # Steps until a list that was refused is asked again
+        few:int=0 # So many parameters that are alike, or fewer, go through the loop
     ):
         self.groups = list(opt.param_groups)
         self.params = [p for g in self.groups for p in g['params']]
@@ -698,8 +759,8 @@ class Plan:
             start += len(g['params'])
             for sign,where in alike.items():
                 ps = [self.params[i] for i in where]
-                self.batches.append(Batch(g, where, ps, [opt.state[p] for p in ps], in_loop=sign is None))
-        self.rest = self.patience = min(2*old.patience, 1024) if old and old.refused else 1
+                self.batches.append(Batch(g, where, ps, [opt.state[p] for p in ps], in_loop=sign is None or len(ps)<=few))
+        self.rest = self.patience = patience
         self.keys,self.dicts = list(opt.state),list(opt.state.values())
         if self._shares_memory(): # only the loop steps one after the other
             for b in self.batches: b.in_loop = b.refused = True
@@ -726,12 +787,17 @@ def grads(self:Plan, opt):
 def step_by_plan(
     opt, # `Optimizer`
     run=run_notes, # Carries out notes on pieces
-    slices=True # Step large tensors on a CPU in slices?
+    slices:bool=True, # Step large tensors on a CPU in slices?
+    few:int=0 # So many parameters that are alike, or fewer, go through the loop
 ):
     "Step all parameters that have gradients, batch by batch"
     if reach_of(opt).why: return run_loop(opt)
-    plan,grads = _plan_for(opt)
-    ready = [b for b in plan.batches if b.prepare(opt, _some(grads, b.where), SLICE if slices and b.params[0].device.type=='cpu' else math.inf)]
+    plan,grads = _plan_for(opt, few)
+    new = any(b.parts is None and not b.in_loop for b in plan.batches)
+    owned = _owned([o for s in opt.state.values() for o in s.values() if isinstance(o, Tensor)]) if new else ()
+    sizes = [SLICE if slices and b.params[0].device.type=='cpu' else math.inf for b in plan.batches]
+    ready = [b for b,size in zip(plan.batches, sizes) if b.prepare(opt, _some(grads, b.where), size, owned)]
+    for b in ready: getattr(run, 'before', _nothing)(b.rec, [o for _,o,_ in b.pieces if type(o) is Rows])
     if len(ready)<len(plan.batches): _loop_over(opt, plan, ready)
     for b in ready: b.carry_out(run)
     if any(b.is_new() for b in ready): return
@@ -739,12 +805,15 @@ def step_by_plan(
         if b.copies is None: b.watch()
     opt.__dict__['_plan'] = plan
 
-def _plan_for(opt):
+def _plan_for(opt, few):
     "A plan that holds, and the gradients"
     plan = opt.__dict__.pop('_plan', None)
     try: grads = plan and plan.grads(opt)
     except Exception: grads = None # tensors that cannot even be compared
-    return (plan,grads) if grads is not None else (Plan(opt, plan),[p.grad for g in opt.param_groups for p in g['params']])
+    if grads is not None: return plan,grads
+    patience = min(2*plan.patience, 1024) if plan and plan.refused else 1
+    del plan # and with it all windows but those in the state
+    return Plan(opt, patience, few),[p.grad for g in opt.param_groups for p in g['params']]
 
 def reach_of(
     opt # `Optimizer`
@@ -757,11 +826,11 @@ def reach_of(
 # %% ../nbs/06_engines.ipynb #698110f3
 def _loop_over(opt, plan, ready):
     "Run the batches that are not ready through the loop; if a stepper fails, step first what comes before it"
-    todo = sorted((i,p,b) for b in plan.batches if b not in ready for i,p in zip(b.where, b.params))
-    for i,p,b in todo:
+    def numbered(batches): return sorted([(i,p,b) for b in batches for i,p in zip(b.where, b.params)], key=itemgetter(0))
+    for i,p,b in numbered([b for b in plan.batches if b not in ready]):
         try: _loop_one(opt, p, b)
-        except Exception:
-            for j,q,c in sorted((j,q,c) for c in ready for j,q in zip(c.where, c.params)):
+        except BaseException:
+            for j,q,c in numbered(ready):
                 if j<i: _loop_one(opt, q, c)
             raise
 
@@ -775,7 +844,7 @@ def run_batched(
 ):
     "batched: all parameters at once"
     if len(opt.param_groups)==1 and len(opt.param_groups[0]['params'])<=FEW: run_loop(opt)
-    else: step_by_plan(opt)
+    else: step_by_plan(opt, few=FEW)
 
 all_engines = dict(loop=run_loop, batched=run_batched)
 
@@ -797,7 +866,10 @@ def _compile(source, functions, numbers, tensors):
     with _compiling:
         if len(_compiled)>200: _compiled.clear()
         if key not in _compiled: _compiled[key] = _compile_new(source, functions, numbers, tensors)
-        return _compiled[key]
+        res = _compiled[key]
+    if isinstance(res, str): _compiled[key] = None
+    if isinstance(res, str): warnings.warn(res)
+    return res if isinstance(res, tuple) else None
 
 def _compile_new(source, functions, numbers, tensors):
     exec(source + _for_pieces.format(len(tensors)), scope := {'torch':torch, **functions})
@@ -805,25 +877,31 @@ def _compile_new(source, functions, numbers, tensors):
     if unguarded: options['guard_filter_fn'] = unguarded # kinds are in the key, lengths are variable
     f,fillers = torch.compile(scope['steps'], dynamic=True, fullgraph=True, options=options),[o for i in range(PIECES) for o in _fill(tensors, i)]
     try: f(numbers, *fillers)
-    except Exception as e:
-        warnings.warn(f"these steppers cannot be compiled, and are replayed instead: {type(e).__name__}: {str(e).splitlines()[0]}")
-    else: return f,fillers
+    except Exception as e: return f"these steppers cannot be compiled, and are replayed instead: {type(e).__name__}: {str(e).splitlines()[0]}"
+    return f,fillers
 
 # %% ../nbs/06_engines.ipynb #9b694ec0
 def run_compiled_notes(rec, pieces):
     "As `run_notes`, in one pass over memory"
-    rows = [o for o in pieces if type(o) is Rows and not any(k not in rec.keys for k in rec.out)] # new state is made by `run_notes`
-    given = _run_rows(rec, rows)
-    for o in pieces: yield next(given) if rows and type(o) is Rows else next(run_notes(rec, [o]))
+    rows = [o for o in pieces if type(o) is Rows]
+    compiled,n = _compiled_for(rec, rows)
+    if compiled is None: return (yield from run_notes(rec, pieces))
+    given = _run_rows(rec, rows, n, *compiled)
+    for o in pieces: yield next(given) if type(o) is Rows else next(run_notes(rec, [o]))
 
-def _run_rows(rec, rows):
-    if not rows: return
+def _compiled_for(rec, rows):
+    "A compiled function with its fillers, and the numbers for it; twice `None` if there is nothing to compile"
+    if not rows or any(k not in rec.keys for k in rec.out): return None,None # new state is made by `run_notes`
     try: source,numbers,functions = as_source(rec.notes, len(rows[0]), tuple(rec.out.values()), compiled=True)
-    except CannotRecord: return (yield from run_notes(rec, rows))
-    n = torch.tensor(numbers, dtype=torch.float64 if rows[0][1].dtype==torch.float64 else torch.float32, device=rows[0][1].device)
-    compiled,size = _compile(source, functions, n, rows[0]),len(rec.out)
-    if compiled is None: return (yield from run_notes(rec, rows))
-    (f,fillers),dtypes = compiled,[dtype for one,dtype in rec.kept.values()]
+    except CannotRecord: return None,None
+    device = rows[0][1].device
+    n = torch.tensor(numbers, dtype=torch.float32 if device.type=='mps' else torch.float64, device=device)
+    return _compile(source, functions, n, rows[0]),n
+
+run_compiled_notes.before = _compiled_for # called when nothing has been stepped yet
+
+def _run_rows(rec, rows, n, f, fillers):
+    size,dtypes = len(rec.out),[dtype for one,dtype in rec.kept.values()]
     for i in range(0, len(rows), PIECES):
         part = [o for row in rows[i:i+PIECES] for o in row]
         given = f(n, *part, *fillers[len(part):])
@@ -842,9 +920,11 @@ def how_run(
     opt # `Optimizer`
 ): # A word or two for each stepper
     "How the batched and the compiled engine run the steppers of an optimizer"
+    plan,hypers = opt.__dict__.get('_plan'),{k:v for k,v in opt.param_groups[0].items() if k!='params'}
+    batch = next((b for b in plan.batches if b.parts), None) if plan else None
     try:
-        if reach_of(opt).why: raise CannotRecord(reach_of(opt).why)
-        rec = record(opt, {k:v for k,v in opt.param_groups[0].items() if k!='params'}, {}, [], [])
+        if reach_of(opt).why or plan and plan.refused: raise CannotRecord(reach_of(opt).why)
+        rec = record(opt, hypers, *((batch.numbers,batch.keys,batch.ones) if batch else ({},[],[])))
     except Exception: return ['loop']*len(opt.cbs) # a mistake will come up in a step
     return [('together','by tensor')[o] for o in rec.by_tensor]
 

@@ -455,8 +455,9 @@ def _dtype_name(p): return str(p.dtype).removeprefix('torch.')
 
 @patch
 def __getstate__(self:Optimizer):
-    return {**torch.optim.Optimizer.__getstate__(self), 'cbs': self.cbs, 'arg_names': self.arg_names, '_writers': self._writers,
-            'engine': self.engine}
+    state = {p:{k:v.clone() if isinstance(v, Tensor) else v for k,v in s.items()} for p,s in self.state.items()} # not a whole pack with each window
+    return {**torch.optim.Optimizer.__getstate__(self), 'state': state, 'cbs': self.cbs, 'arg_names': self.arg_names,
+            '_writers': self._writers, 'engine': self.engine}
 
 @patch
 def __setstate__(self:Optimizer, state):

@@ -21,6 +21,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from optimloop import engines
 from optimloop.optimizer import Optimizer
 
 # What a stepper is made of: "weight tags | template". In a template {f} is a tensor of the parameter's shape, {o} a tensor with one number,
@@ -740,6 +741,7 @@ def main():
     a.add_argument('--seconds', type=float, default=8, help='in which to make one small')
     args,start = a.parse_args(),time.time()
     torch.set_num_threads(1), warnings.simplefilter('ignore'), plain_backend(args.backend)
+    engines.FEW = 0 # batches of a few parameters too
     jobs = [(o,args.dtypes[o%len(args.dtypes)]) for o in range(args.seed, args.seed+args.n)]
     if args.only is not None: jobs = [(args.only,o) for o in args.dtypes]
     told = guarded(args, jobs)
