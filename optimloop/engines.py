@@ -716,7 +716,7 @@ def _watch(self:Batch, keys):
         few = k in self.ones or k is not None and any(o.numel()==1 for o in self.params)
         self.watched[k] = tensors,list(map(attrgetter('data'), tensors)),few
     spans = np.array(sorted(_span(o) for tensors,*_ in self.watched.values() for o in tensors)).reshape(-1, 2)
-    self.starts,self.ends,self.sizes = spans[:,0],spans[:,1],np.array([p.numel()*p.element_size() for p in self.params])
+    self.passed,self.starts,self.ends,self.sizes = None,spans[:,0],spans[:,1],np.array([p.numel()*p.element_size() for p in self.params])
 
 # %% ../nbs/06_engines.ipynb #5e7588ec
 @patch
@@ -733,7 +733,9 @@ def holds(self:Batch, grads):
 @patch
 def _is_met_by(self:Batch, grads):
     "Does a gradient look at memory of the batch?"
-    start = np.array(list(map(Tensor.data_ptr, grads)))
+    addresses = list(map(Tensor.data_ptr, grads))
+    if addresses==self.passed: return False # nothing that was not looked at in the last step
+    self.passed,start = addresses,np.array(addresses)
     i = np.searchsorted(self.starts, start, 'right') # the first that begins behind it
     before,behind = self.ends[i-1]*(i>0),np.append(self.starts, 2**63-1)[i]
     return bool((before>start).any() or (behind<start+self.sizes).any())
