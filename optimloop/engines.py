@@ -259,10 +259,7 @@ class Reach:
         else: self.look(o, name)
 
 # %% ../nbs/06_engines.ipynb #c4d0a105
-_forbidden = set('''STORE_GLOBAL DELETE_GLOBAL STORE_NAME DELETE_NAME STORE_ATTR DELETE_ATTR IMPORT_NAME LOAD_NAME LOAD_BUILD_CLASS
-MATCH_CLASS SETUP_FINALLY SETUP_WITH BEFORE_WITH PUSH_EXC_INFO'''.split())
 _own_memory = {'defaults','shared','made_of'} # attributes of a stepper that it must not use
-_not_run = set('__init__ __new__ __post_init__ __repr__ __str__ __eq__ __hash__ __reduce__ __setattr__ __delattr__ __replace__'.split()) | _own_memory
 
 @patch
 def _function(self:Reach, f, name):
@@ -286,6 +283,10 @@ def _items(self:Reach, d, name, skip=()):
     for k in d:
         if k not in skip: self._find(itemgetter(k), d, f'`{name}.{k}`')
 
+# %% ../nbs/06_engines.ipynb #c4d0a109
+_forbidden = set('''STORE_GLOBAL DELETE_GLOBAL STORE_NAME DELETE_NAME STORE_ATTR DELETE_ATTR IMPORT_NAME LOAD_NAME LOAD_BUILD_CLASS
+MATCH_CLASS SETUP_FINALLY SETUP_WITH BEFORE_WITH PUSH_EXC_INFO'''.split())
+
 @patch
 def _code(self:Reach, code, f):
     ops = [o for o in dis.get_instructions(code) if o.opname!='EXTENDED_ARG']
@@ -301,6 +302,9 @@ def _is_bad(self:Reach, op, before, f):
     if op.opname in ('LOAD_ATTR','LOAD_METHOD'): return name in _own_memory or name[:2]=='__' or _is_odd(name) or (before.argval,name)==('data','grad')
     if op.opname=='IS_OP': return before.opname!='LOAD_CONST' # with what is no constant
     return op.opname in _forbidden or op.opname in ('STORE_DEREF','DELETE_DEREF') and name in f.__code__.co_freevars
+
+# %% ../nbs/06_engines.ipynb #c4d0a10a
+_not_run = set('__init__ __new__ __post_init__ __repr__ __str__ __eq__ __hash__ __reduce__ __setattr__ __delattr__ __replace__'.split()) | _own_memory
 
 @patch
 def _global(self:Reach, f, name, ops):
