@@ -145,8 +145,8 @@ def _step(self:Optimizer, closure=None):
     if closure is not None:
         with torch.enable_grad(): loss = closure()
     stepped = [p for group in self.param_groups for p in group['params'] if p.grad is not None]
-    _set_grad_enabled(False)
     try:
+        _set_grad_enabled(False)
         if any(map(_is_sparse, stepped)): self._try_sparse(stepped)
         step_engines[self.engine](self)
     finally:

@@ -484,7 +484,8 @@ def before_fit(self:TorchScheduler):
     if _rehearses(self): return
     _check_alone(self, {'lr'})
     for g in self.opt.param_groups: g.pop('initial_lr', None) # of a saved optimizer: torch would begin there
-    self.old,self._own_step = [dict(g) for g in self.opt.param_groups],'step' in vars(self.opt)
+    self._own_step = 'step' in vars(self.opt)
+    self.old = [dict(g) for g in self.opt.param_groups] # from here on there is something to put back
     self.sched,self.history = self.sched_func(self.opt),_History()
     self._needs_value = isinstance(self.sched, torch.optim.lr_scheduler.ReduceLROnPlateau)
     if self._needs_value and (not hasattr(self.learn, 'recorder') or self.monitor not in self.recorder.names[1:-1]):
@@ -494,7 +495,7 @@ def before_fit(self:TorchScheduler):
 
 @patch
 def cleanup_fit(self:TorchScheduler):
-    if self.sched is None: return # it did not begin
+    if not self.old: return # it did not begin
     for o in ('_opt_called', *['step'][self._own_step:]): vars(self.opt).pop(o, None)
     for g,old in zip(self.opt.param_groups, self.old):
         for k in set(g)-set(old): del g[k]
