@@ -144,9 +144,10 @@ def interrupted(kind, how, n, seed=0):
     assert n_interrupts>n/4 or n<20
     return faults
 
-@pytest.mark.parametrize('how', [by_trace,by_timer,by_thread])
 @pytest.mark.parametrize('kind', kinds)
-def test_all_is_as_it_was(kind, how): assert not interrupted(kind, how, 16)
+def test_all_is_as_it_was(kind):
+    "By lines, which come at the same instants in every run; by timer and by thread it is done by the command, since pytest takes interrupts amiss"
+    assert not interrupted(kind, by_trace, 40)
 
 if __name__=='__main__':
     parser = argparse.ArgumentParser(description=__doc__)
