@@ -24,8 +24,8 @@ from torch import nn
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 import optimloop.all as ol
 from common import resnet34
-from optimloop import checkpoints
-from optimloop.checkpoints import Checkpoint, read_random
+from optimloop.runs import checkpoints
+from optimloop.runs.checkpoints import Checkpoint, read_random
 
 class Clock(ol.Callback):
     "When each training batch ended, and how much processor time the process had had"

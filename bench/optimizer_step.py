@@ -26,8 +26,8 @@ from torch import nn
 from torch.utils._pytree import tree_leaves
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-from optimloop import more_optimizers as ol # it has those of 00_optimizer, too
-from optimloop import engines as ol_engines
+from optimloop.optimizers import family as ol # it has those of 00_optimizer, too
+from optimloop.optimizers import engines as ol_engines
 from common import cpu_name, names_of
 
 # --- parameter sets ---
@@ -411,7 +411,7 @@ def finding(rows, set_name):
 def draw(rows, args):
     import matplotlib
     matplotlib.use('Agg')
-    from optimloop.plotting import plot_axes
+    from optimloop.basics.plotting import plot_axes
     set_names = list(dict.fromkeys(o['set'] for o in rows if o['set']!='tiny'))
     if not set_names: return
     names = list(dict.fromkeys(o['optimizer'] for o in rows if o['set']!='tiny'))

@@ -1,1 +1,3 @@
 __version__ = "0.1.0"
+
+from . import all # the whole library, whichever part of it is imported first: engines, callbacks and methods register themselves

@@ -6,20 +6,21 @@
 __all__ = []
 
 # %% ../nbs/99_all.ipynb #6814e2be
-from . import optimizer, callbacks, learner, schedulers, mixed_precision, more_optimizers, wrapping, training_callbacks, tracking, checkpoints, plotting, course
+import sys
 from .optimizer import *
 from .callbacks import *
 from .learner import *
 from .schedulers import *
 from .mixed_precision import *
-from .more_optimizers import *
-from .wrapping import *
-from .training_callbacks import *
-from .tracking import *
-from .checkpoints import *
-from .plotting import *
-from .course import *
+from .optimizers import engines
+from .optimizers.family import *
+from .optimizers.wrapping import *
+from .training.callbacks import *
+from .training.tracking import *
+from .runs.checkpoints import *
+from .basics.plotting import *
 
 # %% ../nbs/99_all.ipynb #128467e2
-_modules = optimizer, callbacks, learner, schedulers, mixed_precision, more_optimizers, wrapping, training_callbacks, tracking, checkpoints, plotting, course
-__all__ = [name for module in _modules for name in module.__all__]
+_modules = ('optimizer callbacks learner schedulers mixed_precision optimizers.family optimizers.wrapping '
+            'training.callbacks training.tracking runs.checkpoints basics.plotting').split()
+__all__ = [name for o in _modules for name in sys.modules[f'optimloop.{o}'].__all__]

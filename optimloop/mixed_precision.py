@@ -14,10 +14,10 @@ import torch
 
 from fastcore.basics import patch, store_attr
 from .callbacks import *
-from .callbacks import _autocast_mode
+from .callbacks import autocast_mode
 from .learner import *
-from .learner import _norms
-from .param_groups import split_params
+from .learner import norm_layers
+from .basics.param_groups import split_params
 
 # %% ../nbs/04_mixed_precision.ipynb #2a9d1091
 def _flat(pgs): return [p for g in pgs for p in g]
@@ -203,7 +203,7 @@ def _close(self:PrecisionCallback):
     if self._true_loss is not None: self.learn.loss,self._true_loss = self._true_loss,None
 
 _ends = [f'after_{o}{stage}' for stage in 'batch train validate epoch fit'.split() for o in ('cancel_','')]
-for _name in ('after_backward', *_ends): setattr(PrecisionCallback, _name, PrecisionCallback._close)
+for class_name in ('after_backward', *_ends): setattr(PrecisionCallback, class_name, PrecisionCallback._close)
 
 @patch
 def cleanup_fit(self:PrecisionCallback):
@@ -330,11 +330,11 @@ class HalfWeights(PrecisionCallback):
     def _start_phase(self):
         super()._start_phase()
         self._forget()
-        mods = [m for m in self.model.modules() if not isinstance(m, _norms)]
-        norm = {p for m in self.model.modules() if isinstance(m, _norms) for p in m.parameters(recurse=False)}
+        mods = [m for m in self.model.modules() if not isinstance(m, norm_layers)]
+        norm = {p for m in self.model.modules() if isinstance(m, norm_layers) for p in m.parameters(recurse=False)}
         self._weights = [p for p in self.model.parameters() if p.dtype==torch.float32 and p not in norm]
         self._buffers = [(m,k) for m in mods for k,b in m._buffers.items() if b is not None and b.dtype==torch.float32 and b.ndim] # a single number is a count, no factor
-        self._add_hooks([m for m in self.model.modules() if isinstance(m, _norms)])
+        self._add_hooks([m for m in self.model.modules() if isinstance(m, norm_layers)])
         self._make_copies()
 
     def _forget(self):
@@ -448,7 +448,7 @@ class MixedPrecision(PrecisionCallback):
     def _new_scaler(self, device_type): return torch.amp.GradScaler(device_type, **self.scaler_args)
 
     def _enter(self):
-        self._put_back,self._inside = _autocast_mode((self.device_type,)),True
+        self._put_back,self._inside = autocast_mode((self.device_type,)),True
         self._autocast.__enter__()
 
     def _leave(self): # not `__exit__`: this may be called twice, and after others have put autocast back
@@ -548,7 +548,7 @@ def _check_state(self:PureBF16, state):
     if not isinstance(state, dict) or not set(state)<={'rng'}: raise ValueError("expected the dictionary that PureBF16.state_dict returns, with `rng`")
 
 # %% ../nbs/04_mixed_precision.ipynb #5d7e8ddb
-from .comments import show_comments
+from .basics.comments import show_comments
 
 # %% ../nbs/04_mixed_precision.ipynb #e26fdb23
 show_comments(globals())

@@ -23,10 +23,10 @@ from fastcore.basics import patch
 from fastcore.meta import delegates
 from .optimizer import *
 from .callbacks import *
-from .callbacks import _as_tuple, _surely
+from .callbacks import as_tuple, surely
 from .learner import *
-from .learner import _History, _func_name, _owned, _rehearses
-from .plotting import *
+from .learner import History, func_name, loader_parts, rehearses
+from .basics.plotting import *
 
 # %% ../nbs/03_schedulers.ipynb #b76f1a9f
 def _needs_pos(f):
@@ -201,7 +201,7 @@ class ParamScheduler(Callback):
 
     def before_fit(self):
         self._check()
-        self.old,self.history = {k:getattr(self.opt, k) for k in self.scheds},{k:_History() for k in self.scheds}
+        self.old,self.history = {k:getattr(self.opt, k) for k in self.scheds},{k:History() for k in self.scheds}
 
     def before_batch(self):
         learn = self.learn
@@ -214,7 +214,7 @@ class ParamScheduler(Callback):
             history[name].append(value)
 
     def cleanup_fit(self):
-        _surely(lambda: None, [lambda k=k,v=v: self._put_back(k, v) for k,v in self.old.items()]) # each, whatever happens to another
+        surely(lambda: None, [lambda k=k,v=v: self._put_back(k, v) for k,v in self.old.items()]) # each, whatever happens to another
         self.old = {}
 
     def _put_back(self, k, v):
@@ -267,7 +267,7 @@ def _run_state(self:ParamScheduler): return dict(old=self.old, history={k:v.read
 
 @patch
 def _put_run_state(self:ParamScheduler, state):
-    self.old,self.history = state['old'],{k:_History(v) for k,v in state['history'].items()}
+    self.old,self.history = state['old'],{k:History(v) for k,v in state['history'].items()}
     if hasattr(self.learn, 'recorder'): self.recorder.hps.update(self.history) # the Recorder shows our lists
 
 # %% ../nbs/03_schedulers.ipynb #4aabebde
@@ -292,7 +292,7 @@ def plot_sched(self:Recorder,
 ): # List of `Axes`
     "Plot the scheduled hyper-parameters of the last fit, batch by batch"
     if not self.hps: raise ValueError("nothing was scheduled in the last fit: add a ParamScheduler, or call fit_one_cycle")
-    names = list(_as_tuple(names)) or list(self.hps)
+    names = list(as_tuple(names)) or list(self.hps)
     unknown = [o for o in names if o not in self.hps]
     if unknown: raise ValueError(f"{', '.join(unknown)} was not scheduled in the last fit; scheduled: {', '.join(self.hps)}")
     axs = plot_axes(ncols=len(names), size=(4.5,2.8), xlabel='batch', titles=names)
@@ -311,7 +311,7 @@ def _fit_scheduled(self:Learner, n_epoch, top, make_scheds, cbs=None, reset_opt=
     if self.opt is None or reset_opt: self.create_opt()
     self._settle_lr()
     scheds = make_scheds(_per_group(self.lr if top is None else top, len(self.opt.param_groups)))
-    self.fit(n_epoch, top, cbs=[*_as_tuple(cbs), ParamScheduler(scheds)], start_epoch=start_epoch, **kwargs)
+    self.fit(n_epoch, top, cbs=[*as_tuple(cbs), ParamScheduler(scheds)], start_epoch=start_epoch, **kwargs)
 
 _old_args = dict(lr='lr_max', max_lr='lr_max', div_factor='div', final_div='div_final', final_div_factor='div_final', cyc_len='n_epoch',
                  epochs='n_epoch', callbacks='cbs', weight_decay='wd', pct_warmup='pct_start', tot_epochs='n_epoch')
@@ -456,14 +456,14 @@ def fine_tune(self:Learner,
     self._check_epochs(n_epoch, 0)
     _check_fraction(pct_start=pct_start)
     total,lr = n_epoch+freeze_epochs,self.lr if lr is None else lr
-    lr = lr.stop if isinstance(lr, slice) else _as_tuple(lr)[-1] # what the rates of the groups are here says `lr_mult`
+    lr = lr.stop if isinstance(lr, slice) else as_tuple(lr)[-1] # what the rates of the groups are here says `lr_mult`
     def make(_):
         head,top = (_per_group(o, len(self.opt.param_groups)) for o in (slice(lr), slice(lr/2/lr_mult, lr/2)))
         cycles = [combined_cos(.99, head/25, head, head/1e5), combined_cos(pct_start, top/div, top, top/1e5)]
         mom = [combined_cos(o, *self.moms) for o in (.99,pct_start)]
         join = lambda parts: combine_scheds([freeze_epochs/total,n_epoch/total], parts)
         return self._with_mom({'lr': join(cycles)}, join(mom))
-    self._fit_scheduled(total, lr, make, cbs=[*_as_tuple(cbs), FreezeUntil(freeze_epochs)], **kwargs)
+    self._fit_scheduled(total, lr, make, cbs=[*as_tuple(cbs), FreezeUntil(freeze_epochs)], **kwargs)
 
 # %% ../nbs/03_schedulers.ipynb #424dd972
 class TorchScheduler(Callback):
@@ -475,18 +475,18 @@ class TorchScheduler(Callback):
         monitor:str='valid_loss' # Column of the Recorder's table whose value a scheduler that asks for one (`ReduceLROnPlateau`) is given
     ):
         if every not in ('step','epoch'): raise ValueError(f"every={every!r}: expected 'step' or 'epoch'")
-        self.sched_func,self.every,self.monitor,self.sched,self.old,self.history = sched_func,every,monitor,None,[],_History()
+        self.sched_func,self.every,self.monitor,self.sched,self.old,self.history = sched_func,every,monitor,None,[],History()
 
 # %% ../nbs/03_schedulers.ipynb #aac0a436
 @patch
 def before_fit(self:TorchScheduler):
     self.sched = None
-    if _rehearses(self): return
+    if rehearses(self): return
     _check_alone(self, {'lr'})
     for g in self.opt.param_groups: g.pop('initial_lr', None) # of a saved optimizer: torch would begin there
     self._own_step = 'step' in vars(self.opt)
     self.old = [dict(g) for g in self.opt.param_groups] # from here on there is something to put back
-    self.sched,self.history = self.sched_func(self.opt),_History()
+    self.sched,self.history = self.sched_func(self.opt),History()
     self._needs_value = isinstance(self.sched, torch.optim.lr_scheduler.ReduceLROnPlateau)
     if self._needs_value and (not hasattr(self.learn, 'recorder') or self.monitor not in self.recorder.names[1:-1]):
         raise ValueError(f"ReduceLROnPlateau cannot watch {self.monitor!r}: expected a column of the Recorder's table. Validate in each epoch, or pass another monitor=…")
@@ -544,7 +544,7 @@ def load_state_dict(self:TorchScheduler,
     state:dict # What `state_dict` returned
 ):
     "Go on from a saved state, within a fit"
-    self.history = _History(state['history'])
+    self.history = History(state['history'])
     if hasattr(self.learn, 'recorder'): self.recorder.hps['lr'] = self.history
     if self.sched is None or state['sched'] is None: return
     self.sched.load_state_dict(state['sched'])
@@ -566,7 +566,7 @@ def same_random_state(
     "After this context, the random states of Python, numpy and torch are what they were before"
     py,numpy,cpu = random.getstate(),np.random.get_state(),torch.get_rng_state()
     gpu = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else None
-    own = [f for dl in dls for part in _owned(dl) for o in getattr(part, '__dict__', {}).values() if (f := _put_back(o))]
+    own = [f for dl in dls for part in loader_parts(dl) for o in getattr(part, '__dict__', {}).values() if (f := _put_back(o))]
     try: yield
     finally:
         random.setstate(py)
@@ -707,8 +707,8 @@ def lr_find(self:Learner,
     param:str='lr' # Name of the hyper-parameter to vary in place of the learning rate
 ): # Named tuple with one suggestion for each function, under its name; with several groups, for the last
     "Find a learning rate by a mock training, which leaves no trace"
-    funcs,finder = _as_tuple(suggest_funcs),LRFinder(start_lr, end_lr, num_it, stop_div, param=param)
-    names = [_func_name(f) for f in funcs]
+    funcs,finder = as_tuple(suggest_funcs),LRFinder(start_lr, end_lr, num_it, stop_div, param=param)
+    names = [func_name(f) for f in funcs]
     if not all(map(str.isidentifier, names)): raise ValueError(f"functions that suggest must have names, to be listed by; got {names}: define them with def")
     with same_random_state(self.dls.train, self.dls.valid):
         mock = self._mock()
@@ -741,7 +741,7 @@ def plot_lr_find(self:Recorder): # The `Axes`
     return plot_lr_curve(self.lr_finder, self.suggested_lrs)
 
 # %% ../nbs/03_schedulers.ipynb #19803661
-from .comments import show_comments
+from .basics.comments import show_comments
 
 # %% ../nbs/03_schedulers.ipynb #191e081e
 show_comments(globals())

@@ -21,14 +21,14 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from optimloop import checkpoints
+from optimloop.runs import checkpoints
 from optimloop.callbacks import *
-from optimloop.checkpoints import *
+from optimloop.runs.checkpoints import *
 from optimloop.learner import *
 from optimloop.mixed_precision import *
 from optimloop.optimizer import *
-from optimloop.tracking import *
-from optimloop.training_callbacks import *
+from optimloop.training.tracking import *
+from optimloop.training.callbacks import *
 
 torch.set_num_threads(1)
 warnings.filterwarnings('ignore', message='ComplexHalf')

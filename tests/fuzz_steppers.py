@@ -21,7 +21,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from optimloop import engines
+from optimloop.optimizers import engines
 from optimloop.optimizer import Optimizer
 
 # What a stepper is made of: "weight tags | template". In a template {f} is a tensor of the parameter's shape, {o} a tensor with one number,

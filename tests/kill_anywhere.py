@@ -30,16 +30,16 @@ import numpy as np
 import torch
 from torch import nn
 
-from optimloop import checkpoints
+from optimloop.runs import checkpoints
 from optimloop.callbacks import *
-from optimloop.checkpoints import *
+from optimloop.runs.checkpoints import *
 from optimloop.learner import *
 from optimloop.mixed_precision import *
 from optimloop.optimizer import *
 from optimloop.schedulers import *
-from optimloop.tracking import *
-from optimloop.training_callbacks import *
-from optimloop.wrapping import *
+from optimloop.training.tracking import *
+from optimloop.training.callbacks import *
+from optimloop.optimizers.wrapping import *
 
 torch.set_num_threads(1)
 n_epoch,n_samples,bs = 3,37,8

@@ -13,14 +13,14 @@ import pytest
 import torch
 from torch.utils.data import BatchSampler, ConcatDataset, DataLoader, Dataset, IterableDataset, RandomSampler, Subset, WeightedRandomSampler, get_worker_info
 
-from optimloop import checkpoints
+from optimloop.runs import checkpoints
 from optimloop.callbacks import *
-from optimloop.checkpoints import *
+from optimloop.runs.checkpoints import *
 from optimloop.learner import *
 from optimloop.optimizer import *
 from optimloop.schedulers import *
-from optimloop.tracking import *
-from optimloop.training_callbacks import *
+from optimloop.training.tracking import *
+from optimloop.training.callbacks import *
 from test_checkpoints import DieAfter, Dies, Seen, differs
 
 torch.set_num_threads(1)

@@ -9,8 +9,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from optimloop import engines
-from optimloop.more_optimizers import *
+from optimloop.optimizers import engines
+from optimloop.optimizers.family import *
 from optimloop.optimizer import *
 
 momentum = [average_grad, momentum_step]

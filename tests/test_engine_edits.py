@@ -12,7 +12,7 @@ import torch
 from torch import nn
 from torch.linalg import vector_norm
 
-from optimloop.more_optimizers import *
+from optimloop.optimizers.family import *
 from optimloop.optimizer import *
 from fuzz_steppers import compare
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from optimloop.engines import Reach
+from optimloop.optimizers.engines import Reach
 
 head,drawn = torch.ones(3),[]
 def helper(x): return x.sqrt() + math.sqrt(2)

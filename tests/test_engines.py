@@ -9,9 +9,9 @@ import torch
 from hypothesis import HealthCheck, example, given, settings, strategies as st
 from torch import nn
 
-from optimloop import engines
-from optimloop.engines import *
-from optimloop.more_optimizers import *
+from optimloop.optimizers import engines
+from optimloop.optimizers.engines import *
+from optimloop.optimizers.family import *
 from optimloop.optimizer import *
 
 torch.set_num_threads(1)

@@ -19,14 +19,14 @@ import safetensors.torch
 import torch
 from fuzz_files import differs, read, signed, some_state, written
 
-from optimloop import checkpoints
+from optimloop.runs import checkpoints
 from optimloop.callbacks import *
-from optimloop.checkpoints import *
-from optimloop.course import *
+from optimloop.runs.checkpoints import *
+from optimloop.basics.course import *
 from optimloop.learner import *
 from optimloop.optimizer import *
 from optimloop.schedulers import *
-from optimloop.tracking import *
+from optimloop.training.tracking import *
 
 # What is saved
 
@@ -266,7 +266,7 @@ def test_what_is_left_aside(tmp_path):
     os.utime(tmp_path/'.a.1-1.tmp', (0,0)); os.utime(tmp_path/'.ab.1-1.tmp', (0,0))
     save_state(tmp_path/'a', 1)
     assert set(os.listdir(tmp_path))=={'a','.a.2-2.tmp','.ab.1-1.tmp','.a.tmp','.a.x-1.tmp'}
-    with pytest.raises(KeyboardInterrupt), checkpoints._replacing(tmp_path/'a'): raise KeyboardInterrupt
+    with pytest.raises(KeyboardInterrupt), checkpoints.replacing(tmp_path/'a'): raise KeyboardInterrupt
     assert len(os.listdir(tmp_path))==5 and load_state(tmp_path/'a')==1
 
 @pytest.mark.skipif(not os.path.exists('/dev/full'), reason='there is no /dev/full')

@@ -6,6 +6,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from optimloop.all import *
+from optimloop.basics.course import *
 from optimloop.callbacks import _old_events, _old_names, _old_settings, event, run_cbs, sort_cbs
 
 def line(cbs=None, **kwargs):

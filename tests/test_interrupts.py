@@ -9,6 +9,7 @@ from torch import nn
 import torch.nn.functional as F
 
 from optimloop.all import *
+from optimloop.basics.course import *
 
 batches = [(torch.randn(4, 2),torch.randn(4, 1)) for _ in range(2)]
 

@@ -8,6 +8,7 @@ from torch import nn
 
 from optimloop import learner
 from optimloop.all import *
+from optimloop.basics.course import *
 
 def quiet(learn):
     learn.logger = lambda cells: None

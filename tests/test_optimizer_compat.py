@@ -11,9 +11,9 @@ from torch import nn
 from torch.distributed.checkpoint.state_dict import (StateDictOptions, get_optimizer_state_dict, get_state_dict, set_optimizer_state_dict,
                                                      set_state_dict)
 
-from optimloop.more_optimizers import *
+from optimloop.optimizers.family import *
 from optimloop.optimizer import *
-from optimloop.wrapping import *
+from optimloop.optimizers.wrapping import *
 
 torch.set_num_threads(1)
 engines = pytest.mark.parametrize('engine', ['loop','batched','compiled'])

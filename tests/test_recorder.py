@@ -12,7 +12,8 @@ from torch import nn
 import torch.nn.functional as F
 
 from optimloop.all import *
-from optimloop.learner import _divisor
+from optimloop.basics.course import *
+from optimloop.learner import loss_divisor
 
 class AsIs(nn.Module):
     "Predicts its input"
@@ -76,7 +77,7 @@ def test_losses_of_three_parts():
     a,b,c3,y = double(n, 4),double(n, 4),double(n, 4),torch.randint(0, 2, (n,))*2-1
     for f,parts in ((nn.CosineEmbeddingLoss(), (a,b,y)), (nn.TripletMarginLoss(), (a,b,c3)), (nn.TripletMarginWithDistanceLoss(), (a,b,c3)), (nn.MarginRankingLoss(), (a[:,0],b[:,0],y)), (nn.GaussianNLLLoss(), (a,b,c3.abs()+.1))):
         whole,mean = f(*parts).item(),WeightedMean()
-        for pred,*ts in cut(*parts): mean.add(f(pred, *ts), _divisor(f, pred, ts))
+        for pred,*ts in cut(*parts): mean.add(f(pred, *ts), loss_divisor(f, pred, ts))
         assert abs(mean.mean()-whole) < 1e-12, f
 
 def test_ctc_divides_by_series():
@@ -87,14 +88,14 @@ def test_ctc_divides_by_series():
         for size in sizes:
             s = slice(i, i+size)
             flat = torch.cat([y[:k] for y,k in zip(ys[s], lengths[s])]) # targets end to end: their length is no number of samples
-            mean.add(f(log_probs[:,s], flat, ins[s], lengths[s]), _divisor(f, log_probs[:,s], (flat,ins[s],lengths[s])))
+            mean.add(f(log_probs[:,s], flat, ins[s], lengths[s]), loss_divisor(f, log_probs[:,s], (flat,ins[s],lengths[s])))
             i += size
         assert abs(mean.mean()-f(log_probs, ys, ins, lengths).item()) < 1e-12
 
 def test_weighted_squares():
     w = torch.rand(4, c, dtype=torch.float64)
     if 'weight' not in F.mse_loss.__annotations__ and 'weight' not in __import__('inspect').signature(F.mse_loss).parameters: pytest.skip('no weights in this PyTorch')
-    assert _divisor(partial(F.mse_loss, weight=w), w, (w,))==w.sum()
+    assert loss_divisor(partial(F.mse_loss, weight=w), w, (w,))==w.sum()
 
 def test_what_a_loss_says_itself():
     class TokenLoss(nn.Module):

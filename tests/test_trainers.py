@@ -8,7 +8,7 @@ from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
 from optimloop.optimizer import Adam
-from optimloop.wrapping import OptimWrapper
+from optimloop.optimizers.wrapping import OptimWrapper
 
 bare  = partial(torch.optim.AdamW, lr=.01, betas=(.9,.99), eps=1e-5, weight_decay=.1)
 kinds = dict(ours=partial(Adam, lr=.01, wd=.1), wrapped=partial(OptimWrapper, opt=torch.optim.AdamW, lr=.01, sqr_mom=.99, eps=1e-5, wd=.1))

@@ -12,7 +12,8 @@ from torch import nn
 import torch.nn.functional as F
 
 from optimloop.all import *
-from optimloop.learner import _by_plain_name
+from optimloop.basics.course import *
+from optimloop.learner import by_plain_name
 
 def quiet(data, loss_func=F.mse_loss, model=None, valid=None, **kwargs):
     torch.manual_seed(0)
