@@ -7,20 +7,38 @@ __all__ = []
 
 # %% ../nbs/99_all.ipynb #6814e2be
 import sys
+from .optimizers import engines
 from .optimizer import *
 from .callbacks import *
 from .learner import *
 from .schedulers import *
 from .mixed_precision import *
-from .optimizers import engines
+from .basics.data import *
+from .basics.batches import *
+from .basics.averages import *
+from .basics.plotting import *
+from .basics.saved_state import *
 from .optimizers.family import *
 from .optimizers.wrapping import *
 from .training.callbacks import *
+from .training.checks import *
+from .training.display import *
+from .training.half import *
+from .training.inspection import *
+from .training.prediction import *
+from .training.schedules import *
 from .training.tracking import *
+from .runs.parts import *
+from .runs.saving import *
+from .runs.export import *
+from .runs.loaders import *
 from .runs.checkpoints import *
-from .basics.plotting import *
 
 # %% ../nbs/99_all.ipynb #128467e2
-_modules = ('optimizer callbacks learner schedulers mixed_precision optimizers.family optimizers.wrapping '
-            'training.callbacks training.tracking runs.checkpoints basics.plotting').split()
+_modules = '''
+    optimizer callbacks learner schedulers mixed_precision
+    basics.data basics.batches basics.averages basics.plotting basics.saved_state
+    optimizers.family optimizers.wrapping training.callbacks training.checks training.display training.half
+    training.inspection training.prediction training.schedules training.tracking
+    runs.parts runs.saving runs.export runs.loaders runs.checkpoints'''.split()
 __all__ = [name for o in _modules for name in sys.modules[f'optimloop.{o}'].__all__]

@@ -20,6 +20,7 @@ from types import SimpleNamespace
 import torch
 
 from fastcore.basics import patch, camel2snake
+from .basics.comments import show_comments
 
 # %% ../nbs/01_callbacks.ipynb #9cc67d29
 def run_cbs(
@@ -592,9 +593,6 @@ class TerminateOnNaN(Callback):
         what = 'a gradient' if finite[0] else f'the loss, {self.loss.item()},'
         print(f"TerminateOnNaN: {what} is not finite in epoch {self.epoch}, batch {self.iter}. Stopped before the step: the weights are still good.")
         raise CancelFitException
-
-# %% ../nbs/01_callbacks.ipynb #e084a9f9
-from .basics.comments import show_comments
 
 # %% ../nbs/01_callbacks.ipynb #1f009c0a
 show_comments(globals())

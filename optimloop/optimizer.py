@@ -27,6 +27,7 @@ from .basics.param_groups import split_params, hyper_ranges, check_hyper, spread
 from .basics.param_groups import hyper_aliases, check_fit, checked_group, HyperDict, known_name, settle_hypers, States
 
 _all_ = ['split_params', 'hyper_ranges', 'check_hyper', 'spread', 'HyperView'] # passed on by this module
+from .basics.comments import show_comments
 
 # %% ../nbs/00_optimizer.ipynb #d2a9d7c2
 def sgd_step(p, lr, **kwargs):
@@ -514,9 +515,6 @@ def _new_state(opt, state_dict):
     both = zip(names, state_dict['param_groups'], opt.param_groups)
     groups = [{**o, **saved, 'params':g['params']} for o,saved,g in both]
     return dict(state=state, param_groups=groups)
-
-# %% ../nbs/00_optimizer.ipynb #da32b65e
-from .basics.comments import show_comments
 
 # %% ../nbs/00_optimizer.ipynb #95e1f8d5
 show_comments(globals())

@@ -4,12 +4,11 @@
 
 # %% auto #0
 __all__ = ['SchedLin', 'SchedCos', 'SchedNo', 'SchedExp', 'sched_lin', 'sched_cos', 'sched_exp', 'sched_no', 'annealer',
-           'SchedPoly', 'combine_scheds', 'combined_cos', 'with_restarts', 'Steps', 'Samples', 'with_warmup',
-           'ParamScheduler', 'SchedWSD', 'FreezeUntil', 'TorchScheduler', 'same_random_state', 'LRFinder', 'minimum',
-           'steep', 'slide', 'valley', 'plot_lr_curve']
+           'SchedPoly', 'combine_scheds', 'combined_cos', 'Steps', 'Samples', 'with_warmup', 'ParamScheduler',
+           'same_random_state', 'LRFinder', 'minimum', 'steep', 'slide', 'valley', 'plot_lr_curve']
 
 # %% ../nbs/03_schedulers.ipynb #30bd839b
-import copy, inspect, math, random, warnings
+import copy, inspect, math, random
 from bisect import bisect_right
 from collections import namedtuple
 from contextlib import contextmanager
@@ -19,14 +18,16 @@ from types import SimpleNamespace
 import numpy as np
 import torch
 
-from fastcore.basics import patch
 from fastcore.meta import delegates
-from .optimizer import *
+from fastcore.basics import patch
+from .basics.averages import History, func_name
+from .basics.comments import show_comments
+from .basics.data import loader_parts
+from .basics.param_groups import spread
+from .basics.plotting import plot_axes
 from .callbacks import *
-from .callbacks import as_tuple, surely
 from .learner import *
-from .learner import History, func_name, loader_parts, rehearses
-from .basics.plotting import *
+from .optimizer import *
 
 # %% ../nbs/03_schedulers.ipynb #b76f1a9f
 def _needs_pos(f):
@@ -143,17 +144,6 @@ def combined_cos(
 def _check_fraction(**kwargs):
     (name,v), = kwargs.items()
     if not 0<=v<=1: raise ValueError(f"{name}={v}: expected a fraction of the training, between 0 and 1")
-
-# %% ../nbs/03_schedulers.ipynb #78f7b276
-def with_restarts(
-    sched, # Function of the progress
-    n:int, # How many times, ≥ 1
-    mult:float=1. # Each time takes `mult` times as long as the one before, > 0
-): # Function of the progress
-    "`sched` from its beginning, `n` times"
-    if not (isinstance(n, int) and n>=1 and mult>0): raise ValueError(f"n={n}, mult={mult}: expected a whole number n ≥ 1 and mult > 0")
-    lengths = [mult**i for i in range(n)]
-    return combine_scheds([o/sum(lengths) for o in lengths], [sched]*n)
 
 # %% ../nbs/03_schedulers.ipynb #a3d68603
 class Steps(namedtuple('Steps', 'n')):
@@ -342,213 +332,6 @@ def fit_one_cycle(self:Learner,
     mom = combined_cos(pct_start, *(self.moms if moms is None else moms))
     make = lambda lr: self._with_mom({'lr': combined_cos(pct_start, lr/div, lr, lr/div_final)}, mom)
     self._fit_scheduled(n_epoch, lr_max, make, **kwargs)
-
-# %% ../nbs/03_schedulers.ipynb #91eddf55
-_curves = dict(cosine=SchedCos, linear=SchedLin, exponential=SchedExp, sqrt=lambda start, end: SchedPoly(start, end, .5))
-
-def SchedWSD(
-    lr, # The value that is held: a number, or an array with one for each parameter group
-    end, # Value at progress 1
-    warmup:float|Steps|Samples=.05, # How long to climb from 0: a fraction of the training, `Steps(n)` or `Samples(n)`
-    decay:float|Steps|Samples=.2, # How long to come down, at the end
-    curve:str='linear' # Along which curve: 'cosine', 'linear', 'exponential' or 'sqrt'
-): # Function of the progress
-    "Warm up from 0 in a straight line, hold, and come down to `end`"
-    if curve not in _curves: raise ValueError(f"curve={curve!r}: expected one of {', '.join(map(repr, _curves))}")
-    for k,v in dict(warmup=warmup, decay=decay).items():
-        if not isinstance(v, tuple): _check_fraction(**{k:v})
-    return _Schedule(_wsd, (lr, _curves[curve](lr, end), warmup, decay))
-
-def _wsd(lr, down, warmup, decay, pos):
-    if isinstance(warmup, tuple) or isinstance(decay, tuple): raise ValueError("only a run can tell how long its warm-up and its decay are: give this schedule to a ParamScheduler")
-    if warmup+decay>1+1e-6: raise ValueError(f"a warm-up of {warmup:g} of the training and a decay of {decay:g} are more than all of it: make one of them shorter")
-    if pos<warmup-1e-12: return sched_lin(0., lr, pos/warmup)
-    return down((pos-1+decay)/decay) if pos>1-decay else lr
-
-# %% ../nbs/03_schedulers.ipynb #77381f02
-@patch
-@delegates(Learner.fit)
-def fit_flat_cos(self:Learner,
-    n_epoch:int, # Number of epochs, ≥ 1
-    lr:float|slice=None, # Learning rate of the flat part; a slice spreads over the groups; default: the Learner's `lr`
-    div_final:float=1e5, # The learning rate ends at `lr/div_final`
-    pct_start:float=.72, # Fraction of the training at which it begins to come down, in [0,1]
-    curve:str='cosine', # Along which curve: 'cosine', 'linear', 'exponential' or 'sqrt'
-    warmup:float|Steps|Samples=0., # How long to climb from 0 before: a fraction of the training, `Steps(n)` or `Samples(n)`
-    **kwargs # As for `fit`
-):
-    "Train at a flat learning rate that comes down at the end"
-    _check_fraction(pct_start=pct_start)
-    self._fit_scheduled(n_epoch, lr, lambda lr: {'lr': SchedWSD(lr, lr/div_final, warmup, 1-pct_start, curve)}, **kwargs)
-
-# %% ../nbs/03_schedulers.ipynb #100ae9f0
-@patch
-@delegates(Learner.fit)
-def fit_wsd(self:Learner,
-    n_epoch:int, # Number of epochs, ≥ 1
-    lr:float|slice=None, # Learning rate of the stable part; a slice spreads over the groups; default: the Learner's `lr`
-    warmup:float|Steps|Samples=.05, # How long to climb from 0: a fraction of the training, `Steps(n)` or `Samples(n)`
-    decay:float|Steps|Samples=.2, # How long to come down, at the end
-    curve:str='sqrt', # Along which curve: 'cosine', 'linear', 'exponential' or 'sqrt'
-    div_final:float=1e5, # The learning rate ends at `lr/div_final`
-    **kwargs # As for `fit`
-):
-    "Train with warm-up, a stable learning rate, and decay"
-    self._fit_scheduled(n_epoch, lr, lambda lr: {'lr': SchedWSD(lr, lr/div_final, warmup, decay, curve)}, **kwargs)
-
-# %% ../nbs/03_schedulers.ipynb #4890052d
-@patch
-@delegates(Learner.fit)
-def fit_linear(self:Learner,
-    n_epoch:int, # Number of epochs, ≥ 1
-    lr:float|slice=None, # Highest learning rate; a slice spreads over the groups; default: the Learner's `lr`
-    warmup:float|Steps|Samples=.1, # How long to climb from 0: a fraction of the training, `Steps(n)` or `Samples(n)`
-    **kwargs # As for `fit`
-):
-    "Train with warm-up and a learning rate that falls to 0 in a straight line"
-    self._fit_scheduled(n_epoch, lr, lambda lr: {'lr': with_warmup(SchedLin(lr, 0.), warmup)}, **kwargs)
-
-# %% ../nbs/03_schedulers.ipynb #1d3e1c0b
-@patch
-@delegates(Learner.fit, but=['n_epoch','lr'])
-def fit_sgdr(self:Learner,
-    n_cycles:int, # Number of cycles, ≥ 1
-    cycle_len:int, # Epochs in the first cycle, ≥ 1
-    lr_max:float|slice=None, # Learning rate at the start of each cycle; a slice spreads over the groups; default: the Learner's `lr`
-    cycle_mult:int=2, # Each cycle is so many times as long as the one before, ≥ 1
-    **kwargs # As for `fit`
-):
-    "Train with cosines from `lr_max` to 0, one after another: `n_cycles` of them, in `cycle_len*(1 + cycle_mult + …)` epochs"
-    if not all(isinstance(o, int) and o>=1 for o in (n_cycles,cycle_len,cycle_mult)):
-        raise ValueError(f"n_cycles={n_cycles}, cycle_len={cycle_len}, cycle_mult={cycle_mult}: expected whole numbers ≥ 1")
-    n_epoch = cycle_len*sum(cycle_mult**i for i in range(n_cycles))
-    self._fit_scheduled(n_epoch, lr_max, lambda lr: {'lr': with_restarts(SchedCos(lr, 0.), n_cycles, cycle_mult)}, **kwargs)
-
-# %% ../nbs/03_schedulers.ipynb #ed747e75
-class FreezeUntil(Callback):
-    "Train only the last parameter group, and norm layers if the Learner's `train_bn`, in the first `n` epochs; then all"
-    order = -20 # before those that look at what is trained
-    def __init__(self,
-        n:int # Number of epochs, ≥ 0
-    ): self.n = n
-
-    def before_epoch(self):
-        if self.epoch<self.n: self.learn.freeze()
-        else: self.learn.unfreeze()
-
-    def cleanup_fit(self): self.learn.unfreeze()
-
-# %% ../nbs/03_schedulers.ipynb #ff2b4381
-@patch
-@delegates(Learner.fit, but='lr')
-def fine_tune(self:Learner,
-    n_epoch:int, # Number of epochs with all groups, ≥ 1
-    lr:float=None, # Highest learning rate of the head while the rest is frozen, later a half of it; default: the Learner's `lr`
-    freeze_epochs:int=1, # Number of epochs before, with all groups but the last frozen, ≥ 0
-    lr_mult:float=100., # The first group has a rate `lr_mult` times lower than the last, the groups between them in equal factors
-    pct_start:float=.3, # Fraction of the second part in which the rate climbs, in [0,1]
-    div:float=5., # There it begins at its highest divided by `div`
-    cbs=None, # Callbacks for this fit only
-    **kwargs # As for `fit`; `start_epoch` counts the frozen epochs too
-):
-    "Train the last group for `freeze_epochs`, then all: a cycle each"
-    if not isinstance(freeze_epochs, int) or freeze_epochs<0: raise ValueError(f"freeze_epochs={freeze_epochs!r}: expected a whole number ≥ 0")
-    self._check_epochs(n_epoch, 0)
-    _check_fraction(pct_start=pct_start)
-    total,lr = n_epoch+freeze_epochs,self.lr if lr is None else lr
-    lr = lr.stop if isinstance(lr, slice) else as_tuple(lr)[-1] # what the rates of the groups are here says `lr_mult`
-    def make(_):
-        head,top = (_per_group(o, len(self.opt.param_groups)) for o in (slice(lr), slice(lr/2/lr_mult, lr/2)))
-        cycles = [combined_cos(.99, head/25, head, head/1e5), combined_cos(pct_start, top/div, top, top/1e5)]
-        mom = [combined_cos(o, *self.moms) for o in (.99,pct_start)]
-        join = lambda parts: combine_scheds([freeze_epochs/total,n_epoch/total], parts)
-        return self._with_mom({'lr': join(cycles)}, join(mom))
-    self._fit_scheduled(total, lr, make, cbs=[*as_tuple(cbs), FreezeUntil(freeze_epochs)], **kwargs)
-
-# %% ../nbs/03_schedulers.ipynb #424dd972
-class TorchScheduler(Callback):
-    "Run a schedule of `torch.optim.lr_scheduler`"
-    order = 60 # after the Recorder, whose results `ReduceLROnPlateau` asks for
-    def __init__(self,
-        sched_func, # Called with the optimizer at the beginning of a fit; returns the scheduler, for instance `partial(OneCycleLR, max_lr=.1, total_steps=1000)`
-        every:str='step', # When it is stepped: after each 'step' of the optimizer that was taken, or after each 'epoch'
-        monitor:str='valid_loss' # Column of the Recorder's table whose value a scheduler that asks for one (`ReduceLROnPlateau`) is given
-    ):
-        if every not in ('step','epoch'): raise ValueError(f"every={every!r}: expected 'step' or 'epoch'")
-        self.sched_func,self.every,self.monitor,self.sched,self.old,self.history = sched_func,every,monitor,None,[],History()
-
-# %% ../nbs/03_schedulers.ipynb #aac0a436
-@patch
-def before_fit(self:TorchScheduler):
-    self.sched = None
-    if rehearses(self): return
-    _check_alone(self, {'lr'})
-    for g in self.opt.param_groups: g.pop('initial_lr', None) # of a saved optimizer: torch would begin there
-    self._own_step = 'step' in vars(self.opt)
-    self.old = [dict(g) for g in self.opt.param_groups] # from here on there is something to put back
-    self.sched,self.history = self.sched_func(self.opt),History()
-    self._needs_value = isinstance(self.sched, torch.optim.lr_scheduler.ReduceLROnPlateau)
-    if self._needs_value and (not hasattr(self.learn, 'recorder') or self.monitor not in self.recorder.names[1:-1]):
-        raise ValueError(f"ReduceLROnPlateau cannot watch {self.monitor!r}: expected a column of the Recorder's table. Validate in each epoch, or pass another monitor=…")
-    if self._needs_value and self.every=='step': raise ValueError("ReduceLROnPlateau looks at the results of epochs: use TorchScheduler(…, every='epoch')")
-    if self._needs_value and self.start_epoch: raise ValueError("ReduceLROnPlateau cannot begin at start_epoch: it has not seen the epochs before")
-
-@patch
-def cleanup_fit(self:TorchScheduler):
-    if not self.old: return # it did not begin
-    for o in ('_opt_called', *['step'][self._own_step:]): vars(self.opt).pop(o, None)
-    for g,old in zip(self.opt.param_groups, self.old):
-        for k in set(g)-set(old): del g[k]
-        g.update({k:v for k,v in old.items() if k!='params'})
-    self.sched,self.old = None,[]
-
-# %% ../nbs/03_schedulers.ipynb #28a6386d
-@patch
-def before_train(self:TorchScheduler):
-    if self.sched is None: return
-    if hasattr(self.learn, 'recorder'): self.recorder.hps['lr'] = self.history
-    if not self.start_epoch or self.epoch!=self.start_epoch or self.history: return
-    if self.every=='step' and (self.n_iter is None or hasattr(self.learn, 'gradient_accumulation')):
-        raise ValueError("TorchScheduler cannot begin at start_epoch: how many steps there were before is not known. Use one of our own schedules, or every='epoch'")
-    for _ in range(self.start_epoch*(self.n_iter if self.every=='step' else 1)): self._step() # the past
-
-@patch
-def before_batch(self:TorchScheduler):
-    if self.training and self.sched: self.history.append(_per_group(self.opt.lr, len(self.opt.param_groups)))
-
-@patch
-def after_step(self:TorchScheduler):
-    if self.stepped and self.sched and self.every=='step': self._step()
-
-@patch
-def after_epoch(self:TorchScheduler):
-    if self.sched is None or self.every!='epoch': return
-    value = [getattr(self.recorder.table, self.monitor)[-1]]*self._needs_value
-    if None not in value: self._step(*value) # or there was no validation
-
-# %% ../nbs/03_schedulers.ipynb #9bcc4914
-@patch
-def _step(self:TorchScheduler, *value):
-    with warnings.catch_warnings():
-        warnings.filterwarnings('ignore', message='.*lr_scheduler.step.. before')
-        self.sched.step(*value)
-
-# %% ../nbs/03_schedulers.ipynb #2331aa53
-@patch
-def state_dict(self:TorchScheduler): # Dictionary: `sched`, the scheduler's state, and `history`
-    "What the scheduler has come to"
-    return dict(sched=None if self.sched is None else self.sched.state_dict(), history=self.history.read())
-
-@patch
-def load_state_dict(self:TorchScheduler,
-    state:dict # What `state_dict` returned
-):
-    "Go on from a saved state, within a fit"
-    self.history = History(state['history'])
-    if hasattr(self.learn, 'recorder'): self.recorder.hps['lr'] = self.history
-    if self.sched is None or state['sched'] is None: return
-    self.sched.load_state_dict(state['sched'])
-    self.opt.set_hyper('lr', self.sched.get_last_lr())
 
 # %% ../nbs/03_schedulers.ipynb #37ae0df3
 def _put_back(o):
@@ -739,9 +522,6 @@ def plot_lr_find(self:Recorder): # The `Axes`
     "Plot the last `lr_find` again"
     if not hasattr(self, 'lr_finder'): raise ValueError("no learning rate was looked for yet: call lr_find first")
     return plot_lr_curve(self.lr_finder, self.suggested_lrs)
-
-# %% ../nbs/03_schedulers.ipynb #19803661
-from .basics.comments import show_comments
 
 # %% ../nbs/03_schedulers.ipynb #191e081e
 show_comments(globals())

@@ -22,13 +22,9 @@ import numpy as np
 import torch
 
 from optimloop.runs import checkpoints
-from optimloop.callbacks import *
-from optimloop.runs.checkpoints import *
-from optimloop.learner import *
-from optimloop.mixed_precision import *
-from optimloop.optimizer import *
-from optimloop.training.tracking import *
-from optimloop.training.callbacks import *
+from optimloop.all import *
+from optimloop.basics.course import *
+from optimloop.learner import synth_learner
 
 torch.set_num_threads(1)
 warnings.filterwarnings('ignore', message='ComplexHalf')

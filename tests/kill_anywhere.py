@@ -31,15 +31,9 @@ import torch
 from torch import nn
 
 from optimloop.runs import checkpoints
-from optimloop.callbacks import *
-from optimloop.runs.checkpoints import *
-from optimloop.learner import *
-from optimloop.mixed_precision import *
-from optimloop.optimizer import *
-from optimloop.schedulers import *
-from optimloop.training.tracking import *
-from optimloop.training.callbacks import *
-from optimloop.optimizers.wrapping import *
+from optimloop.all import *
+from optimloop.basics.course import *
+from optimloop.learner import synth_learner
 
 torch.set_num_threads(1)
 n_epoch,n_samples,bs = 3,37,8

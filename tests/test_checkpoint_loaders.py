@@ -14,13 +14,9 @@ import torch
 from torch.utils.data import BatchSampler, ConcatDataset, DataLoader, Dataset, IterableDataset, RandomSampler, Subset, WeightedRandomSampler, get_worker_info
 
 from optimloop.runs import checkpoints
-from optimloop.callbacks import *
-from optimloop.runs.checkpoints import *
-from optimloop.learner import *
-from optimloop.optimizer import *
-from optimloop.schedulers import *
-from optimloop.training.tracking import *
-from optimloop.training.callbacks import *
+from optimloop.all import *
+from optimloop.basics.course import *
+from optimloop.learner import synth_learner
 from test_checkpoints import DieAfter, Dies, Seen, differs
 
 torch.set_num_threads(1)

@@ -21,16 +21,9 @@ from torch import nn
 
 sys.path.insert(0, str(Path(__file__).parent))
 from optimloop.runs import checkpoints
-from optimloop.callbacks import *
-from optimloop.runs.checkpoints import *
-from optimloop.learner import *
-from optimloop.mixed_precision import *
-from optimloop.optimizers.family import *
-from optimloop.optimizer import *
-from optimloop.schedulers import *
-from optimloop.training.tracking import *
-from optimloop.training.callbacks import *
-from optimloop.optimizers.wrapping import *
+from optimloop.all import *
+from optimloop.basics.course import *
+from optimloop.learner import synth_learner
 from test_checkpoints import DieAfter, Dies, arrays, differs, lives, make, outcome, signed
 
 torch.set_num_threads(1)

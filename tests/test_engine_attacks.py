@@ -10,8 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from optimloop.optimizers import engines
-from optimloop.optimizers.family import *
-from optimloop.optimizer import *
+from optimloop.all import *
+from optimloop.basics.course import *
+from optimloop.learner import synth_learner
 
 momentum = [average_grad, momentum_step]
 

@@ -12,8 +12,9 @@ import torch
 from torch import nn
 from torch.linalg import vector_norm
 
-from optimloop.optimizers.family import *
-from optimloop.optimizer import *
+from optimloop.all import *
+from optimloop.basics.course import *
+from optimloop.learner import synth_learner
 from fuzz_steppers import compare
 
 torch.set_num_threads(1)
@@ -311,7 +312,6 @@ def test_where_with_a_number_does_not_end_the_process(what):
     "In a process of its own: with stand-ins that say they are tensors, `torch.where` once ended it"
     code = f"""
 import torch
-from optimloop.optimizer import *
 def stepper(p, lr, **kwargs): p.data.sub_(torch.where(p.grad > 0, {what}, .7), alpha=lr)
 def run(engine):
     ps = [torch.nn.Parameter(torch.linspace(-1, 1, 7)) for _ in range({N})]

@@ -11,8 +11,9 @@ from torch import nn
 
 from optimloop.optimizers import engines
 from optimloop.optimizers.engines import *
-from optimloop.optimizers.family import *
-from optimloop.optimizer import *
+from optimloop.all import *
+from optimloop.basics.course import *
+from optimloop.learner import synth_learner
 
 torch.set_num_threads(1)
 builders = dict(

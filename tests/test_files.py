@@ -20,13 +20,9 @@ import torch
 from fuzz_files import differs, read, signed, some_state, written
 
 from optimloop.runs import checkpoints
-from optimloop.callbacks import *
-from optimloop.runs.checkpoints import *
+from optimloop.all import *
 from optimloop.basics.course import *
-from optimloop.learner import *
-from optimloop.optimizer import *
-from optimloop.schedulers import *
-from optimloop.training.tracking import *
+from optimloop.learner import synth_learner
 
 # What is saved
 

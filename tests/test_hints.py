@@ -7,6 +7,7 @@ from torch import nn
 
 from optimloop.all import *
 from optimloop.basics.course import *
+from optimloop.learner import synth_learner
 from optimloop.callbacks import _old_events, _old_names, _old_settings, event, run_cbs, sort_cbs
 
 def line(cbs=None, **kwargs):

@@ -10,6 +10,7 @@ import torch.nn.functional as F
 
 from optimloop.all import *
 from optimloop.basics.course import *
+from optimloop.learner import synth_learner
 
 batches = [(torch.randn(4, 2),torch.randn(4, 1)) for _ in range(2)]
 

@@ -9,6 +9,7 @@ from torch import nn
 from optimloop import learner
 from optimloop.all import *
 from optimloop.basics.course import *
+from optimloop.learner import synth_learner
 
 def quiet(learn):
     learn.logger = lambda cells: None

@@ -11,9 +11,9 @@ from torch import nn
 from torch.distributed.checkpoint.state_dict import (StateDictOptions, get_optimizer_state_dict, get_state_dict, set_optimizer_state_dict,
                                                      set_state_dict)
 
-from optimloop.optimizers.family import *
-from optimloop.optimizer import *
-from optimloop.optimizers.wrapping import *
+from optimloop.all import *
+from optimloop.basics.course import *
+from optimloop.learner import synth_learner
 
 torch.set_num_threads(1)
 engines = pytest.mark.parametrize('engine', ['loop','batched','compiled'])

@@ -13,7 +13,8 @@ import torch.nn.functional as F
 
 from optimloop.all import *
 from optimloop.basics.course import *
-from optimloop.learner import loss_divisor
+from optimloop.learner import synth_learner
+from optimloop.basics.averages import loss_divisor
 
 class AsIs(nn.Module):
     "Predicts its input"

@@ -13,7 +13,8 @@ import torch.nn.functional as F
 
 from optimloop.all import *
 from optimloop.basics.course import *
-from optimloop.learner import by_plain_name
+from optimloop.learner import synth_learner
+from optimloop.runs.parts import by_plain_name
 
 def quiet(data, loss_func=F.mse_loss, model=None, valid=None, **kwargs):
     torch.manual_seed(0)

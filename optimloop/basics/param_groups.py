@@ -18,6 +18,7 @@ import numpy as np
 from torch import Tensor
 from torch.nn import Parameter
 from torch.nn.parameter import UninitializedParameter, is_lazy
+from .comments import show_comments
 
 # %% ../../nbs/basics/param_groups.ipynb #7f985a89
 def _kind(o):
@@ -251,9 +252,6 @@ def check_fit(opt, state_dict):
 class States(defaultdict):
     "From parameters to their state; empty, for who asks, as long as nothing but flags is kept"
     def __bool__(self): return any(not isinstance(v, bool) for s in self.values() for v in s.values())
-
-# %% ../../nbs/basics/param_groups.ipynb #ae61fc01
-from .comments import show_comments
 
 # %% ../../nbs/basics/param_groups.ipynb #d76b1766
 show_comments(globals())

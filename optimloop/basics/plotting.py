@@ -7,6 +7,7 @@ __all__ = ['plot_axes', 'plot_contours']
 
 # %% ../../nbs/basics/plotting.ipynb #f8060910
 import torch
+from .comments import show_comments
 
 # %% ../../nbs/basics/plotting.ipynb #ce524ae3
 def _apply_look(ax, xlabel, ylabel, title):
@@ -48,9 +49,6 @@ def plot_contours(
     levels = torch.linspace(0, z.max().sqrt(), n+1)[1:]**2
     ax.contour(x, y, z, levels=levels, cmap='Greys_r', linewidths=.6, alpha=.7)
     ax.set(xlim=xlim, ylim=ylim)
-
-# %% ../../nbs/basics/plotting.ipynb #593757da
-from .comments import show_comments
 
 # %% ../../nbs/basics/plotting.ipynb #2c3b3504
 show_comments(globals())

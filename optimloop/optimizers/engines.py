@@ -147,8 +147,8 @@ def _noted(name):
     def method(self, *args, **kwargs): return self.notes.add(func, (self,*args), kwargs)
     return method
 
-for class_name in _elementwise | _over_tensor:
-    if hasattr(Tensor, class_name): setattr(StandIn, class_name, _noted(class_name))
+for _k in _elementwise | _over_tensor:
+    if hasattr(Tensor, _k): setattr(StandIn, _k, _noted(_k))
 
 # %% ../../nbs/optimizers/engines.ipynb #40543c2a
 def replay(

@@ -20,6 +20,7 @@ from torch.linalg import vector_norm
 
 from ..optimizer import *
 from ..optimizer import stepper_name, check_args, inner_stepper
+from ..basics.comments import show_comments
 
 # %% ../../nbs/optimizers/family.ipynb #56d91eb1
 hyper_ranges.update({o:(0,1) for o in ('avg_mom','diff_mom','slow_mom')}, k=(1,math.inf),
@@ -484,9 +485,6 @@ def Muon(
     opt = set_flag(Optimizer(params, cbs, lr=lr, mom=mom, wd=wd, **kwargs), 'use_muon', use_muon, model)
     for p,state in opt.state.items(): state['use_muon'] and _need_matrix(p)
     return opt
-
-# %% ../../nbs/optimizers/family.ipynb #441f3b94
-from ..basics.comments import show_comments
 
 # %% ../../nbs/optimizers/family.ipynb #db281b1d
 show_comments(globals())

@@ -21,6 +21,7 @@ from fastcore.basics import patch
 from ..optimizer import *
 from ..optimizer import by_param, dtype_name, own_dtype
 from ..basics.param_groups import check_fit, is_optimizer_state, nearest_name, param_list, torch_keys
+from ..basics.comments import show_comments
 
 # %% ../../nbs/optimizers/wrapping.ipynb #875bc62f
 torch_names = dict(momentum='mom', weight_decay='wd', alpha='sqr_mom', rho='sqr_mom', beta1='mom', beta2='sqr_mom')
@@ -390,10 +391,7 @@ def _wrapped(name):
     return _register
 
 for _o in ('step','state_dict','load_state_dict'):
-    for class_name in (f'register_{_o}_pre_hook',f'register_{_o}_post_hook'): setattr(OptimWrapper, class_name, _wrapped(class_name))
-
-# %% ../../nbs/optimizers/wrapping.ipynb #a9b479d8
-from ..basics.comments import show_comments
+    for _k in (f'register_{_o}_pre_hook',f'register_{_o}_post_hook'): setattr(OptimWrapper, _k, _wrapped(_k))
 
 # %% ../../nbs/optimizers/wrapping.ipynb #91791bba
 show_comments(globals())

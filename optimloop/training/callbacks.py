@@ -7,14 +7,16 @@ __all__ = ['GradientClip', 'GradientAccumulation', 'NaNPolicy', 'EMA', 'BnFreeze
 
 # %% ../../nbs/training/callbacks.ipynb #daa8ca6d
 import warnings
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 
 import torch
 
 from fastcore.basics import patch
-from ..callbacks import *
-from ..learner import *
-from ..learner import n_samples, norm_layers
+from ..basics.averages import BatchValues, loss_items
+from ..basics.batches import n_samples
+from ..basics.comments import show_comments
+from ..callbacks import Callback, CancelBatchException, CancelStepException, TerminateOnNaN, TrainEvalCallback
+from ..learner import norm_layers
 
 # %% ../../nbs/training/callbacks.ipynb #89a119b6
 def _grads(opt): return [p.grad for g in opt.param_groups for p in g['params'] if p.grad is not None]
@@ -314,7 +316,7 @@ def cleanup_fit(self:EMA):
     self._leave_valid()
     self._live = []
 
-for class_name in 'after_validate after_cancel_epoch after_cancel_fit'.split(): setattr(EMA, class_name, EMA._leave_valid)
+for _k in 'after_validate after_cancel_epoch after_cancel_fit'.split(): setattr(EMA, _k, EMA._leave_valid)
 
 # %% ../../nbs/training/callbacks.ipynb #5ab482eb
 @patch
@@ -387,9 +389,6 @@ class SampleByLoss(Callback):
 
     def _batches(self, tensors, bs):
         for i in self.drawn.split(bs)[self.start_iter:]: yield tuple(t[i] for t in tensors)
-
-# %% ../../nbs/training/callbacks.ipynb #58b3977e
-from ..basics.comments import show_comments
 
 # %% ../../nbs/training/callbacks.ipynb #21e37560
 show_comments(globals())
