@@ -73,9 +73,9 @@ def sort_cbs(
 # %% ../nbs/01_callbacks.ipynb #77311676
 _stages = 'fit epoch train validate batch backward step'.split()
 batch_events = ('before_batch after_pred after_loss before_backward after_cancel_backward after_backward '
-                 'before_step after_cancel_step after_step after_cancel_batch after_batch').split()
-event_names = ('after_create before_fit before_epoch before_train', *batch_events, 'after_cancel_train after_train '
-           'before_validate after_cancel_validate after_validate after_cancel_epoch after_epoch '
+                 'before_step after_cancel_step after_step leave_batch after_cancel_batch after_batch').split()
+event_names = ('after_create before_fit before_epoch before_train', *batch_events, 'leave_train after_cancel_train after_train '
+           'before_validate leave_validate after_cancel_validate after_validate after_cancel_epoch after_epoch '
            'after_cancel_fit after_fit cleanup_fit')
 event_names = ' '.join(event_names).split()
 
@@ -169,6 +169,7 @@ _cancels = dict(fit=CancelFitException, epoch=CancelEpochException, train=Cancel
 class CallbackRunner:
     "Runs callbacks at events, and stages between events"
     training = True # is this a training batch? `TrainEvalCallback` keeps it up to date
+    wrap_handler = None # function of callback, event and handler that returns what is run in the handler's place
     running = _cleaning = False # is `with_cleanup` at work? does it clean up?
     def __init__(self,
         cbs=None # Callbacks: instances or classes, one or a list of them
@@ -206,12 +207,16 @@ def _find_handlers(self:CallbackRunner, event_name):
     if event_name not in event_names: raise ValueError(f"{event_name!r} is no event: {_right_event(event_name)}")
     cbs = [cb for cb in sort_cbs(self.cbs) if cb.run and own_attr(cb, event_name) is not None]
     if event_name in batch_events: cbs = [cb for cb in cbs if (cb.run_train if self.training else cb.run_valid)]
-    res = self._handlers[self.training][event_name] = [(cb,getattr(cb, event_name)) for cb in cbs]
+    if event_name in _left.values(): cbs.reverse()
+    res = [(cb,getattr(cb, event_name)) for cb in cbs]
+    if self.wrap_handler: res = [(cb,self.wrap_handler(cb, event_name, f)) for cb,f in res]
+    self._handlers[self.training][event_name] = res
     return res
 
 def own_attr(cb, name): return vars(cb).get(name, getattr(type(cb), name, None)) # and not the learner's
 
 # %% ../nbs/01_callbacks.ipynb #9c57cdcd
+_left = {name:f'leave_{name}' for name in ('batch','train','validate')} # events of their own, in whatever way the stage is left
 _around = {name:(f'before_{name}',f'after_{name}',f'after_cancel_{name}',cancel) for name,cancel in _cancels.items()}
 
 @patch
@@ -222,8 +227,11 @@ def stage(self:CallbackRunner,
     "Run `f` between `before_{name}` and `after_{name}`, or until it is cancelled"
     before,after,after_cancel,cancel,done = *_around[name],True
     try:
-        self(before)
-        f()
+        try:
+            self(before)
+            f()
+        finally:
+            if name in _left: self(_left[name])
     except cancel:
         done = False
         try: self(after_cancel)

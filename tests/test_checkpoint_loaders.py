@@ -178,7 +178,7 @@ class Shut(Callback):
 
 class Stop(Callback):
     "`Endless` would go on"
-    def before_train(self): self.learn.dl = zip(range(6-self.start_iter), self.dl)
+    def before_train(self): self.learn.dl = zip(range(6-self.first_iter), self.dl)
     def before_batch(self): pass
 
 def make(folder, dls, seen, seed=7, cbs=(), drop=.2, checkpoint=dict(every_batches=1)):

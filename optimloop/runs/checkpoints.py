@@ -19,7 +19,7 @@ from ..basics.data import DataLoaders, InPlaceOf, n_batches
 from ..basics.saved_state import DamagedFile, _laid_out, _n_bytes, _open, _pack, _read_file, _sync_folder
 from ..basics.saved_state import _try_unlink, _write_file, load_state, replacing, write_bytes
 from ..callbacks import Callback, CallbackRunner, sort_cbs
-from ..learner import Learner, rehearses
+from ..learner import Learner, fit_options, rehearses
 from .loaders import _Draws, _Started, _StatefulFeed, _feed_for, _lives_on, _not_again, _to_restore
 from .loaders import _without_state, _workers_of
 from .parts import _as_bytes, _at_first, _check_alike, _is_nothing, _kinds_of_buffers, _making_sense
@@ -68,7 +68,8 @@ def before_fit(self:Checkpoint):
     self._catch_sigterm()
     for pattern in ('.*_epoch*_batch*.safetensors*.tmp','.best.safetensors*.tmp'): # of a process that was killed while it wrote
         for o in self._where().glob(pattern): _try_unlink(o)
-    state = self._find(self.resume_from) if self.resume_from else None
+    asked = self.asked.get('resume')
+    state = self._find(asked) if asked else None
     if state is None: self._save(epoch=self.start_epoch, batch=0)
     else: self._go_on(state)
     self._marks = _marks(self.learn)
@@ -77,6 +78,8 @@ def _fits_done(learn): return getattr(learn, 'fits_done', 0) # in this process, 
 
 @patch
 def _run_state(self:Checkpoint): return {} # of its own it keeps nothing that training depends on
+
+fit_options['resume'] = Checkpoint # True: go on from the newest checkpoint, if there is one; or from this file
 
 # %% ../../nbs/runs/checkpoints.ipynb #7fd83c16
 @patch
@@ -365,10 +368,10 @@ def _read_checkpoint(file, parts=()):
 
 # %% ../../nbs/runs/checkpoints.ipynb #4d0f4f9a
 @patch
-def _find(self:Checkpoint, resume_from):
+def _find(self:Checkpoint, asked):
     "The state to go on from; `None` if there is no file, or only those of fits before this one"
-    if resume_from is not True and Path(resume_from).is_dir(): raise ValueError(f"{resume_from} is a folder: give the file; or resume=True, and Checkpoint(folder=…)")
-    if resume_from is not True: return _read_checkpoint(resume_from, self.parts)
+    if asked is not True and Path(asked).is_dir(): raise ValueError(f"{asked} is a folder: give the file; or resume=True, and Checkpoint(folder=…)")
+    if asked is not True: return _read_checkpoint(asked, self.parts)
     files = self._files()
     for file in files:
         try: state = _read_checkpoint(file, self.parts)
@@ -382,7 +385,7 @@ def _find(self:Checkpoint, resume_from):
 @patch
 def _go_on(self:Checkpoint, state):
     learn,run = self.learn,state['run']
-    is_later = self.resume_from is True and run['fit']>_fits_done(learn)
+    is_later = self.asked['resume'] is True and run['fit']>_fits_done(learn)
     if not is_later: self._check_loader(state)
     if is_later: self._skip(state)
     else: self._put(state)

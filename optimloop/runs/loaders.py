@@ -94,13 +94,13 @@ class _Feed(InPlaceOf):
     "A training loader that can begin in the midst of an epoch: what was before is drawn again, and thrown away"
     def __init__(self, real, learn, start=0, saved=None, rng=None, over=False):
         super().__init__(real)
-        self.learn,self.start_iter,self.saved,self.rng,self.over = learn,start,saved,rng,over
+        self.learn,self.first_iter,self.saved,self.rng,self.over = learn,start,saved,rng,over
         self.given,self.used,self.outer,self.begun,self.workers = 0,False,False,None,None
         self.draws = None if isinstance(real, (list,tuple)) or _draws_apart(real) else _Draws()
     def __iter__(self):
         self.used,self.given = True,0
         if self.over: return iter(()) # all of the epoch has been trained on
-        return self._again() if self.start_iter else self._anew()
+        return self._again() if self.first_iter else self._anew()
 
 # %% ../../nbs/runs/loaders.ipynb #c2b00006
 @patch
@@ -134,9 +134,9 @@ def _give(self:_Feed, it):
 # %% ../../nbs/runs/loaders.ipynb #c2b00015
 @patch
 def _skip(self:_Feed, it):
-    for _ in islice(it, self.start_iter): pass
-    if self.given<self.start_iter:
-        raise ValueError(_not_again(self, f"it ended after {self.given} of {self.start_iter} batches"))
+    for _ in islice(it, self.first_iter): pass
+    if self.given<self.first_iter:
+        raise ValueError(_not_again(self, f"it ended after {self.given} of {self.first_iter} batches"))
 
 @patch
 def state(self:_Feed): return dict(begun=self.begun, mark=None)
@@ -153,7 +153,7 @@ class _StatefulFeed(_Feed):
         super().__init__(*args, **kwargs)
         self.draws = None
         if self.saved and self.saved.get('loader') is not None: self.real.load_state_dict(self.saved['loader'])
-    def _skip(self, it): self.given = self.start_iter
+    def _skip(self, it): self.given = self.first_iter
     def state(self): return dict(begun=self.begun, mark=None, loader=self.real.state_dict())
 
 # %% ../../nbs/runs/loaders.ipynb #8c425255
@@ -174,7 +174,7 @@ class _OrderFeed(_Feed):
 # %% ../../nbs/runs/loaders.ipynb #c2b00008
 @patch
 def _skip(self:_OrderFeed, it):
-    n,saved = self.start_iter,self.saved or {}
+    n,saved = self.first_iter,self.saved or {}
     if self.real.num_workers or not _is_torchs(self.real): _Feed._skip(self, it)
     else: self.given = sum(1 for _ in islice(self.order.now, n)) # drawn, and not loaded
     if self.given<n or saved.get('mark') not in (None,self._mark()):

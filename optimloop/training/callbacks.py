@@ -371,7 +371,7 @@ class BnFreeze(Callback):
 # %% ../../nbs/training/callbacks.ipynb #3352f5d6
 class SampleByLoss(Callback):
     "Draw the samples of each epoch with probabilities in proportion to a power of their losses"
-    keeps,begins_amid = ('drawn',),True # from `start_iter`, when a run is resumed
+    keeps,begins_amid = ('drawn',),True # from `first_iter`, when a run is resumed
     def __init__(self,
         power:float=.5 # 0 draws all alike, 1 in proportion to the loss; ≥ 0
     ):
@@ -388,7 +388,7 @@ class SampleByLoss(Callback):
         self.learn.dl = self._batches(tensors, bs)
 
     def _batches(self, tensors, bs):
-        for i in self.drawn.split(bs)[self.start_iter:]: yield tuple(t[i] for t in tensors)
+        for i in self.drawn.split(bs)[self.first_iter:]: yield tuple(t[i] for t in tensors)
 
 # %% ../../nbs/training/callbacks.ipynb #21e37560
 show_comments(globals())

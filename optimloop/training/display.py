@@ -86,7 +86,7 @@ def _start_bar(self:ProgressCallback, phase):
     file = self.screen and self.screen.bar
     where = f'epoch {self.epoch+1}/{self.n_epoch} ' if self.screen and self.epoch is not None else ''
     ncols = 80 if isinstance(file, _NotebookScreen) else shutil.get_terminal_size().columns # 80 too where a terminal does not know
-    bar = tqdm(total=self.n_iter, initial=self.start_iter, desc=f'{self.desc} {where}{phase}'.strip(), file=file, disable=file is None, leave=False, ncols=ncols)
+    bar = tqdm(total=self.n_iter, initial=self.first_iter, desc=f'{self.desc} {where}{phase}'.strip(), file=file, disable=file is None, leave=False, ncols=ncols)
     self._bars.append((phase,bar))
 
 @patch

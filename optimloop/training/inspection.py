@@ -37,8 +37,10 @@ _train_text = """
         after_cancel_step
         after_step
         if stepped: opt.zero_grad()
+        leave_batch
         after_cancel_batch
         after_batch
+    leave_train
     after_cancel_train
     after_train"""
 
@@ -50,8 +52,10 @@ for epoch in range(start_epoch, n_epoch):
     for xb,yb in dls.train:{_predict_text}{_train_text}
     before_validate
     for xb,yb in dls.valid:{_predict_text}
+        leave_batch
         after_cancel_batch
         after_batch
+    leave_validate
     after_cancel_validate
     after_validate
     after_cancel_epoch
@@ -77,7 +81,7 @@ def show_training_loop(self:Learner):
 def _show_event(self:Learner, line, training):
     name,was = line.strip(),self.training
     self.training = training
-    try: cbs = [repr(cb) for cb,handler in self._find_handlers(name)]
+    try: cbs = [f'{cb!r}{self._time_of(cb, name)}' for cb,handler in self._find_handlers(name)]
     finally: self.training = was
     if name=='cleanup_fit': cbs.reverse()
     if cbs: print(f"{line:<28} {', '.join(cbs)}")
@@ -170,46 +174,34 @@ def _look_at_batch(dl):
     return batch
 
 # %% ../../nbs/training/inspection.ipynb #1c804c76
-Learner.cb_times,Learner._timing = None,False
+Learner.cb_times = None # from (callback, event, training?) to [calls, seconds]
 
 @patch
 @contextmanager
 def timed_cbs(self:Learner):
     "In this context the time of each callback at each event is measured, into `cb_times`, for `show_training_loop`"
-    self.cb_times,self._timing = {},True
+    self.cb_times,self.wrap_handler = {},self._clocked
     self.forget_handlers()
     try: yield self
     finally:
-        self._timing = False
+        self.wrap_handler = None
         self.forget_handlers()
-
-@patch
-def _find_handlers(self:Learner, event_name):
-    handlers = CallbackRunner._find_handlers(self, event_name)
-    if self._timing: handlers[:] = [(cb,partial(_clocked, self.cb_times.setdefault(self._time_key(cb, event_name), [0,0.]), f))
-                                    for cb,f in handlers]
-    return handlers
 
 @patch
 def _time_key(self:Learner, cb, event_name): return cb.name,event_name,event_name not in batch_events or bool(self.training)
 
-def _clocked(times, handler):
-    start = time.perf_counter()
-    try: handler()
-    finally:
-        times[0] += 1
-        times[1] += time.perf_counter()-start
+@patch
+def _clocked(self:Learner, cb, event_name, handler):
+    times = self.cb_times.setdefault(self._time_key(cb, event_name), [0,0.])
+    def run():
+        start = time.perf_counter()
+        try: handler()
+        finally:
+            times[0] += 1
+            times[1] += time.perf_counter()-start
+    return run
 
 # %% ../../nbs/training/inspection.ipynb #f3115de0
-@patch
-def _show_event(self:Learner, line, training):
-    name,was = line.strip(),self.training
-    self.training = training
-    try: cbs = [f'{cb!r}{self._time_of(cb, name)}' for cb,handler in self._find_handlers(name)]
-    finally: self.training = was
-    if name=='cleanup_fit': cbs.reverse()
-    if cbs: print(f"{line:<28} {', '.join(cbs)}")
-
 @patch
 def _time_of(self:Learner, cb, event_name):
     n,seconds = (self.cb_times or {}).get(self._time_key(cb, event_name), (0,0.))

@@ -24,7 +24,7 @@ from ..learner import Learner, Recorder, _arguments, _detuplify, _hide_frames
 from .checks import BatchToDevice, without_partials
 
 # %% ../../nbs/training/prediction.ipynb #9ab8ee96
-_loop_state = 'dl n_iter start_iter iter xb yb pred loss stepped training'.split()
+_loop_state = 'dl n_iter first_iter iter xb yb pred loss stepped training'.split()
 
 @patch
 def _run_validation(self:Learner, dl, cbs=None):
@@ -207,7 +207,7 @@ def one_batch(self:Learner,
     if batch is None: raise ValueError("the training loader gave no batches: is it empty, or a generator that was used up? Pass a batch")
     def run():
         self.dls = DataLoaders([batch])
-        with self.no_logging(), self.removed_cbs('Checkpoint'): self.fit(1, cbs=log)
+        with self.no_logging(): self.fit(1, cbs=log)
     try: surely(run, [lambda: setattr(self, 'dls', dls)])
     except Exception as e:
         _hide_frames(e)
@@ -215,7 +215,7 @@ def one_batch(self:Learner,
     return log.value if log.value is None else log.value.item()
 
 class _LossOfBatch(Callback):
-    order,run_valid,value = 50,False,None # as the Recorder, which need not be there
+    order,run_valid,value,rehearsal = 50,False,None,True # as the Recorder, which need not be there
     def after_loss(self): self.value = self.loss.detach()
 
 # %% ../../nbs/training/prediction.ipynb #9c208d7a

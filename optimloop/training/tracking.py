@@ -160,7 +160,7 @@ def _short(lrs): return ', '.join(f'{o:.3g}' for o in (lrs if isinstance(lrs, li
 # %% ../../nbs/training/tracking.ipynb #8fc76ca8
 class ShortEpoch(Callback):
     "Train on the first part of each epoch only"
-    begins_amid = True # counts from `start_iter`, when a run is resumed
+    begins_amid = True # counts from `first_iter`, when a run is resumed
     def __init__(self,
         pct:float=None, # The fraction of the batches, in (0,1], rounded up; or
         n_batches:int=None # their number, ≥ 1
@@ -173,7 +173,7 @@ class ShortEpoch(Callback):
         n = self.n_iter
         if self.pct and n is None: raise ValueError("the training loader has no length (__len__) to take a fraction of: use ShortEpoch(n_batches=…)")
         n = math.ceil(self.pct*n) if self.pct else min(self.n_batches, n or self.n_batches)
-        self.learn.dl,self.learn.n_iter = islice(self.dl, max(0, n-self.start_iter)),n
+        self.learn.dl,self.learn.n_iter = islice(self.dl, max(0, n-self.first_iter)),n
 
 # %% ../../nbs/training/tracking.ipynb #5aa50a02
 class EveryN(Callback):
