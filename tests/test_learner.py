@@ -6,10 +6,11 @@ import numpy as np, pytest, torch
 import torch.nn.functional as F
 from torch import nn
 
-from optimloop import learner
 from optimloop.all import *
+from optimloop.basics.batches import can_move
 from optimloop.basics.course import *
 from optimloop.learner import synth_learner
+from optimloop.training import checks
 
 def quiet(learn):
     learn.logger = lambda cells: None
@@ -20,7 +21,7 @@ def line(*args, **kwargs): return quiet(Learner(synth_dls(), nn.Linear(1, 1), *a
 # the device; `meta` stands for a GPU
 
 @pytest.fixture
-def gpu(monkeypatch): monkeypatch.setattr(learner, 'default_device', lambda: torch.device('meta'))
+def gpu(monkeypatch): monkeypatch.setattr(checks, 'default_device', lambda: torch.device('meta'))
 
 class Odd(nn.Parameter): "A parameter that is no plain one, as quantized or distributed ones are"
 def odd():
@@ -64,11 +65,11 @@ def test_a_device_that_was_asked_for(capsys):
 
 def test_a_copy_does_not_move(monkeypatch, capsys):
     learn = Learner(synth_dls(), nn.Linear(1, 1), F.mse_loss)
-    monkeypatch.setattr(learner, 'default_device', lambda: torch.device('meta'))
+    monkeypatch.setattr(checks, 'default_device', lambda: torch.device('meta'))
     for new in copy.deepcopy(learn),pickle.loads(pickle.dumps(learn)): assert new.model.weight.device.type=='cpu'
 
 def test_no_double_precision_on_mps(monkeypatch):
-    assert not learner._can_move(nn.Linear(1, 1).double(), torch.device('mps')) and learner._can_move(nn.Linear(1, 1), torch.device('mps'))
+    assert not can_move(nn.Linear(1, 1).double(), torch.device('mps')) and can_move(nn.Linear(1, 1), torch.device('mps'))
 
 def test_default_device(monkeypatch):
     monkeypatch.delenv('OPTIMLOOP_DEVICE')
