@@ -121,21 +121,21 @@ def by_default(
 class Learner(LearnerLoop):
     "Trains a model on data, with callbacks"
     def __init__(self,
-        dls, # `DataLoaders`, anything with `train` and `valid`, or a pair of loaders
-        model, # `nn.Module`
-        loss_func=None, # Function of predictions and targets that returns a 0-d tensor; default: that of `dls`
-        opt_func=Adam, # Called with the parameters and `lr`; returns an `Optimizer`
-        lr:float|slice=Default(1e-3), # Learning rate, or a slice over groups; the default gives way to one in `opt_func`
+        dls, # DataLoaders, anything with train and valid, or a pair of loaders
+        model, # nn.Module
+        loss_func=None, # Function of predictions and targets that returns a 0-d tensor; default: that of dls
+        opt_func=Adam, # Called with the parameters and lr; returns an Optimizer
+        lr:float|slice=Default(1e-3), # Learning rate or a slice over groups; the default gives way to one in opt_func
         splitter=trainable_params, # Function of the model that returns its parameters, in one or several groups
         cbs=None, # Callbacks, for the life of this Learner
-        metrics=None, # Functions of predictions and targets, or objects with `reset`, `update`, `compute`
+        metrics=None, # Functions of predictions and targets, or objects with reset, update, compute
         path:str|Path=None, # Folder for files; default: the current one
-        model_dir:str='models', # Folder in `path` for saved models
+        model_dir:str='models', # Folder in path for saved models
         wd:float=None, # Weight decay; default: that of the optimizer
         wd_bn_bias:bool=False, # Decay norm layers and biases too?
         train_bn:bool=True, # Train norm layers in frozen groups too?
-        moms:tuple=(0.95,0.85,0.95), # Momenta for `fit_one_cycle`
-        default_cbs:bool=True, # Add the callbacks in `default_callbacks`?
+        moms:tuple=(0.95,0.85,0.95), # Momenta for fit_one_cycle
+        default_cbs:bool=True, # Add the callbacks in default_callbacks?
         device=None # Where the model is moved to; default: from the CPU to the best device there is
     ):
         store_attr('model,opt_func,splitter,model_dir,wd,wd_bn_bias,train_bn,moms')
@@ -164,7 +164,7 @@ class Learner(LearnerLoop):
         cbs=None, # Callbacks for this fit only
         reset_opt:bool=False, # Begin with a new optimizer?
         start_epoch:int=0, # Number of the first epoch: earlier ones are taken to be done
-        **asked # What callbacks are asked for in this fit: see `fit_options`
+        **asked # What callbacks are asked for in this fit: see fit_options
     ):
         "Train for epochs `start_epoch` to `n_epoch`"
         check_epochs(self, n_epoch, start_epoch)
@@ -220,8 +220,8 @@ def _for_a_while(self:Learner, cbs): # the callbacks, and a list of what removes
 def synth_learner(
     bs:int=16, # Batch size
     lr:float=.1, # Learning rate
-    **kwargs # Passed to `Learner`
-): # `Learner`
+    **kwargs # Passed to Learner
+): # Learner
     "A Learner that fits a line to `synth_data`"
     return Learner(synth_dls(bs), nn.Linear(1, 1), nn.functional.mse_loss, lr=lr, **kwargs)
 

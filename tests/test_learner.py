@@ -382,6 +382,108 @@ def test_metrics_are_not_disturbed_by_being_tried():
         return p.mean()
     line(metrics=only_valid).fit(1)
 
+# loaders, groups and decay
+
+one = [(torch.ones(2, 1), torch.ones(2, 1))]
+
+@pytest.mark.parametrize('pair', [([],one), (one,[])])
+def test_loaders_without_batches(pair):
+    with pytest.raises(ValueError, match='gave no batches'): quiet(Learner(pair, nn.Linear(1, 1), F.mse_loss)).fit(1)
+
+def test_a_training_loader_is_enough():
+    class OnlyTrain: train = one
+    quiet(Learner(OnlyTrain, nn.Linear(1, 1), F.mse_loss)).fit(1)
+
+def test_torchs_optimizers_must_be_wrapped():
+    with pytest.raises(TypeError, match='must return an optimloop Optimizer'): line(opt_func=torch.optim.SGD).fit(1)
+
+def two_parts(m): return [list(m[:3].parameters()), list(m[3:].parameters())]
+
+def test_norm_layers_and_biases():
+    net = conv_net()
+    learn = Learner(synth_dls(), net, F.mse_loss, splitter=two_parts)
+    learn.create_opt()
+    assert learn.opt.state[net[0][0].weight].get('do_wd', True)
+    assert [learn.opt.state[p]['do_wd'] for p in (net[0][1].weight, net[0][1].bias, net[-1].bias)]==[False]*3
+    learn.opt.freeze()
+    assert (net[0][0].weight.requires_grad, net[0][1].weight.requires_grad)==(False,True)
+    learn.lr = slice(1e-4, 1e-2)                                   # over two groups
+    learn.create_opt()
+    learn.opt.set_hyper('lr', learn.lr)
+    assert learn.opt.lr==pytest.approx([1e-4,1e-2], abs=1e-12)
+
+def test_no_bias_is_decayed_by_whatever_name():
+    rnn = nn.LSTM(1, 2)
+    learn = Learner(synth_dls(), rnn, F.mse_loss)
+    learn.create_opt()
+    assert [n for n,p in rnn.named_parameters() if not learn.opt.state[p].get('do_wd', True)]==['bias_ih_l0','bias_hh_l0']
+
+def test_the_decay_of_a_fit_is_for_that_fit():
+    class SeeWd(Callback):
+        def before_batch(self): self.seen = self.opt.wd
+    learn = quiet(Learner((one,None), nn.Linear(1, 1), F.mse_loss, cbs=SeeWd))
+    learn.fit(1, wd=.3)
+    assert (learn.see_wd.seen, learn.opt.wd)==(.3,.01)
+    class FailsNow(Callback):
+        def after_step(self): raise OSError
+    with pytest.raises(OSError): learn.fit(1, wd=.3, cbs=FailsNow)
+    assert learn.opt.wd==.01 and len(learn.cbs)==len(line(cbs=SeeWd).cbs)
+
+# nothing is left behind
+
+class Raises(Callback):
+    def __init__(self, at, ex, in_train): self.at,self.ex,self.in_train = at,ex,in_train
+    def look(self, name):
+        if name==self.at and self.training==self.in_train: raise self.ex
+for o in vars(event): setattr(Raises, o, lambda self, o=o: self.look(o))
+
+cancels = dict(fit=CancelFitException, epoch=CancelEpochException, train=CancelTrainException, validate=CancelValidException,
+               batch=CancelBatchException, backward=CancelBackwardException, step=CancelStepException)
+outer = dict(epoch=['fit'], train=['epoch','fit'], validate=['epoch','fit'], batch=['train','epoch','fit'],
+             backward=['batch','train','fit'], step=['batch','train','fit'], fit=[])
+
+def weights_after(*broken):
+    torch.manual_seed(0)
+    learn = quiet(synth_learner(opt_func=SGD))
+    state = {k:v.clone() for k,v in learn.model.state_dict().items()}
+    if broken: learn.fit(1, cbs=Raises(*broken))
+    assert all(p.grad is None for p in learn.model.parameters())
+    learn.model.load_state_dict(state)
+    torch.manual_seed(1)
+    learn.fit(1)
+    return [p.item() for p in learn.model.parameters()]
+
+@pytest.mark.parametrize('stage', cancels)
+def test_a_cancelled_fit_leaves_nothing(stage):
+    "With a Recorder and a progress bar: the next fit is as if nothing had been"
+    for o in (stage,*outer[stage]): assert weights_after(f'before_{stage}', cancels[o], stage!='validate')==weights_after()
+
+def test_callbacks_for_a_while():
+    class A(Callback): "one"
+    class B(A): "another"
+    learn = line(cbs=[A,B])
+    before = list(learn.cbs)
+    for given,gone in (A,['A']),('B',['B']),([A,A],['A']),([B,'A'],['A','B']),('nothing',[]),(learn.b,['B']):
+        with learn.removed_cbs(given): assert sorted(type(o).__name__ for o in before if o not in learn.cbs)==gone
+        assert learn.cbs==before
+    with pytest.raises(OSError):
+        with learn.removed_cbs([A,B]), learn.added_cbs(TerminateOnNaN): raise OSError
+    assert learn.cbs==before
+
+def test_what_a_fit_is_asked():
+    class Polite(Callback):
+        def before_fit(self): self.got = dict(self.asked)
+    from optimloop.learner import fit_options
+    fit_options['please'] = Polite
+    try:
+        learn = line(cbs=Polite)
+        learn.fit(1, please=3)
+        assert learn.polite.got==dict(please=3)
+        with pytest.raises(ValueError, match='please=True is for a Polite'): line().fit(1, please=True)
+        line().fit(1, please=False)
+    finally: del fit_options['please']
+    with pytest.raises(TypeError, match="unexpected keyword argument 'please'"): line().fit(1, please=3)
+
 # how it looks
 
 def test_repr():

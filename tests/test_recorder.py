@@ -260,6 +260,38 @@ def test_resumed_run_knows_what_was_skipped(tmp_path):
     assert again.recorder.skipped==whole.recorder.skipped==[2,5,12,15,22,25]
     assert (again.recorder.values, again.smooth_loss)==(whole.recorder.values, whole.smooth_loss)
 
+# what is averaged
+
+three_and_one = [(torch.ones(3, 1),torch.ones(3, 1)), (torch.ones(1, 1),torch.full((1, 1), 5.))]
+
+class Halve(Callback):
+    def before_backward(self): self.learn.loss = self.loss/2
+class SkipSecond(Callback):
+    def before_backward(self):
+        if self.iter==1: raise CancelBatchException
+
+@pytest.mark.parametrize('cb', [None,Halve,SkipSecond])
+def test_training_means_are_weighed(cb):
+    "A loss that is divided for the backward pass is recorded whole; a batch that is cancelled later had its loss, and does not count"
+    learn = seeded(lambda: learner(three_and_one, F.mse_loss, model=nn.Linear(1, 1), cbs=cb))
+    learn.dls.valid = None
+    learn.fit(1)
+    a,b = learn.recorder.losses
+    assert learn.recorder.skipped==([1] if cb is SkipSecond else [])
+    assert learn.recorder.values[0]==pytest.approx([a if cb is SkipSecond else (3*a+b)/4], abs=1e-6)
+    assert b==pytest.approx(F.mse_loss(learn.model(three_and_one[1][0]), three_and_one[1][1]).item(), abs=1e-6)
+
+def test_nested_inputs_count_by_their_samples():
+    "Metrics may be added as they are, or removed"
+    class DictNet(nn.Linear):
+        def forward(self, d): return {'out': super().forward(d['x'])}
+    nested = [({'x': x},y) for x,y in three_and_one]
+    learn = learner(nested, lambda d,y: F.mse_loss(d['out'], y), model=DictNet(1, 1))
+    learn.metrics.append(lambda d,y: F.mse_loss(d['out'], y))
+    learn.fit(1)
+    row,losses = learn.recorder.values[0],learn.recorder.losses
+    assert row[1]==pytest.approx(row[2], abs=1e-6) and row[1]==pytest.approx((3*losses[0]+losses[1])/4, abs=1e-6)
+
 # rows
 
 def test_an_epoch_that_is_skipped_repeats_nothing():

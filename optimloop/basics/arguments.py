@@ -24,7 +24,7 @@ class Default(float):
 # %% ../../nbs/basics/arguments.ipynb #1cbbbd65
 def arguments(
     f # A function or class, or a partial of one
-): # Dictionary of `inspect.Parameter`s by name; empty if Python cannot tell
+): # Dictionary of inspect.Parameters by name; empty if Python cannot tell
     "The arguments that `f` takes"
     try: return dict(inspect.signature(f).parameters)
     except (TypeError,ValueError): return {}
@@ -39,8 +39,8 @@ def settings(
 # %% ../../nbs/basics/arguments.ipynb #5741369c
 def own_lr(
     opt_func, # Function that makes an optimizer
-    lr # A number, a slice, or a `Default`
-): # `lr`, or the rate of `opt_func`
+    lr # A number, a slice, or a Default
+): # lr, or the rate of opt_func
     "The learning rate that `opt_func` brings along, if `lr` is only a default; or else `lr`"
     own = settings(opt_func).get('lr') if isinstance(lr, Default) else None
     if own is None: return lr
@@ -64,7 +64,7 @@ def check_loss_func(
 
 # %% ../../nbs/basics/arguments.ipynb #558c5ad9
 def check_opt_func(
-    f # What was given as `opt_func`
+    f # What was given as opt_func
 ):
     "A `TypeError` if `f` does not make optimizers"
     if isinstance(f, torch.optim.Optimizer):
@@ -77,8 +77,8 @@ def check_opt_func(
                     f"like Adam; got {f!r}")
 
 def check_opt(
-    opt, # What `opt_func` returned
-    model # The `nn.Module` whose parameters it was given
+    opt, # What opt_func returned
+    model # The nn.Module whose parameters it was given
 ):
     "An error if `opt` is no optimizer whose hyper-parameters can be set by name, or lacks parameters of the model"
     if hasattr(opt, 'set_hypers'): return check_complete(model, opt)
@@ -90,7 +90,7 @@ def check_opt(
 def check_parts(
     model, # What was given as a model
     loss_func, # What was given as a loss function
-    opt_func, # What was given as `opt_func`
+    opt_func, # What was given as opt_func
     metrics # List of what was given as metrics
 ):
     "An error if a Learner cannot be made of these"
@@ -101,7 +101,7 @@ def check_parts(
 
 # %% ../../nbs/basics/arguments.ipynb #a4afd0ef
 def check_complete(
-    model, # `nn.Module`
+    model, # nn.Module
     opt # Its optimizer
 ):
     "A `ValueError` if a parameter that requires a gradient is in no group of the optimizer"
@@ -129,7 +129,7 @@ def check_epochs(
 
 # %% ../../nbs/basics/arguments.ipynb #133e84fa
 def check_asked(
-    asked:dict, # Arguments of `fit`, by name
+    asked:dict, # Arguments of fit, by name
     options:dict, # Classes of callbacks, by the names of the arguments that they take
     cbs:list # The callbacks that are there
 ):
@@ -149,7 +149,7 @@ def rehearses(
 
 # %% ../../nbs/basics/arguments.ipynb #5d73f22c
 def trainable_params(
-    model # `nn.Module`
+    model # nn.Module
 ): # List of parameters
     "The parameters of `model` that require a gradient, each once: one group"
     return [p for p in model.parameters() if p.requires_grad]
@@ -159,7 +159,7 @@ norm_layers = nn.modules.batchnorm._NormBase, nn.LayerNorm, nn.GroupNorm, nn.RMS
 
 def mark_params(
     opt, # The optimizer
-    model, # `nn.Module`
+    model, # nn.Module
     wd_bn_bias:bool=False, # Decay norm layers and biases too?
     train_bn:bool=True # Train norm layers in frozen groups too?
 ):

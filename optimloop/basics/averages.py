@@ -76,7 +76,7 @@ class WeightedMean:
 
     def add(self,
         value, # A number or a tensor with one entry, the mean over a batch
-        n # Over how many items: a number or a 0-d tensor; 0 if it does not count, `None` if it is no mean but a sum
+        n # Over how many items: a number or a 0-d tensor; 0 if it does not count, None if it is no mean but a sum
     ):
         "Take in a batch; does not wait for the device"
         value = value.detach() if isinstance(value, torch.Tensor) else torch.tensor(value, dtype=torch.float64)
@@ -172,7 +172,7 @@ def loss_divisor(
     pred, # Predictions
     targs, # Tuple of targets
     *parts # The batch: samples are counted in its first tensor, if need be; default: the targets
-): # Number or 0-d tensor, which may be 0; `None` if it is a sum
+): # Number or 0-d tensor, which may be 0; None if it is a sum
     "What the mean `f(pred, *targs)` was divided by"
     is_plain = type(f) is FunctionType and f in _plain_rules and not f.__dict__
     if is_plain and targs and type(pred) is type(targs[0]) is torch.Tensor:
@@ -209,7 +209,7 @@ def _rule_of(f):
 # %% ../../nbs/basics/averages.ipynb #202e4363
 def loss_items(
     learn # The Learner, within a batch
-): # Number or 0-d tensor, which may be 0; `None` if the loss is a sum
+): # Number or 0-d tensor, which may be 0; None if the loss is a sum
     "What the loss of this batch was divided by: by PyTorch's rules, by its own `n_items`, or by samples"
     return loss_divisor(learn.loss_func, learn.pred, learn.yb, learn.yb, learn.xb)
 
@@ -226,8 +226,8 @@ class AvgMetric:
     "Averages `func(pred, targ)` over an epoch, each batch weighed by its size, or by what `n_items` says"
     def __init__(self,
         func, # Function of predictions and targets that returns a mean over the batch
-        name:str=None, # Name in the table; default: that of `func`
-        n_items=None # Function of predictions and targets: over how many items `func` is a mean; default: as for losses
+        name:str=None, # Name in the table; default: that of func
+        n_items=None # Function of predictions and targets: over how many items func is a mean; default: as for losses
     ):
         self.func,self.name,self.n_items = func,name or func_name(func),n_items
         self.reset()
@@ -239,8 +239,8 @@ class AvgMetric:
 
 # %% ../../nbs/basics/averages.ipynb #2b554459
 def as_metric(
-    o # A function, or an object with `reset`, `update` and `compute`
-): # An object with `reset`, `update` and `compute`
+    o # A function, or an object with reset, update and compute
+): # An object with reset, update and compute
     "`o` as a metric"
     if isinstance(o, type): o = o() # a class, as for callbacks
     if all(hasattr(o, k) for k in ('reset','update','compute')): return o
@@ -258,7 +258,7 @@ def func_name(
     return getattr(f, '__name__', None) or camel2snake(type(f).__name__)
 
 def metric_name(
-    m # A metric, as `as_metric` returns it
+    m # A metric, as as_metric returns it
 ): # Text
     "The name of a metric"
     return getattr(m, 'name', None) or camel2snake(type(m).__name__)
@@ -278,7 +278,7 @@ def lower_is_better(
 # %% ../../nbs/basics/averages.ipynb #4ec6ff2c
 def table_cell(
     name:str, # Name of the column
-    value # Number, text or `None`; of the column `time`, seconds
+    value # Number, text or None; of the column time, seconds
 ): # Text
     "A value as it stands in the table, as wide as its column"
     if name=='time' and isinstance(value, float): value = f'{int(value//60):02}:{value%60:04.1f}'
@@ -330,7 +330,7 @@ class LossLog:
 
     def append(self,
         loss, # Tensor with one number, the mean over the batch
-        n # What it was divided by: a number or a 0-d tensor; `None` if it is a sum
+        n # What it was divided by: a number or a 0-d tensor; None if it is a sum
     ):
         "Note the loss of a batch, which waits for its step; does not wait for the device"
         self.losses.append(_one_number(loss))
@@ -412,7 +412,7 @@ def state(self:LossLog): # Dictionary: two arrays, numbers, a list
 
 @patch
 def load_state(self:LossLog,
-    state:dict # What `state` returned; `losses` and `skipped` are enough if all is settled
+    state:dict # What state returned; losses and skipped are enough if all is settled
 ):
     "Be as the log was that `state` came from"
     self.losses,self.sizes = BatchValues(),BatchValues()

@@ -36,9 +36,9 @@ def detuplify(
 
 # %% ../../nbs/basics/batches.ipynb #f9a3a09b
 def without_tuple(
-    name:str, # `x` for a view of `xb`
+    name:str, # x for a view of xb
     doc:str # Its docstring
-): # `property`
+): # property
     "A property that is another attribute, a tuple, as `detuplify` shows it"
     def read(self): return detuplify(getattr(self, f'{name}b'))
     def write(self, value):
@@ -49,14 +49,14 @@ def without_tuple(
 def like_nest(
     o, # A tuple, named tuple or list
     parts # Iterable of what is to be in it
-): # Of the type of `o`
+): # Of the type of o
     "A nest of the type of `o` with other parts in it"
     return type(o)(*parts) if hasattr(o, '_fields') else type(o)(parts) # a named tuple takes its parts one by one
 
 def to_device(
     o, # A tensor, or a tuple, list or dict of what may be moved; anything else is left as it is
-    device # A `torch.device`
-): # The same, on `device`
+    device # A torch.device
+): # The same, on device
     "Move tensors to a device"
     to_cpu = torch.device(device).type=='cpu' # such copies are read at once
     if isinstance(o, torch.Tensor): return o.to(device, non_blocking=not to_cpu)
@@ -64,7 +64,7 @@ def to_device(
     return {k:to_device(v, device) for k,v in o.items()} if isinstance(o, dict) else o
 
 # %% ../../nbs/basics/batches.ipynb #bd3b51a5
-def default_device(): # `torch.device`
+def default_device(): # torch.device
     "What the environment variable `OPTIMLOOP_DEVICE` says, or else a CUDA GPU, Apple's MPS, or the CPU"
     asked = os.environ.get('OPTIMLOOP_DEVICE')
     if asked: return torch.device(asked)
@@ -80,8 +80,8 @@ def _is_bound(m):
     return isinstance(m, nn.parallel.DistributedDataParallel)
 
 def can_move(
-    model, # `nn.Module`
-    device # A `torch.device`
+    model, # nn.Module
+    device # A torch.device
 ): # Bool
     "Is `model` all on the CPU, plain and in one piece, and can `device` hold it?"
     tensors = [*model.parameters(), *model.buffers()]

@@ -16,7 +16,7 @@ class DataLoaders:
     "A training and a validation loader"
     def __init__(self,
         train, # Iterable of batches: tuples of tensors, inputs first, the target last
-        valid=None # The same, for validation, or `None`
+        valid=None # The same, for validation, or None
     ): self.train,self.valid = train,valid
     def __getitem__(self, i): return (self.train,self.valid)[i]
     def __repr__(self):
@@ -24,15 +24,15 @@ class DataLoaders:
 
 def n_batches(
     dl # A loader
-): # Integer or `None`
+): # Integer or None
     "Number of batches in `dl`, or `None` if it cannot tell"
     try: return len(dl)
     except TypeError: return None
 
 # %% ../../nbs/basics/data.ipynb #dc4e101f
 def as_dls(
-    dls # `DataLoaders`, anything with `train`, or a pair of loaders
-): # Something with `train` and `valid`
+    dls # DataLoaders, anything with train, or a pair of loaders
+): # Something with train and valid
     "`dls` as an object with a training and a validation loader"
     if isinstance(dls, (tuple,list)) and len(dls)==2: dls = DataLoaders(*dls)
     if not hasattr(dls, 'train'):
@@ -74,7 +74,7 @@ def from_arrays(cls:DataLoaders,
     x_valid=None, # Validation inputs, likewise
     y_valid=None, # Validation targets
     bs:int=64 # Samples in a batch; the last batch may be smaller
-): # `DataLoaders`
+): # DataLoaders
     "Loaders of batches of arrays; the training part is shuffled in each epoch"
     if (x_valid is None)!=(y_valid is None): raise ValueError("x_valid and y_valid go together: pass both or neither")
     valid = None if x_valid is None else _array_loader(x_valid, y_valid, 2*bs, shuffle=False)
@@ -83,11 +83,11 @@ def from_arrays(cls:DataLoaders,
 # %% ../../nbs/basics/data.ipynb #f7654c68
 @patch(cls_method=True)
 def from_datasets(cls:DataLoaders,
-    train_ds, # `torch.utils.data.Dataset` to train on
-    valid_ds=None, # `Dataset` to validate with
+    train_ds, # torch.utils.data.Dataset to train on
+    valid_ds=None, # Dataset to validate with
     bs:int=64, # Samples in a batch; the last batch may be smaller
-    **kwargs # Passed to both `DataLoader`s, for instance `num_workers`
-): # `DataLoaders`
+    **kwargs # Passed to both DataLoaders, for instance num_workers
+): # DataLoaders
     "Loaders of datasets; the training part is shuffled in each epoch"
     from torch.utils.data import DataLoader
     valid = None if valid_ds is None else DataLoader(valid_ds, 2*bs, **{'generator': torch.Generator(), **kwargs})
@@ -95,8 +95,8 @@ def from_datasets(cls:DataLoaders,
 
 # %% ../../nbs/basics/data.ipynb #b775f705
 def loader_parts(
-    dl # A loader, or `None`
-): # List of objects, `dl` first
+    dl # A loader, or None
+): # List of objects, dl first
     "A loader, its samplers and its data set, and theirs, each once"
     found,queue = [],[dl]
     while queue:
@@ -118,7 +118,7 @@ class InPlaceOf:
 
 def original(
     o # Anything
-): # What `o` stands in the place of, or `o`
+): # What o stands in the place of, or o
     "The object behind all that stand in its place"
     while isinstance(o, InPlaceOf): o = o.real
     return o

@@ -25,7 +25,7 @@ def describe(
 # %% ../../nbs/basics/errors.ipynb #348650ee
 def where_in_loop(
     learn, # The Learner, or what has its attributes
-    phase:str=None, # training or validation; default: that which `learn` is in
+    phase:str=None, # training or validation; default: that which learn is in
     in_fit:bool=True # Is it within a fit, which has epochs?
 ): # Text
     "Where the loop is: the epoch, the batch, and what the batch looks like"
@@ -38,7 +38,7 @@ def where_in_loop(
 
 # %% ../../nbs/basics/errors.ipynb #d51d75e8
 def no_gradient(
-    loss # The loss of a training batch: a tensor that requires no gradient, or `None`
+    loss # The loss of a training batch: a tensor that requires no gradient, or None
 ): # An exception, to be raised
     "The error that says why `backward` cannot be called on `loss`; `None` if it can"
     if loss is None:
@@ -64,7 +64,7 @@ _hidden = set() # code objects whose frames are not shown
 # %% ../../nbs/basics/errors.ipynb #bcb67338
 def hide_frames_of(
     f # A function, or a class or module whose functions are meant
-): # `f`: this can be used as a decorator
+): # f: this can be used as a decorator
     "Have `hide_frames` leave out the frames of a function, or of all functions in a class or module"
     for o in [f, *getattr(f, '__dict__', {}).values()]: _hidden.update(code_objects(o))
     return f

@@ -123,7 +123,7 @@ def _trial(metric, pred, yb):
 # %% ../../nbs/training/checks.ipynb #d5b83f16
 def module_of(
     f # A loss function
-): # `nn.Module` or `None`
+): # nn.Module or None
     "The module that a loss function is, or is a method of"
     f = without_partials(f)
     f = getattr(f, '__self__', f)

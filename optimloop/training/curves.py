@@ -23,8 +23,8 @@ from ..learner import Learner, Recorder
 def plot_loss(self:Recorder,
     span:float=.05, # Fraction of the run over which the training loss is smoothed, in (0,1]
     log:bool=False, # A logarithmic axis for the loss?
-    ax=None # `Axes` to draw on; default: new ones
-): # The `Axes`
+    ax=None # Axes to draw on; default: new ones
+): # The Axes
     "Plot the training loss of each batch, as it is and smoothed, and the validation loss of each epoch"
     losses,skipped = self.losses,self.skipped
     if not losses: raise ValueError("there is nothing to plot: no batch was trained yet. Call fit first")

@@ -92,7 +92,7 @@ class GatherPreds(Callback):
 # %% ../../nbs/training/prediction.ipynb #4d088339
 def concat(
     parts:list # Of each batch a tensor, a tuple, list or dict of what can be joined, or anything else
-): # Of the same kind; of what cannot be joined, `parts`
+): # Of the same kind; of what cannot be joined, parts
     "Join what is alike from all batches: tensors along the first dimension, in tuples, lists and dicts too"
     first = parts[0] if parts else ()
     if isinstance(first, torch.Tensor): return torch.cat([o if o.ndim else o[None] for o in parts])
@@ -148,7 +148,7 @@ def get_preds(self:Learner,
     dl=None, # Iterable of batches; default: the validation loader
     with_input:bool=False, # Return the inputs too, first?
     with_loss:bool=False, # Return the loss of each sample too, last?
-    act=None, # Function to apply to the predictions, for instance `partial(torch.softmax, dim=1)`
+    act=None, # Function to apply to the predictions, for instance partial(torch.softmax, dim=1)
     with_decoded:bool=False, # Return what the predictions stand for too, last?
     n_inp:int=None # How many parts of a batch are inputs; default: all but the last, or all where the model needs all
 ): # Tuple of tensors on the CPU: [inputs,] predictions, targets [, losses] [, decoded], in the order of the loader
@@ -190,7 +190,7 @@ def _first(o):
 @patch
 def predict(self:Learner,
     x, # Tensor or array: one input, without the dimension of the batch; a tuple of them for a model of several inputs
-    **kwargs # `act`, `with_input` and `with_decoded` as for `get_preds`
+    **kwargs # act, with_input and with_decoded as for get_preds
 ): # The prediction, without the dimension of the batch; a tuple if more was asked for
     "The prediction for one input"
     several = isinstance(x, tuple) and all(isinstance(o, (torch.Tensor,np.ndarray,dict)) for o in x)
