@@ -9,6 +9,7 @@ from torch import nn
 
 from optimloop.all import *
 from optimloop.basics.course import *
+from optimloop.callbacks import sort_cbs
 from optimloop.learner import synth_learner
 
 one = [(torch.ones(2, 1), torch.ones(2, 1))]
