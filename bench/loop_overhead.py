@@ -39,6 +39,7 @@ from torch.utils.data import DataLoader, TensorDataset
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 import optimloop.all as ol
+from optimloop.learner import default_callbacks
 from common import cpu_name, names_of
 
 # --- the task ---
@@ -312,7 +313,7 @@ def bench_loops(args, kind):
 
 # --- pieces ---
 def bench_pieces(args):
-    whole,names = 'ours: fit',[o.__name__ for o in ol.default_callbacks if o is not ol.ProgressCallback]
+    whole,names = 'ours: fit',[o.__name__ for o in default_callbacks if o is not ol.ProgressCallback]
     entrants = [Ours(whole), *(Ours(f'without {o}', without=o) for o in names),
                 Ours('no callbacks', default_cbs=False), Hand('by hand, our SGD', ol.SGD)]
     times,rows = run_rounds(warm_up(entrants, 'list', args.batches), args.rounds),[]

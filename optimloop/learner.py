@@ -13,7 +13,6 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import torch
-from torch import nn
 
 from fastcore.basics import patch, store_attr
 from .basics.arguments import (Default, arguments, check_asked, check_epochs, check_opt, check_parts,
@@ -40,8 +39,13 @@ class LearnerLoop(CallbackRunner):
     def _do_epoch(self):
         self._set_dl(self.dls.train, training=True)
         self.stage('train', self._do_train)
-        if self.dls.valid is None: return
-        self._set_dl(self.dls.valid, training=False)
+        if self.dls.valid is not None: self.validation_phase(self.dls.valid)
+
+    def validation_phase(self,
+        dl # Iterable of batches
+    ):
+        "Run the validation phase on `dl`"
+        self._set_dl(dl, training=False)
         self.stage('validate', self._do_validate)
 
     def _do_train(self):
@@ -223,7 +227,7 @@ def synth_learner(
     **kwargs # Passed to Learner
 ): # Learner
     "A Learner that fits a line to `synth_data`"
-    return Learner(synth_dls(bs), nn.Linear(1, 1), nn.functional.mse_loss, lr=lr, **kwargs)
+    return Learner(synth_dls(bs), torch.nn.Linear(1, 1), torch.nn.functional.mse_loss, lr=lr, **kwargs)
 
 # %% ../nbs/02_learner.ipynb #22a917f7
 @patch

@@ -34,9 +34,11 @@ def test_callbacks_that_are_there_for_a_while_clean_up_when_they_go():
 
 def test_get_preds():
     learn = synth_learner(lr=.02)
+    before = list(learn.cbs)
     preds,targs = learn.get_preds([torch.ones(3, 1), torch.ones(2, 1)])   # inputs without targets
     assert (preds.shape, targs)==((5,1),())
-    assert [type(o).__name__ for o in sort_cbs(learn.cbs)]==['TrainEvalCallback','BatchToDevice','CheckFirstBatch','Recorder','ProgressCallback']
+    assert learn.cbs==before
+    assert [type(o).__name__ for o in sort_cbs(learn.cbs)]==['TrainEvalCallback','BatchToDevice','ProgressCallback','CheckFirstBatch','Recorder']
     learn.loss_func = nn.MSELoss()
     assert learn.get_preds(with_loss=True)[2].shape==(32,1) and learn.loss_func.reduction=='mean'
     learn.loss_func = lambda p,y: F.mse_loss(p, y)

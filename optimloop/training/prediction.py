@@ -33,20 +33,18 @@ def _run_validation(self:Learner, dl, cbs=None):
     "Validate, with `cbs` added and the Recorder switched off"
     dl = self.dls.valid if dl is None else dl
     if dl is None: raise ValueError("there is no validation loader: pass one, for instance validate(dl)")
-    put_back = self._loop_put_back()
     if not any(isinstance(cb, TrainEvalCallback) for cb in self.cbs): cbs = [*as_tuple(cbs), TrainEvalCallback]
-    cbs,undo = self._for_a_while(cbs)
+    put_back = self._loop_put_back()
     @hide_frames_of
     def run():
         for cb in self.cbs:
             if isinstance(cb, Recorder): cb.run = False
-        self.add_cbs(cbs)
-        self._set_dl(dl, training=False)
-        try: self.with_cleanup(lambda: self.stage('validate', self._do_validate))
-        except Exception as e:
-            add_note(e, f"in {where_in_loop(self, 'validation', self.running)}")
-            raise
-    try: surely(run, [*undo, put_back])
+        with self.added_cbs(cbs):
+            try: self.with_cleanup(lambda: self.validation_phase(dl))
+            except Exception as e:
+                add_note(e, f"in {where_in_loop(self, 'validation', self.running)}")
+                raise
+    try: surely(run, [put_back])
     except Exception as e:
         hide_frames(e)
         raise
