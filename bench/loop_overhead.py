@@ -133,7 +133,7 @@ class Fastai(Entrant):
     def start(self, train, valid):
         from fastai.learner import Learner
         from fastai.optimizer import SGD
-        import fastai.callback.progress # has `no_bar`
+        import fastai.callback.progress # noqa: F401 (it has `no_bar`)
         super().start(train, valid)
         class Loaders: # anything with these will do
             device,n_inp,loss_func,path = torch.device('cpu'),1,None,'.'
@@ -358,7 +358,7 @@ def by_the_clock(args):
     for (cb,event),t in spent.items():
         us = 1e6*(t/args.rounds/args.batches - cost*(event in per_batch))
         if us>.05: res.append(dict(block='by the clock', entrant=f'{cb}.{event}', us=us))
-    print(f"\nby the clock, us a batch; what takes below 0.05 is left out:")
+    print("\nby the clock, us a batch; what takes below 0.05 is left out:")
     for o in sorted(res, key=lambda o: -o['us']): print(f"  {o['entrant']:<40}{o['us']:8.2f}")
     return res
 

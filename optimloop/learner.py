@@ -17,12 +17,12 @@ import torch
 from fastcore.basics import patch, store_attr
 from .basics.arguments import (Default, arguments, check_asked, check_epochs, check_opt, check_parts,
     mark_params, norm_layers, own_lr, rehearses, settings, trainable_params)
-from .basics.averages import (LossLog, WeightedMean, accuracy, as_metric, ask_metric, different_names,
-    loss_items, metric_name, print_row, table_cell)
+from .basics.averages import (LossLog, WeightedMean, as_metric, ask_metric, different_names, loss_items,
+    metric_name, print_row, table_cell, accuracy) # noqa: F401 (at hand here, too)
 from .basics.batches import move_modules, without_tuple
 from .basics.comments import show_comments
 from .basics.course import synth_dls
-from .basics.data import DataLoaders, as_dls, n_batches
+from .basics.data import DataLoaders, as_dls, n_batches # noqa: F401
 from .basics.errors import afterwards, hide_frames, hide_frames_of, no_gradient, where_in_loop
 from . import callbacks
 from .callbacks import *

@@ -3,7 +3,7 @@ import copy, pickle
 
 import numpy as np, pytest, torch
 
-from optimloop.basics.averages import BatchValues, History, LossLog, WeightedMean, different_names, smoothed
+from optimloop.basics.averages import History, LossLog, WeightedMean, different_names, smoothed
 
 @pytest.mark.parametrize('change', [lambda o: o.append(1), lambda o: o.append(np.array([1.])), lambda o: o.__setitem__(0, 2.), lambda o: o.extend([1.]),
     lambda o: o.reverse(), lambda o: list.append(o, 3.)])

@@ -21,7 +21,7 @@ def test_what_is_moved_and_what_stays(monkeypatch):
     "The device `meta` stands for a GPU"
     monkeypatch.setenv('OPTIMLOOP_DEVICE', 'meta')
     assert [device_after(nn.Linear(1, 1)), device_after(nn.LazyLinear(1))]==['meta']*2
-    with contextlib.redirect_stdout(io.StringIO()) as out: placed = Learner(synth_dls(), nn.Linear(1, 1, device='meta'), nn.MSELoss())
+    with contextlib.redirect_stdout(io.StringIO()): placed = Learner(synth_dls(), nn.Linear(1, 1, device='meta'), nn.MSELoss())
     assert next(placed.model.parameters()).device.type=='meta'
     stay = nn.DataParallel(torch.compile(nn.Linear(1, 1))), torch.compile(nn.Linear(1, 1)), nn.Sequential(nn.Linear(1, 1), nn.Linear(1, 1, device='meta'))
     assert [device_after(o) for o in stay]==['cpu']*3

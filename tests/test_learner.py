@@ -1,5 +1,5 @@
 """The Learner's beginnings and ends: where the model goes, what the optimizer is given, what comes out of `get_preds`, and how errors read."""
-import copy, inspect, pickle, traceback, warnings
+import copy, inspect, pickle, traceback
 from functools import partial
 
 import numpy as np, pytest, torch

@@ -13,7 +13,6 @@ import torch.nn.functional as F
 
 from optimloop.all import *
 from optimloop.basics.course import *
-from optimloop.learner import synth_learner
 from optimloop.basics.averages import BatchValues, WeightedMean, loss_divisor
 from optimloop.schedulers import minimum, slide, steep, valley
 
