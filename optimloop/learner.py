@@ -172,7 +172,7 @@ class Learner(LearnerLoop):
     ):
         "Train for epochs `start_epoch` to `n_epoch`"
         check_epochs(self, n_epoch, start_epoch)
-        cbs,undo = self._for_a_while(cbs)
+        cbs,undo = self.for_a_while(cbs)
         @hide_frames_of
         def run():
             self.add_cbs(cbs)
@@ -215,7 +215,9 @@ def _set_hypers(self:Learner, lr, wd, undo):
     self.opt.set_hypers(lr=self.lr if lr is None else lr, **{k:wd for k in old})
 
 @patch
-def _for_a_while(self:Learner, cbs): # the callbacks, and a list of what removes those again that are not there yet
+def for_a_while(self:Learner, cbs # Callbacks or classes, one or a list of them
+): # Callbacks, and a list with a function that removes those of them again that were not there
+    "Callbacks that are there for a while: what to add, and what to undo with `surely`"
     cbs = [cb() if isinstance(cb, type) and issubclass(cb, Callback) else cb for cb in as_tuple(cbs)]
     new = [cb for cb in cbs if cb not in self.cbs]
     return cbs,[lambda: self.remove_cbs(sort_cbs(o for o in new if o in self.cbs)[::-1])]
@@ -236,7 +238,7 @@ def added_cbs(self:Learner,
     cbs # Callbacks or classes, one or a list of them
 ):
     "In this context, with callbacks added"
-    cbs,(remove,) = self._for_a_while(cbs)
+    cbs,(remove,) = self.for_a_while(cbs)
     with afterwards(remove):
         self.add_cbs(cbs)
         yield self
@@ -252,8 +254,7 @@ def removed_cbs(self:Learner,
     found = [next((cb for cb in before if cb is o or is_meant(o, cb)), None) for o in as_tuple(cbs)]
     found = [cb for cb in dict.fromkeys(found) if cb is not None] # each once
     def put_back():
-        for cb in found:
-            if cb not in self.cbs: self.add_cb(cb)
+        self.add_cbs([cb for cb in found if cb not in self.cbs])
         self.cbs.sort(key=lambda cb: before.index(cb) if cb in before else len(before))
         self.forget_handlers()
     with afterwards(put_back):
@@ -366,8 +367,7 @@ def after_fit(self:Recorder):
     "Warn if every batch was cancelled"
     self.loss_log.warn_if_all_cancelled()
 
-Learner.smooth_loss = property(lambda self: getattr(getattr(self, 'recorder', None), 'smooth_loss', None),
-                               doc="The `smooth_loss` of the Recorder, if there is one")
+Learner.smooth_loss = property(lambda self: getattr(getattr(self, 'recorder', None), 'smooth_loss', None))
 
 # %% ../nbs/02_learner.ipynb #9f68c231
 show_comments(globals())

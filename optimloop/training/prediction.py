@@ -35,16 +35,17 @@ def _run_validation(self:Learner, dl, cbs=None):
     if dl is None: raise ValueError("there is no validation loader: pass one, for instance validate(dl)")
     if not any(isinstance(cb, TrainEvalCallback) for cb in self.cbs): cbs = [*as_tuple(cbs), TrainEvalCallback]
     put_back = self._loop_put_back()
+    cbs,undo = self.for_a_while(cbs)
     @hide_frames_of
     def run():
         for cb in self.cbs:
             if isinstance(cb, Recorder): cb.run = False
-        with self.added_cbs(cbs):
-            try: self.with_cleanup(lambda: self.validation_phase(dl))
-            except Exception as e:
-                add_note(e, f"in {where_in_loop(self, 'validation', self.running)}")
-                raise
-    try: surely(run, [put_back])
+        self.add_cbs(cbs)
+        try: self.with_cleanup(lambda: self.validation_phase(dl))
+        except Exception as e:
+            add_note(e, f"in {where_in_loop(self, 'validation', self.running)}")
+            raise
+    try: surely(run, [*undo, put_back])
     except Exception as e:
         hide_frames(e)
         raise
