@@ -84,7 +84,7 @@ class LossScale:
 # %% ../nbs/04_mixed_precision.ipynb #c00e73d9
 @patch
 def step(self:LossScale,
-    opt # Whatever has param_groups and step
+    opt # An optimizer, or another object with param_groups and step
 ):
     "Unscale the gradients and step, or do nothing if one is not finite"
     grads = grads_of(opt)

@@ -65,7 +65,7 @@ def all_finite(
     return torch.stack([(t._values() if t.is_sparse else t).isfinite().all() for t in tensors]).all()
 
 def grads_of(
-    opt # Whatever has param_groups
+    opt # An optimizer, or another object with param_groups
 ): # List of tensors
     "The gradients of an optimizer's parameters, of those that have one"
     return [p.grad for g in opt.param_groups for p in g['params'] if p.grad is not None]
@@ -82,8 +82,8 @@ def new_autocast(
             return torch.autocast(device_type, dtype=half_dtypes[amp_mode])
     except (RuntimeError,UserWarning) as e:
         other = 'bf16' if amp_mode=='fp16' else 'fp16'
-        raise ValueError(f"there is no {amp_mode} on the model's device, {device_type!r}: move the model to another, or try "
-                         f"{other} or fp32 (learn.to_fp32())") from e
+        raise ValueError(f"there is no {amp_mode} on the model's device, {device_type!r}: move the model to another, "
+                         f"or try {other} or fp32 (learn.to_fp32())") from e
 
 # %% ../../nbs/basics/precision.ipynb #b9ec1511
 show_comments(globals())
