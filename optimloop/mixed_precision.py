@@ -77,7 +77,9 @@ class LossScale:
     def get_scale(self): # Float
         "What the loss is multiplied by"
         return self.value
-    def scale(self, loss): # 0-d tensor, as the loss
+    def scale(self,
+        loss # 0-d tensor
+    ): # 0-d tensor
         "The loss, multiplied"
         return loss*self.value
 
@@ -132,16 +134,19 @@ class PrecisionCallback(Callback):
 
     def enter_half(self): "Begin to compute in half precision: each kind of callback has its own way"
     def leave_half(self): "End it; may be called twice"
-    def new_scaler(self, device_type): # What keeps the scale of a fit, and has the methods of `torch.amp.GradScaler`
-        "The scale of the loss for a fit"
+    def new_scaler(self,
+        device_type:str # 'cpu', 'cuda' or 'mps'
+    ): # `torch.amp.GradScaler`, or another object with its methods
+        "What keeps the scale of the loss for a fit"
         return torch.amp.GradScaler(device_type, **self.scaler_args)
 
 # %% ../nbs/04_mixed_precision.ipynb #74318753
 @patch
 def leave_batch(self:PrecisionCallback):
     "Leave half precision, and put the true loss back"
-    if self._inside: self.leave_half()
-    self._inside = False
+    if self._inside:
+        self.leave_half()
+        self._inside = False
     if self._true_loss is not None: self.learn.loss,self._true_loss = self._true_loss,None
 
 @patch
@@ -155,7 +160,7 @@ def before_batch(self:PrecisionCallback):
     "Enter half precision"
     self.leave_batch()
     if self._autocast is None: (self.before_train if self.training else self.before_validate)() # added amid an epoch
-    self._scaled = self._scaled and bool(grads_of(self.opt)) # a cancelled batch left none
+    if self._scaled and not grads_of(self.opt): self._scaled = False # a cancelled batch left none
     self._inside = True
     self.enter_half()
 
@@ -234,8 +239,10 @@ def after_cancel_backward(self:PrecisionCallback):
 def _scale_waiting(self:PrecisionCallback):
     "Multiply gradients that wait for a step by the scale, or by what they lack of it"
     if self._scaled and self._owed==1: return
-    for g in grads_of(self.opt): g.mul_(self._owed if self._scaled else self.scaler.get_scale())
-    self._owed = 1.
+    grads = grads_of(self.opt)
+    by = self._owed if self._scaled or not grads else self.scaler.get_scale()
+    for g in grads: g.mul_(by)
+    if self._owed!=1: self._owed = 1.
 
 # %% ../nbs/04_mixed_precision.ipynb #b7424aff
 class _StandIn:

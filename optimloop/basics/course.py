@@ -31,7 +31,7 @@ def rosenbrock(
 # %% ../../nbs/basics/course.ipynb #319b8b3a
 def descend(
     opt_func, # Called with a list of one tensor; returns the optimizer
-    f, # Function of two tensors `x,y`; the surface
+    f, # Function of two tensors x, y; the surface
     start:tuple, # Where to start, (x,y)
     steps:int=50 # Number of steps
 ): # The points visited, start included: a tensor of shape (`steps`+1, 2)
@@ -60,7 +60,7 @@ def synth_data(
 
 def synth_dls(
     bs:int=16, # Batch size
-    **kwargs # Passed to `synth_data`
+    **kwargs # Passed to synth_data
 ): # `DataLoaders`
     "Training and validation batches of `synth_data`, four fifths and one fifth of it"
     x,y = synth_data(**kwargs)
@@ -74,7 +74,8 @@ def digits(
 ): # `x_train,y_train,x_valid,y_valid`: images (n,1,8,8), floats in [0,1]; labels (n,), integers 0 to 9
     "scikit-learn's handwritten digits, shuffled and split"
     try: from sklearn.datasets import load_digits
-    except ImportError as e: raise ImportError("the digits come with scikit-learn: pip install 'optimloop[course]'") from e
+    except ImportError as e:
+        raise ImportError("the digits come with scikit-learn: pip install 'optimloop[course]'") from e
     x,y = (torch.from_numpy(o) for o in load_digits(return_X_y=True))
     idx = torch.randperm(len(x), generator=torch.Generator().manual_seed(seed))
     cut = round(len(x)*(1-valid_pct))

@@ -28,7 +28,8 @@ class HalfWeights(PrecisionCallback):
         norms = [m for m in self.model.modules() if isinstance(m, norm_layers)]
         in_norms = {p for m in norms for p in m.parameters(recurse=False)}
         self._weights = [p for p in self.model.parameters() if p.dtype==torch.float32 and p not in in_norms]
-        self._buffers = [(m,k) for m in self.model.modules() if m not in norms for k,b in m._buffers.items() if _is_factor(b)]
+        others = [m for m in self.model.modules() if m not in norms]
+        self._buffers = [(m,k) for m in others for k,b in m._buffers.items() if _is_factor(b)]
         self._add_hooks(norms)
         self._make_copies()
 
@@ -105,8 +106,10 @@ class NonNativeMixedPrecision(HalfWeights):
         super().__init__('fp16', **kwargs)
         self.dynamic = dynamic
 
-    def new_scaler(self, device_type): # `LossScale`
-        "The scale of the loss for a fit"
+    def new_scaler(self,
+        device_type:str # Not needed: the scale is a number
+    ): # `LossScale`
+        "What keeps the scale of the loss for a fit"
         return LossScale(dynamic=self.dynamic, **self.scaler_args)
 
 # %% ../../nbs/training/half.ipynb #fffb772a
@@ -126,7 +129,7 @@ class ModelToHalf(PrecisionCallback):
         self._hook = self.model.register_forward_pre_hook(narrow)
         self._to(dtype)
     def before_train(self):
-        "Halve all now, if this was added in the midst of a fit"
+        "Halve all now, if this was added while a fit runs"
         if not self.fitting: self.before_fit()
     def cleanup_fit(self):
         "Bring all back to fp32"
@@ -205,7 +208,7 @@ def leave_half(self:PureBF16):
 
 # %% ../../nbs/training/half.ipynb #1ad04f93
 @patch
-def state_dict(self:PureBF16): # Dictionary: rng, the state of the random numbers; empty before the first fit, and with masters
+def state_dict(self:PureBF16): # Dictionary: rng, a tensor; empty before the first fit, and with masters
     "Where the random numbers are"
     rng = self._given if self._given is not None else self._generator and self._generator.get_state()
     return {} if rng is None else {'rng': rng}
