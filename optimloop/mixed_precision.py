@@ -159,7 +159,7 @@ def after_backward(self:PrecisionCallback):
 def before_batch(self:PrecisionCallback):
     "Enter half precision"
     self.leave_batch()
-    if self._autocast is None: (self.before_train if self.training else self.before_validate)() # added amid an epoch
+    if self._autocast is None: (self.before_train if self.training else self.before_validate)() # added during an epoch
     if self._scaled and not grads_of(self.opt): self._scaled = False # a cancelled batch left none
     self._inside = True
     self.enter_half()
@@ -213,7 +213,7 @@ def before_train(self:PrecisionCallback):
     "Begin a phase without gradients: the loop drops those that are left"
     self._scaled = False
     if self.fitting: self.start_phase()
-    else: self.before_fit() # it was added in the midst of a fit
+    else: self.before_fit() # it was added during a fit
 
 @patch
 def before_validate(self:PrecisionCallback):
@@ -225,7 +225,7 @@ def before_validate(self:PrecisionCallback):
 def before_backward(self:PrecisionCallback):
     "Scale the loss"
     learn = self.learn
-    if learn.loss is None or self._autocast is None: return # the loop will complain; or it was added amid a batch
+    if learn.loss is None or self._autocast is None: return # the loop will complain; or it was added during a batch
     self._scale_waiting()
     self._true_loss,learn.loss = learn.loss,self.scaler.scale(learn.loss)
     self._scaled = self._backward = True
@@ -301,7 +301,7 @@ def state_dict(self:PrecisionCallback): # Dictionary: scale, growth_tracker; in 
 def load_state_dict(self:PrecisionCallback,
     state:dict # What state_dict returned; an empty one, as bf16 has it, changes nothing
 ):
-    "Go on with a saved scale: at once in the midst of a fit, or else from the start of the next"
+    "Go on with a saved scale: at once during a fit, or else from the start of the next"
     self._check_state(state)
     if not state or self.amp_mode=='bf16': return
     if self.fitting: self._set_scale(state)
