@@ -7,13 +7,12 @@ __all__ = ['get_master', 'to_master_grads', 'to_model_params', 'test_overflow', 
            'MixedPrecision']
 
 # %% ../nbs/04_mixed_precision.ipynb #e82abece
-import copy, warnings
-
 import torch
 
 from fastcore.basics import patch, store_attr
 from .basics.comments import show_comments
 from .basics.param_groups import split_params
+from .basics.precision import all_finite, check_precision, grads_of, half_dtypes, new_autocast, to_float
 from .callbacks import *
 from .learner import *
 
@@ -21,27 +20,26 @@ from .learner import *
 def _flat(pgs): return [p for g in pgs for p in g]
 
 def get_master(
-    groups # A model; or parameters, in one or several groups, as for `Optimizer`
-): # Two lists with a list of parameters for each group: the given ones, and their masters, copies that are not in half precision
+    groups # A model; or parameters, in one or several groups, as for an optimizer
+): # Two lists with a list of parameters for each group: the given ones; their masters, fp32 copies of them
     "Parameters and their fp32 masters"
     if isinstance(groups, torch.nn.Module): groups = trainable_params(groups)
     model_pgs = [list(g['params']) for g in split_params(groups)]
     return model_pgs,[[_master(p) for p in g] for g in model_pgs]
 
-def _master(p):
-    dtype = torch.float32 if p.dtype in (torch.float16,torch.bfloat16) else p.dtype
-    return torch.nn.Parameter(p.detach().to(dtype, copy=True), requires_grad=p.requires_grad)
+def _master(p): return torch.nn.Parameter(to_float(p.detach().clone()), requires_grad=p.requires_grad)
 
 # %% ../nbs/04_mixed_precision.ipynb #db414a95
 def to_master_grads(
-    model_pgs, # Lists of parameters, from `get_master`
+    model_pgs, # Lists of parameters, from get_master
     master_pgs # Their masters
 ):
     "Give the masters the gradients of the parameters, in the masters' precision"
-    for p,m in zip(_flat(model_pgs), _flat(master_pgs), strict=True): m.grad = None if p.grad is None else p.grad.to(m.dtype)
+    for p,m in zip(_flat(model_pgs), _flat(master_pgs), strict=True):
+        m.grad = None if p.grad is None else p.grad.to(m.dtype)
 
 def to_model_params(
-    model_pgs, # Lists of parameters, from `get_master`
+    model_pgs, # Lists of parameters, from get_master
     master_pgs # Their masters
 ):
     "Copy the masters to the parameters, rounded to their precision"
@@ -53,22 +51,22 @@ def test_overflow(
     x # Tensor
 ): # Bool
     "Is a number in `x` infinite or NaN?"
-    return not (x._values() if x.is_sparse else x).isfinite().all().item()
+    return not all_finite([x]).item()
 test_overflow.__test__ = False # not one for pytest
 
 def grad_overflow(
     params # Parameters; those without gradient are passed over
 ): # Bool
     "Is a gradient infinite or NaN? Asks the device once"
-    grads = [p.grad._values() if p.grad.is_sparse else p.grad for p in params if p.grad is not None]
-    return bool(grads) and not torch.stack([g.isfinite().all() for g in grads]).all().item()
+    grads = [p.grad for p in params if p.grad is not None]
+    return bool(grads) and not all_finite(grads).item()
 
 # %% ../nbs/04_mixed_precision.ipynb #7082c3d2
 class LossScale:
     "What `torch.amp.GradScaler` does, in the open"
     def __init__(self,
         init_scale:float=2.**16, # What the loss is multiplied by at first, > 0
-        growth_factor:float=2., # Multiplies the scale after `growth_interval` good steps, > 1
+        growth_factor:float=2., # Multiplies the scale after growth_interval good steps, > 1
         backoff_factor:float=.5, # Multiplies it after an overflow, in (0,1)
         growth_interval:int=2000, # Steps in a row, ≥ 1
         dynamic:bool=True # Adapt the scale, or else only skip steps?
@@ -76,26 +74,25 @@ class LossScale:
         store_attr('growth_factor,backoff_factor,growth_interval,dynamic')
         self.value,self.n_good,self.finite = init_scale,0,True
 
-    def get_scale(self): return self.value
+    def get_scale(self): # Float
+        "What the loss is multiplied by"
+        return self.value
     def scale(self,
         loss # 0-d tensor
-    ): return loss*self.value # 0-d tensor
-
-    def state_dict(self): return {'scale': self.value, '_growth_tracker': self.n_good} # under `GradScaler`'s names
-    def load_state_dict(self,
-        state:dict # What `state_dict` returned
-    ): self.value,self.n_good = state['scale'],state['_growth_tracker']
+    ): # 0-d tensor
+        "The loss, multiplied"
+        return loss*self.value
 
 # %% ../nbs/04_mixed_precision.ipynb #c00e73d9
 @patch
 def step(self:LossScale,
-    opt # Whatever has `param_groups` and `step`
+    opt # An optimizer, or another object with param_groups and step
 ):
     "Unscale the gradients and step, or do nothing if one is not finite"
-    params = [p for g in opt.param_groups for p in g['params'] if p.grad is not None]
-    self.finite = not grad_overflow(params)
+    grads = grads_of(opt)
+    self.finite = not grads or all_finite(grads).item()
     if not self.finite: return
-    torch._foreach_mul_([p.grad for p in params], 1/self.value)
+    torch._foreach_mul_(grads, 1/self.value)
     opt.step()
 
 @patch
@@ -106,153 +103,160 @@ def update(self:LossScale):
     if not self.finite: self.value *= self.backoff_factor
     elif self.n_good==self.growth_interval: self.value,self.n_good = min(self.value*self.growth_factor, 2.**127),0
 
-# %% ../nbs/04_mixed_precision.ipynb #307a0aa5
-_dtypes = dict(fp16=torch.float16, bf16=torch.bfloat16)
-_scaler_args = dict(
-    init_scale=('a number in (0, 2**128)', lambda v: 0<v<2.**128), growth_factor=('a number > 1', lambda v: v>1),
-    backoff_factor=('a number in (0,1)', lambda v: 0<v<1), growth_interval=('an integer ≥ 1', lambda v: isinstance(v, int) and v>=1))
+# %% ../nbs/04_mixed_precision.ipynb #4b04a003
+@patch
+def state_dict(self:LossScale): # Dictionary, under the names that GradScaler uses
+    "The scale, and the number of good steps since it changed"
+    return {'scale': self.value, '_growth_tracker': self.n_good}
 
-def _check_args(amp_mode, kwargs):
-    if amp_mode not in _dtypes: raise ValueError(f"amp_mode={amp_mode!r}: expected one of {', '.join(map(repr, _dtypes))}")
-    for k,v in kwargs.items():
-        if k not in _scaler_args:
-            raise TypeError(f"{k!r} is no setting of the loss scale: expected {', '.join(_scaler_args)}. For fp32 call learn.to_fp32()")
-        if amp_mode=='bf16': raise TypeError(f"{k}={v!r}: bf16 has no loss scale to set. Leave it out, or use amp_mode='fp16'")
-        expected,is_good = _scaler_args[k]
-        if not is_good(v): raise ValueError(f"{k}={v!r}: expected {expected}")
+@patch
+def load_state_dict(self:LossScale,
+    state:dict # What state_dict returned
+):
+    "Take it back"
+    self.value,self.n_good = state['scale'],state['_growth_tracker']
 
 # %% ../nbs/04_mixed_precision.ipynb #56e45fda
 class PrecisionCallback(Callback):
     "What callbacks that compute in half precision have in common: where it begins and ends, and the scale of the loss"
-    order,run_before = 20,TerminateOnNaN
+    order,run_before = 20,('TerminateOnNaN','NaNPolicy')
     def __init__(self,
         amp_mode:str, # 'fp16' or 'bf16'
-        **kwargs # Settings of the loss scale, fp16 only: `init_scale` (> 0), `growth_factor` (> 1), `backoff_factor` (in (0,1)), `growth_interval` (steps)
+        **kwargs # Settings of the loss scale, fp16 only: init_scale, growth_factor, backoff_factor, growth_interval
     ):
-        _check_args(amp_mode, kwargs)
+        check_precision(amp_mode, kwargs)
         self.amp_mode,self.scaler_args = amp_mode,kwargs
         self.scaler,self.scales = None,[] # what keeps the scale; the scale at each check of the gradients
-        self._inside = self._scaled = self._backward = self._fitting = False # in half precision? gradients scaled? computed?
+        self.fitting = self._inside = False # is there a fit? is this inside half precision?
+        self._scaled,self._owed,self._backward = False,1.,False # gradients: scaled? up to what factor? computed at all?
         self._true_loss = self._loaded = self._autocast = None # the loss before it was scaled; a state for the next fit
         if amp_mode=='bf16': self.before_backward = self.after_cancel_backward = None # nothing to scale
 
+    def enter_half(self): "Begin to compute in half precision: each kind of callback has its own way"
+    def leave_half(self): "End it; may be called twice"
+    def new_scaler(self,
+        device_type:str # 'cpu', 'cuda' or 'mps'
+    ): # `torch.amp.GradScaler`, or another object with its methods
+        "What keeps the scale of the loss for a fit"
+        return torch.amp.GradScaler(device_type, **self.scaler_args)
+
+# %% ../nbs/04_mixed_precision.ipynb #74318753
+@patch
+def leave_batch(self:PrecisionCallback):
+    "Leave half precision, and put the true loss back"
+    if self._inside:
+        self.leave_half()
+        self._inside = False
+    if self._true_loss is not None: self.learn.loss,self._true_loss = self._true_loss,None
+
+@patch
+def after_backward(self:PrecisionCallback):
+    "Leave half precision before others look at the loss or the gradients"
+    self.leave_batch()
+
+# %% ../nbs/04_mixed_precision.ipynb #4b04a00c
+@patch
+def before_batch(self:PrecisionCallback):
+    "Enter half precision"
+    self.leave_batch()
+    if self._autocast is None: (self.before_train if self.training else self.before_validate)() # added during an epoch
+    if self._scaled and not grads_of(self.opt): self._scaled = False # a cancelled batch left none
+    self._inside = True
+    self.enter_half()
+
+@patch
+def after_pred(self:PrecisionCallback):
+    "Bring the prediction back to fp32"
+    learn = self.learn
+    learn.pred = to_float(learn.pred)
+
+@patch
+def after_loss(self:PrecisionCallback):
+    "Complain of a loss that is no tensor"
+    loss = self.learn.loss
+    if self.learn.training and not isinstance(loss, torch.Tensor):
+        raise TypeError(f"the loss must be a tensor with one number, for the backward pass; it is {loss!r}")
+
 # %% ../nbs/04_mixed_precision.ipynb #aea01e30
 @patch
-def _start_phase(self:PrecisionCallback):
-    self._close()
+def start_phase(self:PrecisionCallback):
+    "Check the model and the other callbacks"
+    self.leave_batch()
     self._check_alone()
     params = list(self.model.parameters())
     self.device_type = params[0].device.type if params else 'cpu'
-    self._autocast = _new_autocast(self.device_type, self.amp_mode)
-    halved = {str(p.dtype) for p in params if p.requires_grad and p.dtype in _dtypes.values()}
+    self._autocast = new_autocast(self.device_type, self.amp_mode)
+    halved = {str(p.dtype) for p in params if p.requires_grad and p.dtype in half_dtypes.values()}
     if halved: raise ValueError(f"the model's weights are {halved.pop()} already, too coarse to sum up small steps: "
                                 "give it fp32 weights (model.float())")
 
 @patch
-def before_train(self:PrecisionCallback):
-    self._scaled = False # the loop drops the gradients that are left
-    if not self._fitting: self.before_fit() # it came in the midst of a fit
-    else: self._start_phase()
-
-@patch
-def before_validate(self:PrecisionCallback): self._start_phase()
-
-# %% ../nbs/04_mixed_precision.ipynb #b625a671
-@patch
 def _check_alone(self:PrecisionCallback):
     others = [cb for cb in self.learn.cbs if isinstance(cb, PrecisionCallback) and cb is not self and cb.run]
-    if others: raise ValueError(f"{_name_of(self)} and {_name_of(others[0])} are both there, and each would halve what the other has "
-                                "halved: keep one, for instance with learn.remove_cb")
+    if others: raise ValueError(f"{class_name(self)} and {class_name(others[0])} are both there, and each would halve "
+                                "what the other has halved: keep one, for instance with learn.remove_cb")
 
-def _name_of(cb): return type(cb).__name__
-
-def _new_autocast(device_type, amp_mode):
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter('error') # it would warn, and then compute in fp32
-            return torch.autocast(device_type, dtype=_dtypes[amp_mode])
-    except (RuntimeError,UserWarning) as e:
-        raise ValueError(f"there is no {amp_mode} on the model's device, {device_type!r}: move the model to another, or try "
-                         f"{'bf16' if amp_mode=='fp16' else 'fp16'} or fp32 (learn.to_fp32())") from e
-
-# %% ../nbs/04_mixed_precision.ipynb #74318753
+# %% ../nbs/04_mixed_precision.ipynb #1293ba88
 @patch
-def before_batch(self:PrecisionCallback):
-    self._close()
-    if self._autocast is None: (self.before_train if self.training else self.before_validate)() # it came in the midst of an epoch
-    self._scaled = self._scaled and bool(_grads(self.opt)) # a cancelled batch left none
-    self._enter()
+def before_fit(self:PrecisionCallback):
+    "Begin with a new scale, or with one that was loaded"
+    self.start_phase()
+    self.scales,self.fitting = [],True
+    if self.amp_mode=='bf16': return
+    self.scaler = self.new_scaler(self.device_type)
+    self.scaler.scale(torch.ones((), device=self.device_type)) # or it has no scale before the first batch
+    if self._loaded: self._set_scale(self._loaded)
+    self._loaded = None
 
 @patch
-def after_pred(self:PrecisionCallback):
-    learn = self.learn
-    learn.pred = _to_float(learn.pred)
+def before_train(self:PrecisionCallback):
+    "Begin a phase without gradients: the loop drops those that are left"
+    self._scaled = False
+    if self.fitting: self.start_phase()
+    else: self.before_fit() # it was added during a fit
 
 @patch
-def after_loss(self:PrecisionCallback):
-    learn = self.learn
-    if learn.training and not isinstance(learn.loss, torch.Tensor):
-        raise TypeError(f"the loss must be a tensor with one number, for the backward pass; it is {learn.loss!r}")
-
-# %% ../nbs/04_mixed_precision.ipynb #aaa3ae6f
-@patch
-def _close(self:PrecisionCallback):
-    if self._inside: self._leave()
-    if self._true_loss is not None: self.learn.loss,self._true_loss = self._true_loss,None
-
-_ends = [f'after_{o}{stage}' for stage in 'batch train validate epoch fit'.split() for o in ('cancel_','')]
-for _k in ('after_backward', *_ends): setattr(PrecisionCallback, _k, PrecisionCallback._close)
-
-@patch
-def cleanup_fit(self:PrecisionCallback):
-    self._close()
-    self._unscale()
-    self._fitting,self._autocast = False,None
-
-@patch
-def _unscale(self:PrecisionCallback):
-    "Gradients that wait for a step are no longer a multiple of what they are: the step may come without this callback, if it was removed"
-    was,self._scaled = self._scaled,False
-    for g in _grads(self.opt) if was else (): g.div_(self.scaler.get_scale())
-
-def _grads(opt): return [p.grad for g in opt.param_groups for p in g['params'] if p.grad is not None]
-
-# %% ../nbs/04_mixed_precision.ipynb #f5bcaf85
-_halves = torch.float16,torch.bfloat16
-def _to_float(o): return _cast(o, _halves, torch.float32)
-
-def _cast(o, given, dtype):
-    "Tensors of the dtypes `given` in `dtype`, wherever in `o` they are"
-    if isinstance(o, torch.Tensor): return o.to(dtype) if o.dtype in given else o
-    if isinstance(o, (tuple,list)): return getattr(o, '_make', type(o))(_cast(v, given, dtype) for v in o) # a named tuple is made by `_make`
-    if not isinstance(o, dict): return o
-    res = copy(o) # of the same class
-    for k,v in o.items(): res[k] = _cast(v, given, dtype)
-    return res
+def before_validate(self:PrecisionCallback):
+    "Begin a phase"
+    self.start_phase()
 
 # %% ../nbs/04_mixed_precision.ipynb #2676c30b
 @patch
 def before_backward(self:PrecisionCallback):
+    "Scale the loss"
     learn = self.learn
-    if learn.loss is None or self._autocast is None: return # the loop will complain; or it came in the midst of a batch
-    for g in () if self._scaled else _grads(learn.opt): g.mul_(self.scaler.get_scale())
+    if learn.loss is None or self._autocast is None: return # the loop will complain; or it was added during a batch
+    self._scale_waiting()
     self._true_loss,learn.loss = learn.loss,self.scaler.scale(learn.loss)
     self._scaled = self._backward = True
 
 @patch
-def after_cancel_backward(self:PrecisionCallback): self._backward = False
+def after_cancel_backward(self:PrecisionCallback):
+    "The loop computed no gradients"
+    self._backward = False
 
+@patch
+def _scale_waiting(self:PrecisionCallback):
+    "Multiply gradients that wait for a step by the scale, or by what they lack of it"
+    if self._scaled and self._owed==1: return
+    grads = grads_of(self.opt)
+    by = self._owed if self._scaled or not grads else self.scaler.get_scale()
+    for g in grads: g.mul_(by)
+    if self._owed!=1: self._owed = 1.
+
+# %% ../nbs/04_mixed_precision.ipynb #b7424aff
 class _StandIn:
     "Has the optimizer's gradients; notes whether the scaler found them finite and would step"
     def __init__(self, opt): self.param_groups,self.finite = opt.param_groups,False
     def step(self): self.finite = True
 
-# %% ../nbs/04_mixed_precision.ipynb #b7424aff
 @patch
 def before_step(self:PrecisionCallback):
-    self._close() # if `after_backward` was cancelled
+    "Unscale the gradients and check them; if one is not finite, drop all and skip the step"
+    self.leave_batch() # if `after_backward` was cancelled
     opt,scaler = self.learn.opt,self.scaler
     if not (self._scaled and self._any_grads(opt)): return
+    self._scale_waiting()
     stand_in = _StandIn(opt)
     self.scales.append(scaler.get_scale())
     scaler.step(stand_in)
@@ -262,45 +266,53 @@ def before_step(self:PrecisionCallback):
     opt.zero_grad()
     raise CancelStepException
 
+# %% ../nbs/04_mixed_precision.ipynb #aaa3ae6f
+def _in_words(i, ps): return f"group {i} ({len(ps)} parameters, {sum(not p.requires_grad for p in ps)} of them frozen)"
+
 @patch
 def _any_grads(self:PrecisionCallback, opt):
-    if _grads(opt) or not self._backward: return bool(_grads(opt))
-    groups = [f"group {i} ({len(g['params'])} parameters, {sum(not p.requires_grad for p in g['params'])} of them frozen)" for i,g in enumerate(opt.param_groups)]
-    raise ValueError(f"after the backward pass no parameter of the optimizer has a gradient: {', '.join(groups)}. Is the loss computed from "
-                     "what they give, and not detached? Or were gradients cleared? To skip a step raise CancelStepException")
-
-# %% ../nbs/04_mixed_precision.ipynb #1293ba88
-@patch
-def before_fit(self:PrecisionCallback):
-    self._start_phase()
-    self.scales,self._fitting = [],True
-    if self.amp_mode=='bf16': return
-    self.scaler = self._new_scaler(self.device_type)
-    if self._loaded: self._set_scale(self._loaded)
-    self._loaded = None
+    if grads_of(opt) or not self._backward: return bool(grads_of(opt))
+    groups = ', '.join(_in_words(i, g['params']) for i,g in enumerate(opt.param_groups))
+    raise ValueError(f"after the backward pass no parameter of the optimizer has a gradient: {groups}. "
+                     "Is the loss computed from what they give, and not detached? Or were gradients cleared? "
+                     "To skip a step raise CancelStepException")
 
 @patch
-def state_dict(self:PrecisionCallback): # Dictionary: `scale`, `growth_tracker`; in bf16 there is nothing to keep
-    "The scale of the loss, and the number of good steps since it last changed"
-    if self.amp_mode=='bf16': return {}
-    state = (self.scaler or self._new_scaler('cpu')).state_dict()
-    return dict(self._loaded or {}) or dict(scale=state['scale'], growth_tracker=state['_growth_tracker'])
+def cleanup_fit(self:PrecisionCallback):
+    "Leave half precision. Gradients that wait become true ones: the step may come without this callback"
+    self.leave_batch()
+    if self._scaled:
+        self._scale_waiting()
+        self._scaled = False
+        for g in grads_of(self.opt): g.div_(self.scaler.get_scale())
+    self.fitting,self._autocast = False,None
 
 # %% ../nbs/04_mixed_precision.ipynb #00193f60
+PrecisionCallback.keeps = 'scales','_scaled','_owed','_backward'
+
+@patch
+def state_dict(self:PrecisionCallback): # Dictionary: scale, growth_tracker; in bf16 there is nothing to keep
+    "The scale of the loss, and the number of good steps since it last changed"
+    if self.amp_mode=='bf16': return {}
+    state = (self.scaler or self.new_scaler('cpu')).state_dict()
+    return dict(self._loaded or {}) or dict(scale=state['scale'], growth_tracker=state['_growth_tracker'])
+
 @patch
 def load_state_dict(self:PrecisionCallback,
-    state:dict # What `state_dict` returned; an empty one, as bf16 has it, changes nothing
+    state:dict # What state_dict returned; an empty one, as bf16 has it, changes nothing
 ):
-    "Go on with a saved scale: at once in the midst of a fit, or else from the start of the next"
+    "Go on with a saved scale: at once during a fit, or else from the start of the next"
     self._check_state(state)
     if not state or self.amp_mode=='bf16': return
-    if self._fitting: self._set_scale(state)
+    if self.fitting: self._set_scale(state)
     else: self._loaded = dict(state)
 
+# %% ../nbs/04_mixed_precision.ipynb #4b04a015
 @patch
 def _check_state(self:PrecisionCallback, state):
     if not isinstance(state, dict) or not set(state)<={'scale','growth_tracker'} or len(state)==1:
-        raise ValueError(f"expected the dictionary that {_name_of(self)}.state_dict returns, with `scale` and `growth_tracker`")
+        made_by = f"{class_name(self)}.state_dict"
+        raise ValueError(f"expected the dictionary that {made_by} returns, with `scale` and `growth_tracker`")
     if not state or self.amp_mode=='bf16': return
     numbers = all(isinstance(v, (int,float)) for v in state.values())
     if not numbers or not (0<state['scale']<2.**128 and state['growth_tracker']>=0):
@@ -308,46 +320,40 @@ def _check_state(self:PrecisionCallback, state):
 
 @patch
 def _set_scale(self:PrecisionCallback, state):
-    for g in _grads(self.opt) if self._scaled else (): g.mul_(state['scale']/self.scaler.get_scale()) # those that wait for others
-    self.scaler.load_state_dict({**self.scaler.state_dict(), 'scale': state['scale'], '_growth_tracker': state['growth_tracker']})
-
-# %% ../nbs/04_mixed_precision.ipynb #455733b7
-PrecisionCallback.keeps = 'scales','_scaled','_backward'
-
-@patch
-def _put_run_state(self:PrecisionCallback, state):
-    if state['state'] and self.scaler is not None: self.scaler.scale(torch.ones((), device=self.device_type)) # or it has no scale before the first batch
-    self._scaled = False # gradients come back as they were: not to be scaled again
-    Callback._put_run_state(self, state)
+    scaler = self.scaler
+    if self._scaled: self._owed *= state['scale']/scaler.get_scale() # what gradients that wait for others lack now
+    scaler.load_state_dict({**scaler.state_dict(), 'scale': state['scale'], '_growth_tracker': state['growth_tracker']})
 
 # %% ../nbs/04_mixed_precision.ipynb #4108ac1a
 class MixedPrecision(PrecisionCallback):
     "Compute predictions and loss in half precision with fp32 weights; in fp16, with a loss scale that adapts"
+    _put_back = None
     def __init__(self,
         amp_mode:str='fp16', # 'fp16' or 'bf16'
-        **kwargs # For `GradScaler`, fp16 only: `init_scale` (> 0), `growth_factor` (> 1), `backoff_factor` (in (0,1)), `growth_interval` (steps)
+        **kwargs # For GradScaler, fp16 only: init_scale, growth_factor, backoff_factor, growth_interval (steps)
     ):
         super().__init__(amp_mode, **kwargs)
         if amp_mode=='bf16': self.after_backward = self.before_step = None
 
-    def _new_scaler(self, device_type): return torch.amp.GradScaler(device_type, **self.scaler_args)
-
-    def _enter(self):
-        self._put_back,self._inside = autocast_mode((self.device_type,)),True
+    def enter_half(self):
+        "Turn autocast on"
+        self._put_back = autocast_mode((self.device_type,))
         self._autocast.__enter__()
 
-    def _leave(self): # not `__exit__`: this may be called twice, and after others have put autocast back
-        self._put_back()
-        self._inside,self._put_back = False,None
+    def leave_half(self): # not `__exit__`: this may be called twice, and after others have put autocast back
+        "Put autocast back to what it was"
+        if self._put_back is not None: self._put_back()
+        self._put_back = None
 
     def after_loss(self):
-        self._close()
+        "Leave autocast"
+        self.leave_batch()
         super().after_loss()
 
 # %% ../nbs/04_mixed_precision.ipynb #75ecae2c
 @patch
 def to_fp16(self:Learner,
-    **kwargs # Settings of the loss scale, as for `MixedPrecision`
+    **kwargs # Settings of the loss scale, as for MixedPrecision
 ): # The Learner
     "Train in fp16, with loss scaling"
     cb = MixedPrecision('fp16', **kwargs)

@@ -7,6 +7,7 @@ __all__ = ['plot_axes', 'plot_contours']
 
 # %% ../../nbs/basics/plotting.ipynb #f8060910
 import torch
+
 from .comments import show_comments
 
 # %% ../../nbs/basics/plotting.ipynb #ce524ae3
@@ -24,7 +25,7 @@ def plot_axes(
     xlabel:str='', # Label of every x axis
     ylabel:str='', # Label of every y axis
     titles:str|list='', # The title, or one title a panel
-    **kwargs # Passed to `plt.subplots`
+    **kwargs # Passed to plt.subplots
 ): # One `Axes`, or a list of `nrows*ncols` of them, row by row
     "A figure of `nrows` by `ncols` panels in the look of the course"
     import matplotlib.pyplot as plt
@@ -37,8 +38,8 @@ def plot_axes(
 
 # %% ../../nbs/basics/plotting.ipynb #c9862cfa
 def plot_contours(
-    ax, # `Axes` to draw on
-    f, # Function of two tensors `x,y` of one shape; returns the heights, ≥ 0, in that shape
+    ax, # Axes to draw on
+    f, # Function of two tensors x, y of one shape; returns the heights, ≥ 0, in that shape
     xlim:tuple, # Lowest and highest x
     ylim:tuple, # Lowest and highest y
     n:int=25 # Number of level lines

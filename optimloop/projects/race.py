@@ -16,13 +16,13 @@ import torch
 from torch import nn
 
 from fastcore.docments import docments
-from ..optimizer import *
-from ..callbacks import *
-from ..learner import *
-from ..schedulers import *
-from ..mixed_precision import *
-from ..basics.plotting import *
-from ..basics.course import *
+from ..basics.averages import accuracy
+from ..basics.comments import show_comments
+from ..basics.course import conv_net, digits, standardize
+from ..basics.data import DataLoaders
+from ..basics.plotting import plot_axes
+from ..learner import Learner, smoothed
+from ..optimizer import Adam, RMSProp, SGD
 
 # %% ../../nbs/projects/race.ipynb #a789a2df
 schedules = {'constant': Learner.fit, '1cycle': Learner.fit_one_cycle}
@@ -45,7 +45,8 @@ def choose(
     asked = [o.strip() for o in names.lower().split(',')]
     if asked==['all']: return list(known)
     for o in asked:
-        if o not in known: raise RaceError(f"unknown {what} {o!r}: choose from {', '.join(known)}, several with commas, or all")
+        if o in known: continue
+        raise RaceError(f"unknown {what} {o!r}: choose from {', '.join(known)}, several with commas, or all")
     return [o for o in known if o in asked]
 
 # %% ../../nbs/projects/race.ipynb #21ca6d35
@@ -55,19 +56,21 @@ def _read_npz(file):
     name = str(file).removesuffix('.npy').removesuffix('.npz') + '.npz' # or numpy would add it
     made_by = f"numpy.savez({name!r}, {', '.join(f'{k}=…' for k in _arrays)})"
     try:
-        with zipfile.ZipFile(file) as f: missing = [k for k in _arrays if f'{k}.npy' not in f.namelist()] # an .npz is a zip of .npy
+        with zipfile.ZipFile(file) as f: inside = f.namelist() # an .npz is a zip of .npy
     except FileNotFoundError: raise RaceError(f"{file}: there is no such file") from None
     except OSError as e: raise RaceError(f"{file} cannot be read: {e.strerror or e}") from None
     except Exception:
         one = ' (an .npy file holds one array, and four are needed)' if str(file).endswith('.npy') else ''
         raise RaceError(f"{file} is not an .npz file: make one with {made_by}{one}") from None
+    missing = [k for k in _arrays if f'{k}.npy' not in inside]
     if missing: raise RaceError(f"{file} lacks {', '.join(missing)}: make it with {made_by}")
     return {k:_read_array(file, k) for k in _arrays}
 
 def _read_array(file, k):
     try:
         with np.load(file, allow_pickle=False) as f: res = f[k]
-    except Exception as e: raise RaceError(f"{k} in {file} cannot be read: expected an array of numbers, got: {e}") from None
+    except Exception as e:
+        raise RaceError(f"{k} in {file} cannot be read: expected an array of numbers, got: {e}") from None
     if not isinstance(res, np.ndarray): raise RaceError(f"{k} in {file} is no array")
     return res
 
@@ -75,20 +78,26 @@ def _read_array(file, k):
 _largest = 1e15
 
 def _check_images(k, x):
-    if x.ndim not in (3,4): raise RaceError(f"{k} has shape {x.shape}: expected images, (n, height, width) or (n, channels, height, width)")
-    if 0 in x.shape: raise RaceError(f"{k} has shape {x.shape}: expected at least one image")
+    has = f"{k} has shape {x.shape}"
+    if x.ndim not in (3,4):
+        raise RaceError(f"{has}: expected images, (n, height, width) or (n, channels, height, width)")
+    if 0 in x.shape: raise RaceError(f"{has}: expected at least one image")
     if x.ndim==4 and x.shape[-1] in (1,3,4) and min(x.shape[1:3])>=5:
-        raise RaceError(f"{k} has shape {x.shape}, with the channels last: expected (n, channels, height, width), as numpy.moveaxis({k}, -1, 1) makes it")
-    if min(x.shape[-2:])<5: raise RaceError(f"{k} has shape {x.shape}: height and width, the last two, must be at least 5 pixels")
+        raise RaceError(f"{has}, with the channels last: expected (n, channels, height, width), "
+                        f"as numpy.moveaxis({k}, -1, 1) makes it")
+    if min(x.shape[-2:])<5: raise RaceError(f"{has}: height and width, the last two, must be at least 5 pixels")
     if x.dtype.kind not in 'buif': raise RaceError(f"{k} holds {x.dtype}: expected numbers")
-    if not np.isfinite(x).all(): raise RaceError(f"{k} holds {(~np.isfinite(x)).sum()} values that are NaN or infinite")
+    n_bad = (~np.isfinite(x)).sum()
+    if n_bad: raise RaceError(f"{k} holds {n_bad} values that are NaN or infinite")
     largest = max(float(x.max()), -float(x.min()))
-    if largest>_largest: raise RaceError(f"{k} holds values as large as {largest:.3g}: scale them, to 0 to 1 for instance")
+    if largest>_largest:
+        raise RaceError(f"{k} holds values as large as {largest:.3g}: scale them, to 0 to 1 for instance")
 
 def _check_labels(k, y, n):
     if y.ndim!=1: raise RaceError(f"{k} has shape {y.shape}: expected one label for each image, (n,)")
     if len(y)!=n: raise RaceError(f"{k} has shape {y.shape}: expected as many labels as images, {n}")
-    if y.dtype.kind not in 'ui': raise RaceError(f"{k} holds {y.dtype}: expected integers, the numbers of the classes from 0")
+    if y.dtype.kind not in 'ui':
+        raise RaceError(f"{k} holds {y.dtype}: expected integers, the numbers of the classes from 0")
     if y.min()<0: raise RaceError(f"{k} has a label {y.min()}: expected labels from 0")
 
 # %% ../../nbs/projects/race.ipynb #30afea9b
@@ -98,10 +107,11 @@ def _check_alike(x_train, y_train, x_valid, y_valid):
     last,n = int(y_train.max()),len(y_train)
     if last>=n: raise RaceError(f"y_train has a label {last}: with {n} images, expected labels from 0 to {n-1} at most")
     if (y_train==last).all(): raise RaceError(f"y_train has no label but {last}: expected at least two classes")
-    if y_valid.max()>last: raise RaceError(f"y_valid has a label {y_valid.max()}, which is not in y_train: its labels go from 0 to {last}")
+    if y_valid.max()>last:
+        raise RaceError(f"y_valid has a label {y_valid.max()}, which is not in y_train: its labels go from 0 to {last}")
 
 def load_arrays(
-    file:str # Path of an `.npz` file
+    file:str # Path of an .npz file
 ): # `x_train,y_train,x_valid,y_valid`: float tensors (n, channels, h, w) and integer tensors (n,)
     "Read and check arrays of images and labels; `RaceError` if something is wrong with them"
     data = _read_npz(file)
@@ -110,30 +120,31 @@ def load_arrays(
         _check_images(f'x_{part}', x)
         _check_labels(f'y_{part}', y, len(x))
     _check_alike(*data.values())
-    xs,ys = ([torch.from_numpy(data[f'{k}_{part}'].astype(t)) for part in ('train','valid')] for k,t in (('x',np.float32), ('y',np.int64)))
-    xs = [o[:,None] if o.ndim==3 else o for o in xs]
-    return xs[0],ys[0],xs[1],ys[1]
+    x_train,x_valid = (torch.from_numpy(data[k].astype(np.float32)) for k in ('x_train','x_valid'))
+    y_train,y_valid = (torch.from_numpy(data[k].astype(np.int64)) for k in ('y_train','y_valid'))
+    if x_train.ndim==3: x_train,x_valid = x_train[:,None],x_valid[:,None]
+    return x_train,y_train,x_valid,y_valid
 
 # %% ../../nbs/projects/race.ipynb #4da1a7a3
 def _silent(cells): pass
 
 def run(
-    racer:str, # A name in `racers`
-    schedule:str, # A name in `schedules`
-    data, # `x_train,y_train,x_valid,y_valid`, standardized
+    racer:str, # A name in racers
+    schedule:str, # A name in schedules
+    data, # Images and labels: x_train,y_train,x_valid,y_valid, standardized
     epochs:int=6, # Number of epochs, ≥ 1
     bs:int=32, # Batch size, ≥ 1
     lr:float=None, # Learning rate, > 0, the highest where it is scheduled; default: the racer's for the schedule
-    find_lr:bool=False, # Take the learning rate that `lr_find` suggests, where it suggests one?
-    precision:str='fp32', # A name in `precisions`
+    find_lr:bool=False, # Take the learning rate that lr_find suggests, where it suggests one?
+    precision:str='fp32', # A name in precisions
     seed:int=42, # Seed of weights and batches
     desc:str='' # Written in front of the progress bars
 ): # `Learner` after the fit, with the `seconds` that it took
     "Train `conv_net` with one optimizer and one schedule"
     opt_func,rates = racers[racer]
     torch.manual_seed(seed)
-    model = conv_net(int(data[1].max())+1, data[0].shape[1])
-    learn = Learner(DataLoaders.from_arrays(*data, bs=bs), model, nn.functional.cross_entropy, opt_func, metrics=accuracy, device='cpu')
+    model,dls = conv_net(int(data[1].max())+1, data[0].shape[1]),DataLoaders.from_arrays(*data, bs=bs)
+    learn = Learner(dls, model, nn.functional.cross_entropy, opt_func, metrics=accuracy, device='cpu')
     precisions[precision](learn)
     learn.logger,learn.progress.desc = _silent,desc
     learn.create_opt() # before the clock starts: the first optimizer of a process makes torch load much of itself
@@ -147,15 +158,18 @@ def run(
 # %% ../../nbs/projects/race.ipynb #f782bf34
 _columns = dict(optimizer='<10', schedule='<10', lr='>8', train_loss='>12', valid_loss='>12', accuracy='>10', time='>9')
 
+def _row(cells): return ''.join(f'{o:{width}}' for o,width in zip(cells, _columns.values())).rstrip()
+
 def table(
-    runs:dict # From (racer, schedule) to `Learner`
+    runs:dict # From (racer, schedule) to Learner
 ): # Lines of text in a string
     "The results of the race"
-    rows = [list(_columns)]
+    rows = [_row(_columns)]
     for (racer,schedule),learn in runs.items():
         train,valid,acc = learn.recorder.values[-1]
-        rows.append([racer, schedule, f'{learn.lr:.2g}', f'{train:.4f}', f'{valid:.4f}', f'{acc:.2%}', f'{learn.seconds:.1f} s'])
-    return '\n'.join(''.join(f'{o:{width}}' for o,width in zip(row, _columns.values())).rstrip() for row in rows)
+        numbers = f'{learn.lr:.2g}',f'{train:.4f}',f'{valid:.4f}',f'{acc:.2%}',f'{learn.seconds:.1f} s'
+        rows.append(_row([racer, schedule, *numbers]))
+    return '\n'.join(rows)
 
 # %% ../../nbs/projects/race.ipynb #e653523e
 def _curves(learn):
@@ -167,32 +181,38 @@ def _curves(learn):
 
 def _any_positive(axs): return any(0<v<float('inf') for ax in axs for line in ax.lines for v in line.get_ydata())
 
+def _plot_run(rows, names, racer, schedule, learn):
+    "Draw one run: in color in the column of its racer, and its losses in grey in the others"
+    style = dict(color=f'C{list(schedules).index(schedule)}', label=schedule, zorder=3)
+    for i,(row,(x,y)) in enumerate(zip(rows, _curves(learn))):
+        for ax,name in zip(row, names):
+            if name==racer and len(x): ax.plot(x, y, marker='.' if i==1 else '', **style)
+            elif name!=racer and i<2: ax.plot(x, y, color='.85', lw=1)
+
+# %% ../../nbs/projects/race.ipynb #ac3e0002
 def plot_race(
-    runs:dict # From (racer, schedule) to `Learner`
+    runs:dict # From (racer, schedule) to Learner
 ): # The matplotlib `Figure`
     "The loss curves and the schedules of the race"
     names,labels = list(dict.fromkeys(o for o,_ in runs)),('training loss','validation loss','learning rate','momentum')
     axs = plot_axes(4, len(names), size=(3.2,2.1), titles=names+['']*3*len(names), sharex=True, sharey='row')
     rows = [axs[i*len(names):(i+1)*len(names)] for i in range(4)]
-    for (racer,schedule),learn in runs.items():
-        style = dict(color=f'C{list(schedules).index(schedule)}', label=schedule, zorder=3)
-        for i,(row,(x,y)) in enumerate(zip(rows, _curves(learn))):
-            for ax,name in zip(row, names):
-                if name==racer and len(x): ax.plot(x, y, marker='.' if i==1 else '', **style)
-                elif name!=racer and i<2: ax.plot(x, y, color='.85', lw=1)
-    for row,label in zip(rows, labels): row[0].set(ylabel=label, yscale='log' if label!='momentum' and _any_positive(row) else 'linear')
+    for (racer,schedule),learn in runs.items(): _plot_run(rows, names, racer, schedule, learn)
+    for row,label in zip(rows, labels):
+        row[0].set(ylabel=label, yscale='log' if label!='momentum' and _any_positive(row) else 'linear')
     for ax in rows[3]: ax.set(xlabel='batch', **({} if ax.lines else dict(title='has none')))
-    axs[0].figure.legend(handles=[o for o in axs[0].lines if o.get_zorder()==3], loc='outside upper left', ncols=2)
+    colored = [o for o in axs[0].lines if o.get_zorder()==3]
+    axs[0].figure.legend(handles=colored, loc='outside upper left', ncols=2)
     return axs[0].figure
 
 # %% ../../nbs/projects/race.ipynb #0e1a18f5
 def race(
-    data, # `x_train,y_train,x_valid,y_valid`
+    data, # Images and labels: x_train,y_train,x_valid,y_valid
     names:list, # Racers
     scheds:list, # Schedules
     runs:dict=None, # Results are added to this dictionary
     bs:int=32, # Batch size, from 1 to the number of training images
-    **kwargs # Passed to `run`
+    **kwargs # Passed to run
 ): # From (racer, schedule) to `Learner`
     "Every racer with every schedule"
     runs = {} if runs is None else runs
@@ -215,7 +235,7 @@ def options(
     epochs:int=6, # How often each run goes through the training images, at least 1
     bs:int=32, # Images in a batch, from 1 to the number of training images
     lr:float=None, # Learning rate of all runs (the highest, with 1cycle), above 0 and at most 10; default: one for each
-    find_lr:bool=False, # Instead, take the rate that the learning-rate finder suggests; the default where it suggests none
+    find_lr:bool=False, # Instead, take the rate that the learning-rate finder suggests; the default where there is none
     precision:str='fp32', # Numbers to compute with: fp32, bf16 or fp16; the last two are slow on a CPU
     seed:int=42, # Seed of the first weights and of the order of the batches, from 0 to 2**63-1
     data:str=None, # Images of your own: an .npz file, see below; default: scikit-learn's 1,797 digits of 8 by 8 pixels
@@ -250,10 +270,11 @@ exit codes:
   0    done
   2    something to put right, said in one line on stderr
   130  interrupted with Ctrl-C; the runs that were finished are in the table
-  141  whoever read the output, head for instance, has closed it"""
+  141  the program that read the output, head for instance, has closed it"""
 
 # %% ../../nbs/projects/race.ipynb #a3d839c0
-_metavars = dict(optimizers='NAMES', schedule='NAMES', epochs='N', bs='N', lr='RATE', precision='NAME', seed='N', data='FILE', out='FILE')
+_metavars = dict(optimizers='NAMES', schedule='NAMES', epochs='N', bs='N', lr='RATE', precision='NAME', seed='N',
+                 data='FILE', out='FILE')
 
 def _fail(message): raise RaceError(message)
 
@@ -263,13 +284,16 @@ def parser(): # `argparse.ArgumentParser`
     p = argparse.ArgumentParser('optimloop', description=_about, epilog=_more, formatter_class=layout)
     p.error = _fail
     for k,o in docments(options, full=True, returns=False).items():
-        kind = dict(action='store_true') if o.anno is bool else dict(type=o.anno, metavar=_metavars[k], default=o.default)
-        p.add_argument('--'+k.replace('_', '-'), help=o.docment + (f' (default: {o.default})' if o.default else ''), **kind)
+        flag = o.anno is bool
+        kind = dict(action='store_true') if flag else dict(type=o.anno, metavar=_metavars[k], default=o.default)
+        default = f' (default: {o.default})' if o.default else ''
+        p.add_argument('--'+k.replace('_', '-'), help=o.docment+default, **kind)
     return p
 
 # %% ../../nbs/projects/race.ipynb #2e3b26e5
 def _check_out(out):
-    if out.suffix.lower() not in ('.png','.pdf','.svg'): raise RaceError(f"--out {out}: expected a file name that ends in .png, .pdf or .svg")
+    if out.suffix.lower() not in ('.png','.pdf','.svg'):
+        raise RaceError(f"--out {out}: expected a file name that ends in .png, .pdf or .svg")
     existed = os.path.lexists(out)
     try: open(out, 'ab').close()
     except FileNotFoundError: raise RaceError(f"--out {out}: the folder {out.parent} does not exist") from None
@@ -277,19 +301,20 @@ def _check_out(out):
     if not existed: out.unlink()
 
 def check_options(
-    o:dict # What `options` returns
+    o:dict # What options returns
 ): # The same, with lists of names
     "Raise a `RaceError` for anything that cannot be run"
-    names = {'optimizers': choose(o['optimizers'], racers, 'optimizer'), 'schedule': choose(o['schedule'], schedules, 'schedule')}
+    names,scheds = choose(o['optimizers'], racers, 'optimizer'),choose(o['schedule'], schedules, 'schedule')
     precision,lr = o['precision'].lower(),o['lr']
     for k in ('epochs','bs'):
         if o[k]<1: raise RaceError(f"--{k} {o[k]}: expected at least 1")
     if lr is not None and not 0<lr<=10: raise RaceError(f"--lr {lr:g}: expected a number above 0 and at most 10")
     if lr is not None and o['find_lr']: raise RaceError("--lr and --find-lr: give one of them, not both")
     if not 0<=o['seed']<2**63: raise RaceError(f"--seed {o['seed']}: expected a number from 0 to 2**63-1")
-    if precision not in precisions: raise RaceError(f"unknown precision {precision!r}: choose one of {', '.join(precisions)}")
+    if precision not in precisions:
+        raise RaceError(f"unknown precision {precision!r}: choose one of {', '.join(precisions)}")
     _check_out(Path(o['out']))
-    return {**o, **names, 'precision':precision}
+    return {**o, 'optimizers':names, 'schedule':scheds, 'precision':precision}
 
 # %% ../../nbs/projects/race.ipynb #9b489c93
 def _compete(optimizers, schedule, data, out, **kwargs):
@@ -309,7 +334,8 @@ def _said(message, code):
     return code
 
 def _hang_up(code):
-    for f in {sys.stdout,sys.stderr} & {sys.__stdout__,sys.__stderr__} - {None}: os.dup2(os.open(os.devnull, os.O_WRONLY), f.fileno())
+    for f in {sys.stdout,sys.stderr} & {sys.__stdout__,sys.__stderr__} - {None}:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), f.fileno())
     return code
 
 def main(
@@ -326,3 +352,6 @@ def main(
     except (RaceError,ImportError) as e: return _said(e, 2)
     except KeyboardInterrupt as e: return _said(': '.join(['interrupted', *map(str, e.args)]), 130)
     return 0
+
+# %% ../../nbs/projects/race.ipynb #ac3e0005
+show_comments(globals())

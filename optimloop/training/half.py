@@ -10,23 +10,27 @@ import torch
 
 from fastcore.basics import patch
 from ..basics.comments import show_comments
+from ..basics.precision import cast_tensors, half_dtypes, to_float
 from ..learner import norm_layers
-from ..mixed_precision import LossScale, PrecisionCallback, _cast, _dtypes, _flat, _to_float, get_master, to_master_grads
-from ..mixed_precision import to_model_params
+from ..mixed_precision import LossScale, PrecisionCallback, get_master, to_master_grads, to_model_params
 
 # %% ../../nbs/training/half.ipynb #96c2b05b
 class HalfWeights(PrecisionCallback):
-    "Within a batch, up to the end of its backward pass, all but norm layers is in half precision; outside it the weights are fp32"
-    _hooks = ()
-    def _dtype(self): return _dtypes[self.amp_mode]
-    def _start_phase(self):
-        super()._start_phase()
+    "Within a batch, up to the end of its backward pass, all but norm layers is in half precision"
+    _hooks,_kept,_halved = (),(),False
+    @property
+    def dtype(self): return half_dtypes[self.amp_mode]
+
+    def start_phase(self):
+        "Find what is to be halved, and make room for it"
+        super().start_phase()
         self._forget()
-        mods = [m for m in self.model.modules() if not isinstance(m, norm_layers)]
-        norm = {p for m in self.model.modules() if isinstance(m, norm_layers) for p in m.parameters(recurse=False)}
-        self._weights = [p for p in self.model.parameters() if p.dtype==torch.float32 and p not in norm]
-        self._buffers = [(m,k) for m in mods for k,b in m._buffers.items() if b is not None and b.dtype==torch.float32 and b.ndim] # a single number is a count, no factor
-        self._add_hooks([m for m in self.model.modules() if isinstance(m, norm_layers)])
+        norms = [m for m in self.model.modules() if isinstance(m, norm_layers)]
+        in_norms = {p for m in norms for p in m.parameters(recurse=False)}
+        self._weights = [p for p in self.model.parameters() if p.dtype==torch.float32 and p not in in_norms]
+        others = [m for m in self.model.modules() if m not in norms]
+        self._buffers = [(m,k) for m in others for k,b in m._buffers.items() if _is_factor(b)]
+        self._add_hooks(norms)
         self._make_copies()
 
     def _forget(self):
@@ -34,14 +38,17 @@ class HalfWeights(PrecisionCallback):
         self._hooks = self._weights = self._buffers = self._model_pgs = self._master_pgs = self._copies = ()
 
     def cleanup_fit(self):
+        "Give the weights back, and the hooks and copies away"
         super().cleanup_fit()
         self._forget()
+
+def _is_factor(b): return b is not None and b.dtype==torch.float32 and b.ndim>0 # a single number is a count
 
 # %% ../../nbs/training/half.ipynb #d006ca49
 @patch
 def _add_hooks(self:HalfWeights, norms):
-    def narrow(m, args): return _cast(args, (torch.float32,), self._dtype()) if self._inside else None
-    def widen(m, args): return _to_float(args) if self._inside else None
+    def narrow(m, args): return cast_tensors(args, (torch.float32,), self.dtype) if self._halved else None
+    def widen(m, args): return to_float(args) if self._halved else None
     def back(m, args, out): return narrow(m, out)
     self._hooks = [self.model.register_forward_pre_hook(narrow)]
     for m in norms: self._hooks += [m.register_forward_pre_hook(widen), m.register_forward_hook(back)]
@@ -49,12 +56,10 @@ def _add_hooks(self:HalfWeights, norms):
 # %% ../../nbs/training/half.ipynb #f87aeed2
 @patch
 def _enter_buffers(self:HalfWeights):
-    "Buffers are halved too; those that the forward pass changes are kept"
-    self._kept = []
     for m,k in self._buffers:
         b = m._buffers[k]
-        self._kept.append((m,k,b,b.data,b._version)) # first: whatever is interrupted can be put back
-        b.data = b.data.to(self._dtype())
+        self._kept.append((m,k,b,b.data,b._version)) # first: if it is interrupted, it can be put back
+        b.data = b.data.to(self.dtype)
 
 @patch
 def _leave_buffers(self:HalfWeights):
@@ -63,42 +68,53 @@ def _leave_buffers(self:HalfWeights):
         now.data = full if now is b and now._version==version else now.data.float()
 
 # %% ../../nbs/training/half.ipynb #7cff3181
+@patch
+def _make_copies(self:HalfWeights):
+    self._model_pgs,self._master_pgs = get_master(self._weights) if self._weights else ([],[])
+    self._copies = [torch.empty_like(p, dtype=self.dtype) for p in self._weights]
+
+@patch
+def _pairs(self:HalfWeights): return zip(self._weights, *self._master_pgs or [()])
+
+@patch
+def enter_half(self:HalfWeights):
+    "Hand each weight its copy"
+    self._kept,self._halved = [],True
+    for (p,m),half in zip(self._pairs(), self._copies): m.data,p.data = p.data,half
+    to_model_params(self._model_pgs, self._master_pgs)
+    self._enter_buffers()
+
+# %% ../../nbs/training/half.ipynb #ba1f0006
+@patch
+def leave_half(self:HalfWeights):
+    "Give each weight its master back, and its gradient in fp32"
+    if not self._halved: return
+    self._leave_buffers()
+    to_master_grads(self._model_pgs, self._master_pgs)
+    for p,m in self._pairs():
+        p.data = m.data
+        p.grad,m.grad = m.grad,None
+    self._halved = False # last: what is interrupted is done again
+
+# %% ../../nbs/training/half.ipynb #8a06f25e
 class NonNativeMixedPrecision(HalfWeights):
     "Train in fp16 from scratch: fp16 weights with fp32 masters, and a scaled loss; norm layers stay in fp32"
     def __init__(self,
         dynamic:bool=True, # Adapt the scale, or else only skip steps that overflow?
-        **kwargs # Settings of the loss scale, as for `LossScale`
+        **kwargs # Settings of the loss scale, as for LossScale
     ):
         super().__init__('fp16', **kwargs)
         self.dynamic = dynamic
 
-    def _new_scaler(self, device_type): return LossScale(dynamic=self.dynamic, **self.scaler_args)
-
-# %% ../../nbs/training/half.ipynb #8a06f25e
-@patch
-def _make_copies(self:HalfWeights):
-    self._model_pgs,self._master_pgs = get_master(self._weights) if self._weights else ([],[])
-    self._copies = [torch.empty_like(p, dtype=self._dtype()) for p in self._weights]
-
-@patch
-def _enter(self:HalfWeights):
-    self._kept,self._inside = [],True
-    for p,m,half in zip(self._weights, _flat(self._master_pgs), self._copies): m.data,p.data = p.data,half
-    to_model_params(self._model_pgs, self._master_pgs)
-    self._enter_buffers()
-
-@patch
-def _leave(self:HalfWeights):
-    self._leave_buffers()
-    to_master_grads(self._model_pgs, self._master_pgs)
-    for p,m in zip(self._weights, _flat(self._master_pgs)):
-        p.data = m.data
-        p.grad,m.grad = m.grad,None
-    self._inside = False # last: whatever is interrupted is done again
+    def new_scaler(self,
+        device_type:str # Not needed: the scale is a number
+    ): # `LossScale`
+        "What keeps the scale of the loss for a fit"
+        return LossScale(dynamic=self.dynamic, **self.scaler_args)
 
 # %% ../../nbs/training/half.ipynb #fffb772a
 class ModelToHalf(PrecisionCallback):
-    "The whole model, its weights and the optimizer's averages, in half precision during a fit: what the others are there to avoid"
+    "The whole model, its weights and the optimizer's averages, in half precision during a fit: what the others avoid"
     before_validate = before_batch = before_backward = after_cancel_backward = before_step = None
     _hook = None
     def __init__(self,
@@ -106,32 +122,42 @@ class ModelToHalf(PrecisionCallback):
     ): super().__init__(amp_mode)
 
     def before_fit(self):
-        self._start_phase()
-        dtype,self._fitting = _dtypes[self.amp_mode],True
-        self._hook = self.model.register_forward_pre_hook(lambda m,args: _cast(args, (torch.float32,), dtype) if self._fitting else None)
+        "Halve all"
+        self.start_phase()
+        dtype,self.fitting = half_dtypes[self.amp_mode],True
+        def narrow(m, args): return cast_tensors(args, (torch.float32,), dtype) if self.fitting else None
+        self._hook = self.model.register_forward_pre_hook(narrow)
         self._to(dtype)
     def before_train(self):
-        if not self._fitting: self.before_fit() # it came in the midst of a fit
-
-    def state_dict(self): return {}
+        "Halve all now, if this was added while a fit runs"
+        if not self.fitting: self.before_fit()
     def cleanup_fit(self):
-        if not self._fitting: return # only validated, or failed before it began
+        "Bring all back to fp32"
+        if not self.fitting: return # only validated, or failed before it began
         if self._hook is not None: self._hook.remove()
         self._to(torch.float32)
         self._hook = None
         super().cleanup_fit()
 
+# %% ../../nbs/training/half.ipynb #ba1f0008
+@patch
+def state_dict(self:ModelToHalf): # Dictionary, empty
+    "There is no scale to keep"
+    return {}
+
 @patch
 def _to(self:ModelToHalf, dtype):
     self.model.to(dtype)
-    for p,state in self.opt.state.items():
-        self.opt.state[p] = {k:v.to(dtype) if isinstance(v, torch.Tensor) and v.is_floating_point() and v.shape==p.shape else v for k,v in state.items()}
+    state = self.opt.state
+    for p in state: state[p] = {k:v.to(dtype) if _is_average(v, p) else v for k,v in state[p].items()}
+
+def _is_average(v, p): return isinstance(v, torch.Tensor) and v.is_floating_point() and v.shape==p.shape
 
 # %% ../../nbs/training/half.ipynb #e4ddd0e5
 def stochastic_round(
     x, # fp32 tensor
-    generator=None, # `torch.Generator` on the device of `x`; default: the global one
-    noise=None # What to add instead of random bits: an int32 tensor of the shape of `x`, from 0 to 65535
+    generator=None, # torch.Generator on the device of x; default: the global one
+    noise=None # What to add instead of random bits: an int32 tensor of the shape of x, from 0 to 65535
 ): # bf16 tensor
     "Round to one of the two nearest numbers, with probabilities that make it right on average"
     if noise is None: noise = torch.randint(2**16, x.shape, dtype=torch.int32, device=x.device, generator=generator)
@@ -140,60 +166,66 @@ def stochastic_round(
 
 # %% ../../nbs/training/half.ipynb #21d391aa
 class PureBF16(HalfWeights):
-    "The model in bf16 within a batch, norm layers excepted, and no autocast; weights rounded at random, or with fp32 masters"
+    "The model in bf16 within a batch, norm layers excepted; weights rounded at random, or with fp32 masters"
     def __init__(self,
         rounding:str='stochastic', # 'stochastic', without masters, or 'master', to the nearest with fp32 masters
         seed:int=0 # Seed of the random bits
     ):
-        if rounding not in ('stochastic','master'): raise ValueError(f"rounding={rounding!r}: expected 'stochastic' or 'master'")
+        if rounding not in ('stochastic','master'):
+            raise ValueError(f"rounding={rounding!r}: expected 'stochastic' or 'master'")
         super().__init__('bf16')
-        self.rounding,self.seed,self._generator = rounding,seed,None
+        self.rounding,self.seed,self._generator,self._given,self._full = rounding,seed,None,None,()
 
     def _make_copies(self):
         if self.rounding=='master': return super()._make_copies()
         device = next((p.device for p in self._weights), torch.device('cpu'))
-        if self._generator is None or self._generator.device!=device: self._generator = torch.Generator(device).manual_seed(self.seed)
-        if self._loaded is not None: self._generator.set_state(self._loaded)
-        self._loaded = None
+        if self._generator is None or self._generator.device!=device:
+            self._generator = torch.Generator(device).manual_seed(self.seed)
+        if self._given is not None: self._generator.set_state(self._given)
+        self._given = None
 
 # %% ../../nbs/training/half.ipynb #91fd03a3
 @patch
-def _enter(self:PureBF16):
-    if self.rounding=='master': return HalfWeights._enter(self)
+def enter_half(self:PureBF16):
+    "Round each weight at random; in validation, hand it a copy"
+    if self.rounding=='master': return HalfWeights.enter_half(self)
     training = self.learn.training
-    self._full = () if training else [p.data for p in self._weights] # validation leaves the weights, and the dice, alone
-    self._kept,self._inside = [],True
+    self._full = () if training else [p.data for p in self._weights]
+    self._kept,self._halved = [],True
     for p in self._weights: p.data = stochastic_round(p.data, self._generator) if training else p.data.bfloat16()
     self._enter_buffers()
 
 @patch
-def _leave(self:PureBF16):
-    if self.rounding=='master': return HalfWeights._leave(self)
+def leave_half(self:PureBF16):
+    "Widen the weights and their gradients; after validation, put the weights back"
+    if self.rounding=='master': return HalfWeights.leave_half(self)
+    if not self._halved: return
     self._leave_buffers()
     for p,full in zip(self._weights, self._full or [None]*len(self._weights)):
         grad,p.data = p.grad,p.data.float() if full is None else full
         if grad is not None: p.grad = grad.float()
-    self._inside = False
+    self._halved = False
 
 # %% ../../nbs/training/half.ipynb #1ad04f93
 @patch
-def state_dict(self:PureBF16): # Dictionary: `rng`, the state of the random numbers, a tensor; empty before the first fit, and with masters
+def state_dict(self:PureBF16): # Dictionary: rng, a tensor; empty before the first fit, and with masters
     "Where the random numbers are"
-    rng = self._loaded if self._loaded is not None else self._generator and self._generator.get_state()
+    rng = self._given if self._given is not None else self._generator and self._generator.get_state()
     return {} if rng is None else {'rng': rng}
 
 @patch
 def load_state_dict(self:PureBF16,
-    state:dict # What `state_dict` returned
+    state:dict # What state_dict returned
 ):
     "Go on with the random numbers of a saved run"
     self._check_state(state)
-    self._loaded = state.get('rng')
-    if self._fitting and self._loaded is not None: self._make_copies()
+    self._given = state.get('rng')
+    if self.fitting and self._given is not None: self._make_copies()
 
 @patch
 def _check_state(self:PureBF16, state):
-    if not isinstance(state, dict) or not set(state)<={'rng'}: raise ValueError("expected the dictionary that PureBF16.state_dict returns, with `rng`")
+    if isinstance(state, dict) and set(state)<={'rng'}: return
+    raise ValueError("expected the dictionary that PureBF16.state_dict returns, with `rng`")
 
 # %% ../../nbs/training/half.ipynb #bd2b146c
 show_comments(globals())
