@@ -8,7 +8,8 @@ from torch import nn
 from optimloop.all import *
 from optimloop.basics.course import *
 from optimloop.learner import synth_learner
-from optimloop.callbacks import _old_events, _old_names, _old_settings, event, run_cbs, sort_cbs
+from optimloop.basics.hints import old_events, old_names, old_settings
+from optimloop.callbacks import event, run_cbs, sort_cbs
 
 def line(cbs=None, **kwargs):
     learn = synth_learner(cbs=cbs, **kwargs)
@@ -32,7 +33,7 @@ def test_events_of_others(new, old):
     with pytest.raises(ValueError, match=f"^Old.{old} looks like an event and is none: did you mean '{new}'\\?"): line(cb('Old', **{old: lambda self: None}))
 
 def test_every_old_event_has_a_new_one():
-    assert set(_old_events.values()) <= set(vars(event)) and not set(_old_events) & set(vars(event))
+    assert set(old_events.values()) <= set(vars(event)) and not set(old_events) & set(vars(event))
 
 def test_events_of_one_phase_say_so():
     with pytest.raises(ValueError, match='With `run_valid = False`'): line(cb('Old', on_train_batch_end=lambda self: None))
@@ -72,13 +73,13 @@ def test_what_ships_returns_nothing():
         learn.fit_one_cycle(2)
         learn.lr_find(show_plot=False)
 
-@pytest.mark.parametrize('name', _old_settings)
+@pytest.mark.parametrize('name', old_settings)
 def test_old_settings(name):
     learn = line(cb('Stops', after_batch=lambda self: setattr(self.learn, name, True)))
-    with pytest.raises(AttributeError, match=f'there is no `{name}` here: write `{re.escape(_old_settings[name])}`'): learn.fit(1)
+    with pytest.raises(AttributeError, match=f'there is no `{name}` here: write `{re.escape(old_settings[name])}`'): learn.fit(1)
     with pytest.raises(AttributeError, match=f'there is no `{name}` here: write'): getattr(learn, name)
 
-@pytest.mark.parametrize('name', [*_old_names, *_old_settings])
+@pytest.mark.parametrize('name', [*old_names, *old_settings])
 def test_old_names(name):
     learn = line(cb('Reads', after_batch=lambda self: getattr(self, name)))
     with pytest.raises(AttributeError, match=f'there is no `{name}` here: write'): learn.fit(1)
@@ -93,7 +94,7 @@ def test_old_names_lead_somewhere():
     learn = line()
     for new in 'dls training n_epoch n_iter iter train_iter loss xb y pred cbs loss_func opt_func opt'.split(): assert hasattr(learn, new), new
 
-@pytest.mark.parametrize('name', [o for o in _old_names])
+@pytest.mark.parametrize('name', [o for o in old_names])
 def test_a_learner_may_have_them(name):
     learn = line()
     setattr(learn, name, 3)
