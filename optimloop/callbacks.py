@@ -61,10 +61,10 @@ def sort_cbs(
     cbs,res = sorted(cbs, key=lambda cb: getattr(cb, 'order', 0)),[]
     waits = _waits(cbs)
     while waits:
-        free = next((i for i,o in waits.items() if not o), None)
-        if free is None: raise ValueError(f"callbacks cannot be put in order: {' before '.join(_circle(cbs, waits))}")
-        res.append(cbs[free])
-        waits = {i:o-{free} for i,o in waits.items() if i!=free}
+        free = [i for i,o in waits.items() if not o]
+        if not free: raise ValueError(f"callbacks cannot be put in order: {' before '.join(_circle(cbs, waits))}")
+        res.append(cbs[free[0]])
+        waits = {i:o-{free[0]} for i,o in waits.items() if i!=free[0]}
     return res
 
 def _circle(cbs, waits):
@@ -191,7 +191,7 @@ class CallbackRunner:
             except BaseException as e:
                 if leave: self._leave(leave, [e])
                 raise
-            if leave: self._leave(leave, [])
+            if leave and self._handlers[self.training].get(leave)!=[]: self._leave(leave, []) # [] is known to be none
         except cancel:
             done = False
             try: self(after_cancel)
