@@ -16,9 +16,9 @@ from types import SimpleNamespace
 
 from fastcore.basics import patch, camel2snake
 from .basics import hints
-from .basics.cleanup import add_note, autocast_mode, finish, surely, torch_modes
+from .basics.cleanup import add_note, autocast_mode, finish, surely, torch_modes # noqa: F401
 from .basics.comments import show_comments
-from .basics.hints import OldName, OldSetting, own_attr
+from .basics.hints import OldName, OldSetting, own_attr # noqa: F401
 
 # %% ../nbs/01_callbacks.ipynb #9cc67d29
 def run_cbs(
@@ -169,7 +169,7 @@ class CallbackRunner:
     ):
         "Run what the callbacks have to do at an event"
         try: handlers = self._handlers[self.training].get(event_name)
-        except TypeError: raise TypeError(hints.why_one_at_a_time(event_name)) from None
+        except TypeError: raise TypeError(hints.one_at_a_time(event_name)) from None
         for cb,handler in self.find_handlers(event_name) if handlers is None else handlers:
             if cb._learn is None: continue # it was removed at this very event
             try: res = handler()
@@ -300,7 +300,7 @@ def _cleanups(self:CallbackRunner):
 @patch
 def leave_stages(self:CallbackRunner,
     cb, # Callback
-    for_good:bool=False # Will it not come back? Then its `cleanup_fit` runs too
+    for_good:bool=False # Will it not come back? Then its cleanup_fit runs too
 ):
     "Run the `leave_…` handlers of one callback, which is taken away in the midst of whatever stages there are"
     names = [*_leaves.values(), *['cleanup_fit']*for_good]
