@@ -10,7 +10,6 @@ import torch.nn.functional as F
 
 from optimloop.all import *
 from optimloop.basics.course import *
-from optimloop.learner import synth_learner
 
 batches = [(torch.randn(4, 2),torch.randn(4, 1)) for _ in range(2)]
 
@@ -31,11 +30,14 @@ class Looks(Callback):
 
 def schedule(): return ParamScheduler({'lr': SchedLin(.1, 0.), 'mom': SchedCos(.95, .85)})
 kinds = dict(
-    autocast=lambda learn: learn.fit(2, wd=.3, cbs=[MixedPrecision('bf16'), EMA(.9, in_valid=True), schedule(), GradientClip(1.)]),
-    masters=lambda learn: learn.fit(2, wd=.3, cbs=[PureBF16('master'), GradientAccumulation(6), NaNPolicy('skip'), FreezeUntil(0)]),
+    autocast=lambda learn: learn.fit(2, wd=.3,
+        cbs=[MixedPrecision('bf16'), EMA(.9, in_valid=True), schedule(), GradientClip(1.)]),
+    masters=lambda learn: learn.fit(2, wd=.3,
+        cbs=[PureBF16('master'), GradientAccumulation(6), NaNPolicy('skip'), FreezeUntil(0)]),
     rounded=lambda learn: learn.fit(2, cbs=[PureBF16(), EMA(.9, in_valid=True), schedule()]),
     looks=lambda learn: learn.fit(2, cbs=[EMA(.9, in_valid=True), GradientAccumulation(6), Looks()]),
-    half=lambda learn: learn.fit(1, cbs=[ModelToHalf('bf16'), TorchScheduler(lambda opt: torch.optim.lr_scheduler.StepLR(opt, 1))]),
+    half=lambda learn: learn.fit(1, cbs=[ModelToHalf('bf16'),
+        TorchScheduler(lambda opt: torch.optim.lr_scheduler.StepLR(opt, 1))]),
     one_batch=lambda learn: learn.one_batch(),
     validate=lambda learn: learn.validate(cbs=[MixedPrecision('bf16'), TerminateOnNaN]),
     preds=lambda learn: learn.get_preds(with_loss=True))
@@ -46,12 +48,16 @@ def depth():
 
 def snapshot(learn):
     opt = learn.opt
-    return dict(running=learn.running, cbs=list(learn.cbs), attached=[cb.learn is learn and getattr(learn, cb.name) is cb for cb in learn.cbs],
-        names=sorted(k for k,v in vars(learn).items() if isinstance(v, Callback)), runs=[cb.run for cb in learn.cbs], lr=opt.lr, mom=opt.mom, wd=opt.wd,
-        step='step' in vars(opt), dls=learn.dls, loss_func=learn.loss_func, logger=learn.logger, grad=torch.is_grad_enabled(), depth=depth(),
+    return dict(running=learn.running, cbs=list(learn.cbs),
+        attached=[cb.learn is learn and getattr(learn, cb.name) is cb for cb in learn.cbs],
+        names=sorted(k for k,v in vars(learn).items() if isinstance(v, Callback)), runs=[cb.run for cb in learn.cbs],
+            lr=opt.lr, mom=opt.mom, wd=opt.wd,
+        step='step' in vars(opt), dls=learn.dls, loss_func=learn.loss_func, logger=learn.logger,
+            grad=torch.is_grad_enabled(), depth=depth(),
         autocast=[torch.is_autocast_enabled('cpu'), torch.get_autocast_dtype('cpu'), torch.is_autocast_cache_enabled()],
         out=learn.model(batches[0][0]).dtype, dtypes=[t.dtype for t in learn.model.state_dict().values()],
-        trains=[p.requires_grad for p in learn.model.parameters()], finite=all(t.isfinite().all() for t in learn.model.state_dict().values()))
+        trains=[p.requires_grad for p in learn.model.parameters()],
+            finite=all(t.isfinite().all() for t in learn.model.state_dict().values()))
 
 def differences(before, after): return {k:(before[k],after[k]) for k in before if before[k]!=after[k]}
 
@@ -59,7 +65,8 @@ def interrupt_after(n, done):
     "A trace function that raises at the `n`-th line that is run, and if `done` is 2, again a few lines later"
     left = [n,done]
     def trace(frame, event, arg):
-        if frame.f_code.co_name=='_autocast_depth': return # an increment and a decrement: real interrupts do not come between them, traced lines do
+        # an increment and a decrement: real interrupts do not come between them, traced lines do
+        if frame.f_code.co_name=='_autocast_depth': return
         if event!='line' and event!='call': return trace
         left[0] -= 1
         if left[0]>0: return trace
@@ -148,7 +155,7 @@ def interrupted(kind, how, n, seed=0):
 
 @pytest.mark.parametrize('kind', kinds)
 def test_all_is_as_it_was(kind):
-    "By lines, which come at the same instants in every run; by timer and by thread it is done by the command, since pytest takes interrupts amiss"
+    "By lines, which come at the same instants in every run; the command also does it by timer and by thread"
     assert not interrupted(kind, by_trace, 40)
 
 if __name__=='__main__':
@@ -161,5 +168,6 @@ if __name__=='__main__':
         for how in by_trace,by_timer,by_thread:
             faults = interrupted(kind, how, each, args.seed)
             total += each
-            print(f'{kind:>10} {how.__name__:>9}: {each} interrupted, {sum(faults.values())} faults', *[f'\n      {n} × {k[:200]}' for k,n in faults.items()])
+            print(f'{kind:>10} {how.__name__:>9}: {each} interrupted, {sum(faults.values())} faults',
+                *[f'\n      {n} × {k[:200]}' for k,n in faults.items()])
     print(total, 'in all')

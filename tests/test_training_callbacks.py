@@ -1,8 +1,8 @@
-"""Callbacks that change what is trained: accumulation, clipping, averages, half precision, and callbacks that come and go in the midst of a fit.
+"""Callbacks that change what is trained: accumulation, clipping, averages, half precision,
+and callbacks that come and go in the midst of a fit.
 
 pytest tests/test_training_callbacks.py
 """
-import gc
 import warnings
 from functools import partial
 
@@ -13,12 +13,11 @@ import torch.nn.functional as F
 
 from optimloop.all import *
 from optimloop.basics.course import *
-from optimloop.learner import synth_learner
-from optimloop.runs.parts import by_plain_name
 
 def quiet(data, loss_func=F.mse_loss, model=None, valid=None, **kwargs):
     torch.manual_seed(0)
-    learn = Learner((data,valid), model() if model else nn.Linear(2, 1), loss_func, **{'opt_func': SGD, 'lr': .1, **kwargs})
+    learn = Learner((data,valid), model() if model else nn.Linear(2, 1), loss_func,
+        **{'opt_func': SGD, 'lr': .1, **kwargs})
     learn.remove_cb(ProgressCallback)
     learn.logger = silent
     return learn
@@ -50,9 +49,12 @@ class Tagger(nn.Module):
 
 @pytest.mark.parametrize('mom', [0.,.9])
 @pytest.mark.parametrize('loss_func,model,targs', [
-    (nn.CrossEntropyLoss(weight=weight), lambda: nn.Linear(3, c).double(), classes), (nn.CrossEntropyLoss(ignore_index=0), Tagger, text),
-    (partial(F.cross_entropy, weight=weight, ignore_index=0), Tagger, text), (nn.MSELoss(reduction='sum'), lambda: nn.Linear(3, 2).double(), double(24, 2)),
-    (nn.MSELoss(), lambda: nn.Linear(3, 2).double(), double(24, 2)), (nn.KLDivLoss(reduction='batchmean'), lambda: nn.Linear(3, c).double(), double(24, c).softmax(1))])
+    (nn.CrossEntropyLoss(weight=weight), lambda: nn.Linear(3, c).double(), classes),
+        (nn.CrossEntropyLoss(ignore_index=0), Tagger, text),
+    (partial(F.cross_entropy, weight=weight, ignore_index=0), Tagger, text),
+        (nn.MSELoss(reduction='sum'), lambda: nn.Linear(3, 2).double(), double(24, 2)),
+    (nn.MSELoss(), lambda: nn.Linear(3, 2).double(), double(24, 2)),
+        (nn.KLDivLoss(reduction='batchmean'), lambda: nn.Linear(3, c).double(), double(24, c).softmax(1))])
 def test_gathered_gradients_are_those_of_the_large_batch(loss_func, model, targs, mom):
     args = dict(loss_func=loss_func, model=model, opt_func=partial(SGD, mom=mom), lr=.01)
     large = fitted(cut(12, features, targs), **args)
@@ -67,7 +69,8 @@ def test_weights_stay_near_one_for_loss_scaling():
         def before_fit(self): self.seen = []
         def before_step(self): self.seen.append(self.model.layer.weight.grad.norm().item())
     loss = nn.CrossEntropyLoss(ignore_index=0)
-    large,small = (fitted(cut(size, features, text), loss, Tagger, lr=0., cbs=[SeeGrads(), *cbs], n_epoch=1) for size,cbs in ((24,[]),(6,[GradientAccumulation(24)])))
+    large,small = (fitted(cut(size, features, text), loss, Tagger, lr=0., cbs=[SeeGrads(), *cbs], n_epoch=1)
+        for size,cbs in ((24,[]),(6,[GradientAccumulation(24)])))
     assert .1 < small.see_grads.seen[-1]/large.see_grads.seen[-1] < 2 # a share of the targets is ignored
 
 class CancelsBackward(Callback):
@@ -82,10 +85,12 @@ class CountSteps(Callback):
 
 @pytest.mark.parametrize('order', [0,30])
 def test_no_phantom_steps(order):
-    run = lambda iters: fitted(cut(4), cbs=[GradientAccumulation(12), CancelsBackward(iters, order), CountSteps()], opt_func=partial(SGD, mom=.9), n_epoch=1)
+    run = lambda iters: fitted(cut(4), cbs=[GradientAccumulation(12), CancelsBackward(iters, order), CountSteps()],
+        opt_func=partial(SGD, mom=.9), n_epoch=1)
     learn = run([3])                                      # right after the step: nothing is gathered
     assert learn.count_steps.steps==[2,5]                 # the second is the flush
-    without = fitted([b for i,b in enumerate(cut(4)) if i!=3], cbs=[GradientAccumulation(12)], opt_func=partial(SGD, mom=.9), n_epoch=1)
+    without = fitted([b for i,b in enumerate(cut(4)) if i!=3], cbs=[GradientAccumulation(12)],
+        opt_func=partial(SGD, mom=.9), n_epoch=1)
     assert (weights(learn)==weights(without)).all()
     assert run([1]).count_steps.steps==[3,5]              # in the midst of a group: it is not flushed early
     assert run([5]).count_steps.steps==[2,5] and run(range(6)).count_steps.steps==[]
@@ -121,7 +126,8 @@ class Does(Callback):
         self.done = True
         self.f(self.learn)
 
-events = 'before_epoch before_batch after_pred after_loss before_backward after_backward before_step after_step after_batch'.split()
+events = '''before_epoch before_batch after_pred after_loss before_backward after_backward
+    before_step after_step after_batch'''.split()
 
 @pytest.mark.parametrize('at', events)
 def test_a_callback_that_is_removed_no_longer_runs_and_has_cleaned_up(at):
@@ -148,7 +154,9 @@ def test_a_callback_may_remove_itself_in_its_cleanup():
     learn.fit(2)
     assert (goes.n,goes.learn,again.n,again.learn)==(1,None,1,None)
 
-half = [lambda: MixedPrecision('fp16', init_scale=2.**10), lambda: MixedPrecision('bf16'), lambda: NonNativeMixedPrecision(init_scale=2.**10), PureBF16, lambda: PureBF16('master'), lambda: ModelToHalf('bf16')]
+half = [lambda: MixedPrecision('fp16', init_scale=2.**10), lambda: MixedPrecision('bf16'),
+    lambda: NonNativeMixedPrecision(init_scale=2.**10), PureBF16, lambda: PureBF16('master'),
+        lambda: ModelToHalf('bf16')]
 
 @pytest.mark.parametrize('at', events)
 @pytest.mark.parametrize('make', half)
@@ -156,7 +164,8 @@ def test_half_precision_removed_in_midfit(make, at):
     learn = quiet(cut(8), valid=cut(8), cbs=[make(), Does(at, lambda learn: learn.to_fp32())], lr=.01)
     plain = fitted(cut(8), valid=cut(8), lr=.01, n_epoch=3)
     learn.fit(3)
-    assert not torch.is_autocast_enabled('cpu') and {t.dtype for t in learn.model.state_dict().values()}=={torch.float32}
+    assert not torch.is_autocast_enabled('cpu') and {t.dtype
+        for t in learn.model.state_dict().values()}=={torch.float32}
     assert (weights(learn)-weights(plain)).abs().max() < .02 # no step by a thousand times its gradient
 
 @pytest.mark.parametrize('at', events)
@@ -164,20 +173,23 @@ def test_half_precision_removed_in_midfit(make, at):
 def test_half_precision_added_in_midfit(make, at):
     learn = quiet(cut(8), valid=cut(8), cbs=[Does(at, lambda learn: learn.add_cb(make()))], lr=.01)
     learn.fit(3)
-    assert not torch.is_autocast_enabled('cpu') and {t.dtype for t in learn.model.state_dict().values()}=={torch.float32}
+    assert not torch.is_autocast_enabled('cpu') and {t.dtype
+        for t in learn.model.state_dict().values()}=={torch.float32}
     assert (weights(learn)-weights(fitted(cut(8), valid=cut(8), lr=.01, n_epoch=3))).abs().max() < .02
 
 def test_a_schedule_puts_back_all_it_can():
     class AddsGroup(Callback):
         def before_step(self):
             if self.iter==1: self.opt.add_param_group(dict(params=[nn.Parameter(torch.zeros(2))], lr=.3))
-    learn = quiet(cut(8), opt_func=partial(SGD, mom=.5), model=lambda: nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 1)), splitter=lambda m: [list(o.parameters()) for o in m], lr=slice(.01, .1))
+    learn = quiet(cut(8), opt_func=partial(SGD, mom=.5), model=lambda: nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 1)),
+        splitter=lambda m: [list(o.parameters()) for o in m], lr=slice(.01, .1))
     learn.fit(1, cbs=[ParamScheduler({'lr': SchedLin(1., 0.), 'mom': SchedLin(.9, .8)}), AddsGroup()])
     assert learn.opt.lr[:2]==pytest.approx([.01,.1]) and learn.opt.mom==.5
     class BadHyper(Callback):
         def after_epoch(self): self.learn.sched_lr_mom.old['lr'] = 'nonsense'
     learn = quiet(cut(8), opt_func=partial(SGD, mom=.5))
-    with pytest.raises((TypeError,ValueError)): learn.fit(1, cbs=[ParamScheduler({'lr': SchedLin(1., 0.), 'mom': SchedLin(.9, .8)}), BadHyper()])
+    with pytest.raises((TypeError,ValueError)):
+        learn.fit(1, cbs=[ParamScheduler({'lr': SchedLin(1., 0.), 'mom': SchedLin(.9, .8)}), BadHyper()])
     assert learn.opt.mom==.5 and not learn.running and len(learn.cbs)==4
 
 # averages: what was measured is what is exported
@@ -195,7 +207,8 @@ def test_what_was_measured_is_exported(tmp_path, capsys):
     assert 'averaged weights' in capsys.readouterr().out and (weights(a)==before).all() and a.validate()==measured
     plain = with_ema(None, tmp_path, 1)
     assert load_learner(file, plain).validate()==measured
-    assert load_learner(file, with_ema(EMA(.5, in_valid=True), tmp_path, 2)).validate()==measured # its own average is forgotten
+    # its own average is forgotten
+    assert load_learner(file, with_ema(EMA(.5, in_valid=True), tmp_path, 2)).validate()==measured
     assert load_learner(a.export('a.pkl', whole=True), trusted=True).validate(cut(8))==measured
     b = with_ema(EMA(.9), tmp_path, 3)
     assert load_learner(b.export('b.safetensors'), plain).validate()==b.validate() and capsys.readouterr().out==''
@@ -227,7 +240,8 @@ def test_save_and_load_with_and_without_an_ema(tmp_path):
 
 def test_a_load_within_a_fit_begins_the_average_anew(tmp_path):
     with_ema(None, tmp_path, 1).save('raw')
-    learn = quiet(cut(8), cbs=[EMA(.9), Does('after_batch', lambda learn: learn.load('raw', with_opt=False), order=100)], path=tmp_path)
+    learn = quiet(cut(8), cbs=[EMA(.9), Does('after_batch', lambda learn: learn.load('raw', with_opt=False),
+        order=100)], path=tmp_path)
     learn.fit(2)
     assert learn.ema.n_steps==1 and (learn.ema.avg['weight']==learn.model.weight).all()
 
@@ -247,3 +261,78 @@ def test_swapped_can_be_changed_and_is_left_exactly():
         assert (model.weight==avg).all() and learn.ema.is_swapped
         with torch.no_grad(): model.weight.mul_(2)
     assert (weights(learn)==before).all() and (learn.ema.avg['weight']==2*avg).all() and not learn.ema.is_swapped
+
+# accumulation, and what others cancel
+
+rows_x,rows_y = torch.randn(100, 4),torch.randn(100, 1)
+eights = [8]*12+[4]
+
+def small_net(): return nn.Sequential(nn.Linear(4, 8), nn.Tanh(), nn.Linear(8, 1)).double()
+
+def trained(sizes, rows=slice(None), cbs=None):
+    data = list(zip(rows_x[rows].double().split(sizes), rows_y[rows].double().split(sizes)))
+    return weights(fitted(data, model=small_net, opt_func=partial(SGD, mom=.9), cbs=cbs))
+
+def without(*lost): return torch.tensor([i for i in range(100) if not any(a<=i<b for a,b in lost)])
+
+def same(cbs, sizes, rows, expected_sizes):
+    "Are gathered gradients, with what `cbs` do, those of batches of `expected_sizes` out of the `rows`?"
+    got,expected = trained(sizes, cbs=[GradientAccumulation(24), *cbs]),trained(expected_sizes, rows)
+    return (got-expected).abs().max() < 1e-12
+
+class CancelsAt(Callback):
+    def __init__(self, at, error, iters, order=0):
+        self.error,self.iters,self.order = error,iters,order
+        setattr(self, at, self._cancel)
+    def _cancel(self):
+        if self.iter in self.iters: raise self.error
+
+@pytest.mark.parametrize('at,order', [(at,order) for at in ('before_batch','after_pred','after_loss')
+    for order in (0,30)] + [('before_backward',0)])
+@pytest.mark.parametrize('iters,lost,sizes', [([1],(8,16),[24,24,24,20]), ([12],(96,100),[24]*4),
+    ([11,12],(88,100),[24]*3+[16])])
+def test_a_batch_cancelled_before_its_backward_pass_is_as_if_it_had_not_been(at, order, iters, lost, sizes):
+    assert same([CancelsAt(at, CancelBatchException, iters, order)], eights, without(lost), sizes)
+
+@pytest.mark.parametrize('order', [0,30])
+def test_a_backward_pass_that_is_cancelled(order):
+    assert same([CancelsAt('before_backward', CancelBackwardException, [1], order)], eights, without((8,16)),
+        [24,24,24,20])
+
+@pytest.mark.parametrize('at,order', [('before_backward',30), ('after_backward',0), ('after_backward',30),
+    ('before_step',0)])
+def test_a_batch_cancelled_later_loses_its_group(at, order):
+    assert same([CancelsAt(at, CancelBatchException, [1], order)], eights, without((0,16)), [24,24,24,12])
+
+def test_steps_that_others_cancel():
+    "Before it is due nothing changes; when due, the next batch makes up for it"
+    everything = torch.arange(100)
+    for order in (0,30):
+        assert same([CancelsAt('before_step', CancelStepException, [2], order)], eights, everything, [32,24,24,20])
+    assert same([CancelsAt('before_step', CancelStepException, [1])], eights, everything, [24]*4+[4])
+    assert same([CancelsAt('before_step', CancelStepException, [2], 30)], [8,8,10]+[8]*9+[2], everything, [34,24,24,18])
+
+def test_phases_that_end_early():
+    "What was summed makes a step, unless a batch was cut short in the middle"
+    rows = torch.arange(100)
+    assert same([CancelsAt('after_batch', CancelTrainException, [4])], eights, rows[:40], [24,16])
+    assert same([CancelsAt('after_pred', CancelTrainException, [4])], eights, rows[:32], [24,8])
+    for at,order in (('after_backward',0), ('after_backward',30), ('before_step',0)):
+        assert same([CancelsAt(at, CancelTrainException, [4], order)], eights, rows[:24], [24])
+    assert same([CancelsAt('before_step', CancelTrainException, [5], 30)], eights, rows[:24], [24])
+
+def test_a_nan_that_is_skipped_drops_the_group():
+    class PutNaN(Callback):
+        def before_batch(self):
+            if self.iter==1: self.learn.xb = (self.x*float('nan'),)
+    assert same([PutNaN(), NaNPolicy('skip')], eights, without((0,16)), [24,24,24,12])
+
+def test_averages_are_swapped_back():
+    "Averages are swapped back however the validation ends, and after half precision was left"
+    for error in (CancelBatchException, CancelValidException, CancelEpochException, CancelFitException, OSError):
+        learn = quiet(cut(8), valid=cut(8), cbs=[EMA(.9, in_valid=True), MixedPrecision('bf16'),
+            CancelsAt('after_loss', error, [1])])
+        learn.cancels_at.run_train = False
+        try: learn.fit(2)
+        except OSError: pass
+        assert not learn.ema.is_swapped and not torch.is_autocast_enabled('cpu') and learn.model.weight.isfinite().all()
