@@ -312,6 +312,7 @@ def test_where_with_a_number_does_not_end_the_process(what):
     "In a process of its own: with stand-ins that say they are tensors, `torch.where` once ended it"
     code = f"""
 import torch
+from optimloop.optimizer import *
 def stepper(p, lr, **kwargs): p.data.sub_(torch.where(p.grad > 0, {what}, .7), alpha=lr)
 def run(engine):
     ps = [torch.nn.Parameter(torch.linspace(-1, 1, 7)) for _ in range({N})]
