@@ -97,7 +97,7 @@ def test_hyper_parameters_within_reach():
     with ExceptionExpected(AttributeError, regex="no hyper-parameter 'nothing'"): opt.nothing
     with ExceptionExpected(TypeError, regex="no hyper-parameter 'lrr': did you mean 'lr'"): opt.lrr = 1
     with ExceptionExpected(TypeError, regex="the names are eps, lr, mom, sqr_mom, wd"): opt.set_hyper('grad_avg', 1)
-    opt.verbose,opt.accum,opt.max_mom,opt.lrs = True,4,.9,[1,2]           # all of them nobody's hyper-parameter
+    opt.verbose,opt.accum,opt.max_mom,opt.lrs = True,4,.9,[1,2]           # none of them is a hyper-parameter
     eq((opt.verbose, opt.accum, opt.max_mom, opt.lrs), (True,4,.9,[1,2]))
     opt.lr = np.array([1e-3,1e-2])
     opt.mom = torch.tensor(.5)
