@@ -19,14 +19,19 @@ from optimloop.learner import synth_learner
 
 torch.set_num_threads(1)
 builders = dict(
-    sgd=SGD, momentum=partial(SGD, mom=.9, wd=.1), l2=partial(SGD, wd=.1, decouple_wd=False), rmsprop=RMSProp, adam=Adam,
-    nesterov=Nesterov, radam=RAdam, qhadam=QHAdam, lion=Lion, adan=Adan, ademamix=AdEMAMix, larc=Larc, lars=partial(Larc, clip=False), lamb=Lamb,
+    sgd=SGD, momentum=partial(SGD, mom=.9, wd=.1), l2=partial(SGD, wd=.1, decouple_wd=False), rmsprop=RMSProp,
+    adam=Adam,
+    nesterov=Nesterov, radam=RAdam, qhadam=QHAdam, lion=Lion, adan=Adan, ademamix=AdEMAMix, larc=Larc,
+    lars=partial(Larc, clip=False), lamb=Lamb,
     lookahead=lambda ps, **kwargs: Lookahead(Adam(ps, **kwargs)), ranger=ranger)
 # elementwise on CPU: equal to the last bit; those that take norms of a whole tensor too, because they see it whole
-shapes = st.lists(st.lists(st.integers(0, 7), max_size=4).map(tuple) | st.sampled_from([(20_000,), (300,1000), (1,), ()]), min_size=1, max_size=9)
+shapes = st.lists(st.lists(st.integers(0, 7), max_size=4).map(tuple)
+                  | st.sampled_from([(20_000,), (300,1000), (1,), ()]), min_size=1, max_size=9)
 scripts = st.fixed_dictionaries(dict(
-    shapes=shapes, seed=st.integers(0, 99), dtype=st.sampled_from([torch.float32]*3 + [torch.float64, torch.bfloat16, torch.float16]),
-    cut=st.integers(0, 9), lacking=st.sets(st.tuples(st.integers(0, 5), st.integers(0, 8))), frozen=st.none() | st.tuples(st.integers(0, 4), st.integers(1, 3)),
+    shapes=shapes, seed=st.integers(0, 99),
+    dtype=st.sampled_from([torch.float32]*3 + [torch.float64, torch.bfloat16, torch.float16]),
+    cut=st.integers(0, 9), lacking=st.sets(st.tuples(st.integers(0, 5), st.integers(0, 8))),
+    frozen=st.none() | st.tuples(st.integers(0, 4), st.integers(1, 3)),
     strided=st.sets(st.integers(0, 8)), rate=st.floats(1e-4, .1)))
 
 def parameters(shapes, seed, dtype, strided):
@@ -54,7 +59,7 @@ def walk(builder, engine, shapes, seed, dtype, cut, lacking, frozen, strided, ra
     return ps,[dict(opt.state[p]) for p in ps],opt
 
 def equal(a, b):
-    "To the last bit; in half precision PyTorch itself rounds the last elements of a tensor in another way than the rest"
+    "To the last bit; in half precision PyTorch itself rounds the last elements of a tensor otherwise than the rest"
     if not isinstance(a, torch.Tensor): return a==b
     a,b = a.nan_to_num(),b.nan_to_num()
     if a.dtype in (torch.float32,torch.float64): return torch.equal(a, b)
@@ -80,7 +85,8 @@ def test_batched_is_the_loop(name, sizes, script):
 
 @pytest.mark.parametrize('name', builders)
 def test_compiled_is_close_to_the_loop(name):
-    script = dict(shapes=[(3,), (20_000,), (4,5), (300,100), (7,), (9,9)], seed=0, dtype=torch.float32, cut=3, lacking={(1,0),(3,4)}, frozen=(2,1), strided=set(), rate=.05)
+    script = dict(shapes=[(3,), (20_000,), (4,5), (300,100), (7,), (9,9)], seed=0, dtype=torch.float32, cut=3,
+                  lacking={(1,0),(3,4)}, frozen=(2,1), strided=set(), rate=.05)
     (ps,*_),(qs,*_) = (walk(builders[name], o, **script) for o in ('loop','compiled'))
     for p,q in zip(ps, qs):
         assert not torch.equal(p, torch.zeros_like(p))
@@ -99,8 +105,10 @@ def test_other_layouts():
     def odd_layouts(engine):
         g = torch.Generator().manual_seed(0)
         base = torch.randn(60, generator=g)
-        ps = [torch.randn(2,3,4,4, generator=g).to(memory_format=torch.channels_last), torch.randn(3,5, generator=g).t(), base[:30].view(5,6), base[30::2],
-              torch.randn(40, generator=g).half(), torch.randn(40, generator=g).bfloat16(), torch.randn(600,600, generator=g).t()]
+        ps = [torch.randn(2,3,4,4, generator=g).to(memory_format=torch.channels_last),
+              torch.randn(3,5, generator=g).t(), base[:30].view(5,6), base[30::2],
+              torch.randn(40, generator=g).half(), torch.randn(40, generator=g).bfloat16(),
+              torch.randn(600,600, generator=g).t()]
         ps = [nn.Parameter(o) for o in ps]
         opt = Adam(ps, lr=.1, engine=engine)
         for i in range(4):
@@ -163,7 +171,8 @@ def test_what_is_left_behind():
         Adam(ps, .1, engine=engine).step()
         return [p.data for p in ps]
     assert all(map(torch.equal, twins('loop'), twins('batched')))
-    with ExceptionExpected(ValueError, regex="there is no engine 'fast': choose from loop, batched"): Adam(ps, .1, engine='fast')
+    with ExceptionExpected(ValueError, regex="there is no engine 'fast': choose from loop, batched"):
+        Adam(ps, .1, engine='fast')
     opt.engine = 'loop'
     eq(opt.engine, 'loop')
     with ExceptionExpected(ValueError, regex="there is no engine 'lop'"): opt.engine = 'lop'

@@ -15,8 +15,10 @@ def test_chains():
     "A chain checks its members as a list does"
     def also_steps(p, step=0, **kwargs): return {'step': step+10}
     p = torch.zeros(1, dtype=torch.float64)
-    with ExceptionExpected(ValueError, regex="step_stat and also_steps both keep 'step'"): Optimizer([p], Chain(step_stat, also_steps))
-    with ExceptionExpected(ValueError, regex=r"Chain\(step_stat\) and also_steps both keep"): Optimizer([p], [Chain(step_stat), also_steps])
+    with ExceptionExpected(ValueError, regex="step_stat and also_steps both keep 'step'"):
+        Optimizer([p], Chain(step_stat, also_steps))
+    with ExceptionExpected(ValueError, regex=r"Chain\(step_stat\) and also_steps both keep"):
+        Optimizer([p], [Chain(step_stat), also_steps])
     also_steps.shared = {'step'}
     Optimizer([p], [step_stat, Chain(also_steps)])
     eq(hyper_defaults(partial(Chain(weight_decay), wd=.5)), {'wd':.5})
@@ -44,19 +46,23 @@ def test_muon():
     vector.grad = torch.ones(3)
     with ExceptionExpected(ValueError, regex=r'Muon steps matrices, and this parameter has the shape \(3,\)'):
         Muon([vector], lr=.1, use_muon=lambda *args: True)
-    with ExceptionExpected(ValueError, regex=r'the shape \(3,\)'): Optimizer([vector], [average_grad, muon_step], lr=.1).step()
-    with ExceptionExpected(TypeError, regex="no stepper takes 'momm': did you mean 'mom'"): Muon([vector], lr=.1, momm=.9)
+    with ExceptionExpected(ValueError, regex=r'the shape \(3,\)'):
+        Optimizer([vector], [average_grad, muon_step], lr=.1).step()
+    with ExceptionExpected(TypeError, regex="no stepper takes 'momm': did you mean 'mom'"):
+        Muon([vector], lr=.1, momm=.9)
     emb = nn.Sequential(nn.Embedding(5, 3), nn.Linear(3, 2), nn.Conv2d(1, 2, 3))
     opt = Muon(emb.parameters(), lr=.1, model=emb)
     eq([opt.state[p]['use_muon'] for p in emb.parameters()], [False,True,False,False,False])
-    opt = Muon(emb.named_parameters(), lr=.1, use_muon=lambda p,name,module: name=='2.weight')   # filters are matrices too: flattened
+    # filters are matrices too: flattened
+    opt = Muon(emb.named_parameters(), lr=.1, use_muon=lambda p,name,module: name=='2.weight')
     eq([opt.state[p]['use_muon'] for p in emb.parameters()], [False,False,False,True,False])
     for p in emb.parameters(): p.grad = torch.randn_like(p)
     before = emb[2].weight.detach().clone()
     opt.step()
     u = (before*(1-.1*.1) - emb[2].weight.detach()).flatten(1) / (.1*.2*3)
     close(torch.linalg.svdvals(u), torch.ones(2), eps=.4)
-    opt = Muon([vector], lr=.1, rest=[sgd_step], wd=0.)                                         # another list for the rest
+    # another list for the rest
+    opt = Muon([vector], lr=.1, rest=[sgd_step], wd=0.)
     opt.step()
     close(vector.detach(), torch.full((3,), .9), eps=1e-6)
 
@@ -66,7 +72,8 @@ def test_muon_between():
     class Tied(nn.Module):
         def __init__(self, tied=True):
             super().__init__()
-            self.emb,self.mid,self.norm,self.head = nn.Embedding(5, 3),nn.Linear(3, 3),nn.LayerNorm(3),nn.Linear(3, 5, bias=False)
+            self.emb,self.mid,self.norm,self.head = nn.Embedding(5, 3),nn.Linear(3, 3),nn.LayerNorm(3),nn.Linear(3, 5,
+                bias=False)
             if tied: self.head.weight = self.emb.weight
     for model in Tied(),Tied(False):
         opt = Muon(model.parameters(), lr=.1, model=model)

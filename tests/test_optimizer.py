@@ -35,14 +35,16 @@ def test_mistakes_in_lists():
     Optimizer([q], [draws])                                                          # the try-out leaves no trace
     eq((torch.equal(torch.get_rng_state(), before), q.item()), (True,value))
     def returns_lr(p, lr, **kwargs): return {'lr': lr/2}
-    with ExceptionExpected(ValueError, regex="returns_lr returns 'lr', which is a hyper-parameter"): Optimizer([p], [returns_lr], lr=1.)
+    with ExceptionExpected(ValueError, regex="returns_lr returns 'lr', which is a hyper-parameter"):
+        Optimizer([p], [returns_lr], lr=1.)
     def broken(p, **kwargs): return len(3)
     opt = Optimizer([tst_param(1., .1)], [broken])
     with ExceptionExpected(TypeError, regex="has no len"): opt.step() # a stepper's own TypeError is left alone
     emb = nn.Embedding(3, 2, sparse=True)
     emb(torch.tensor([1])).sum().backward()
     Optimizer(emb.parameters(), sgd_step, lr=.1).step()
-    with ExceptionExpected(ValueError, regex='pass sparse=False'): Optimizer(emb.parameters(), [lambda p, **kwargs: p.grad.sqrt().add_(1.)]).step()
+    with ExceptionExpected(ValueError, regex='pass sparse=False'):
+        Optimizer(emb.parameters(), [lambda p, **kwargs: p.grad.sqrt().add_(1.)]).step()
 
 def test_sparse_gradients_and_versions():
     "Sparse gradients are tried before anything moves; autograd sees that weights have changed"
@@ -52,7 +54,8 @@ def test_sparse_gradients_and_versions():
         emb,ps = nn.Embedding(3, 2, sparse=True),[tst_param(1., .1) for _ in range(6)]
         emb(torch.tensor([1])).sum().backward()
         before = emb.weight.data.clone()
-        with ExceptionExpected(ValueError, regex='nothing was stepped'): Optimizer([*ps, emb.weight], rooted, engine, lr=.1).step()
+        with ExceptionExpected(ValueError, regex='nothing was stepped'):
+            Optimizer([*ps, emb.weight], rooted, engine, lr=.1).step()
         eq(([p.item() for p in ps], emb.weight.data), ([1.]*6,before))
         opt = Optimizer([*ps, emb.weight], [average_grad, momentum_step], engine, lr=.1)
         emb.weight.grad = torch.ones(3, 2)

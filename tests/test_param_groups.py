@@ -35,7 +35,8 @@ def test_numbers_and_lists():
     with ExceptionExpected(ValueError, regex='mom=1.0 is out of range'): check_hyper('mom', 1.)
     for bad in (None, 'a', [.1], torch.ones(2)):
         with ExceptionExpected(TypeError, regex='expected a number'): check_hyper('mom', bad)
-    for k,o in dict(lr=np.float64(.5), mom=torch.tensor(.5), other=np.float32(.5)).items(): is_same(type(check_hyper(k, o)), float)
+    for k,o in dict(lr=np.float64(.5), mom=torch.tensor(.5), other=np.float32(.5)).items():
+        is_same(type(check_hyper(k, o)), float)
     eq(check_hyper('lr', 0.), 0.)
     for o in (np.array([1,2]), torch.tensor([1,2]), (1,2), L(1,2), (o for o in [1,2])): eq(spread(o, 2), [1,2])
     for o in (np.array([.1,.2]), torch.tensor([.1,.2])):
@@ -57,21 +58,26 @@ def test_numbers_and_lists():
 def test_groups_of_optimizers():
     "What the constructor and add_param_group make of groups, and refuse"
     p,q = param(1., .1),param(2., .1)
-    opt = Optimizer([dict(params=[p], lr=.1), dict(params=[q], lr=.2)], sgd_step)     # given by the groups only; a single stepper
+    # given by the groups only; a single stepper
+    opt = Optimizer([dict(params=[p], lr=.1), dict(params=[q], lr=.2)], sgd_step)
     eq((opt.defaults, [g['lr'] for g in opt.param_groups]), ({'lr':.1}, [.1,.2]))
     with ExceptionExpected(TypeError, regex="'lr' has no default and group 1 lacks it"):
         Optimizer([dict(params=[p], lr=.1), dict(params=q)], sgd_step)
-    with ExceptionExpected(TypeError, regex="no stepper takes 'wdd'"): Optimizer([{'params':[p], 'wdd':.1}], [weight_decay, sgd_step], lr=1.)
-    for v,lrs in ((slice(1e-4,1e-2), [1e-4,1e-3,1e-2]), ([1,2,3], [1,2,3]), (np.array([1,2,3]), [1,2,3]), (slice(1.), [.1,.1,1.])):
+    with ExceptionExpected(TypeError, regex="no stepper takes 'wdd'"):
+        Optimizer([{'params':[p], 'wdd':.1}], [weight_decay, sgd_step], lr=1.)
+    for v,lrs in ((slice(1e-4,1e-2), [1e-4,1e-3,1e-2]), ([1,2,3], [1,2,3]), (np.array([1,2,3]), [1,2,3]),
+                  (slice(1.), [.1,.1,1.])):
         opt = Optimizer([[param()] for _ in range(3)], sgd_step, lr=v)
         close([g['lr'] for g in opt.param_groups], lrs, eps=1e-12)
         close(opt.defaults['lr'], lrs[-1], eps=1e-12)
     with ExceptionExpected(ValueError, regex='2 values for 1 parameter groups'): Optimizer([p], sgd_step, lr=[1,2])
-    opt = Optimizer([dict(params=p, lr=np.float32(.5)), dict(params=q)], [weight_decay, sgd_step], lr=slice(1e-4,1e-2), weight_decay=.1)
+    opt = Optimizer([dict(params=p, lr=np.float32(.5)), dict(params=q)], [weight_decay, sgd_step], lr=slice(1e-4,1e-2),
+                    weight_decay=.1)
     eq([(g['lr'], g['wd'], type(g['lr'])) for g in opt.param_groups], [(.5,.1,float),(1e-2,.1,float)])
     for bad,msg in ((dict(lr=1), "entry 'params'"), ([q], 'not a list'), (dict(params=p), 'twice'),
                     (dict(params=[param()], lr='a'), 'expected a number'),
-                    (dict(params=param(), wdd=1), "did you mean 'wd'"), (dict(params=[('a', param())]), 'some have none')):
+                    (dict(params=param(), wdd=1), "did you mean 'wd'"),
+                    (dict(params=[('a', param())]), 'some have none')):
         with ExceptionExpected((TypeError,ValueError), regex=msg): opt.add_param_group(bad)
         eq(len(opt.param_groups), 2)                                             # nothing half done
     given = dict(params=param(), momentum=.5)
@@ -83,7 +89,8 @@ def test_groups_of_optimizers():
         with ExceptionExpected(TypeError, regex='is no stepper'): Optimizer([p], bad, lr=1.)
     for bad in ([], None):
         with ExceptionExpected(ValueError, regex='at least one stepper'): Optimizer([p], bad, lr=1.)
-    with ExceptionExpected(ValueError, regex='pass torch.view_as_real'): Optimizer([torch.ones(2, dtype=torch.complex64)], sgd_step, lr=1.)
+    with ExceptionExpected(ValueError, regex='pass torch.view_as_real'):
+        Optimizer([torch.ones(2, dtype=torch.complex64)], sgd_step, lr=1.)
 
 def test_hyper_parameters_within_reach():
     "Reading and writing hyper-parameters as attributes"
@@ -102,7 +109,8 @@ def test_hyper_parameters_within_reach():
     opt.lr = np.array([1e-3,1e-2])
     opt.mom = torch.tensor(.5)
     eq([type(o) for o in (*opt.lr, opt.mom)], [float]*3)
-    for new in (copy.deepcopy(opt), pickle.loads(pickle.dumps(opt))):     # an alias is no second copy, also after a copy
+    # an alias is no second copy, also after a copy
+    for new in (copy.deepcopy(opt), pickle.loads(pickle.dumps(opt))):
         new.param_groups[0]['momentum'] = .25
         eq((new.mom, new.param_groups[0].get('momentum')), ([.25,.5],.25))
         eq(('momentum' in new.defaults, 'momentum' in [*new.defaults]), (True,False))
@@ -124,7 +132,8 @@ def test_saved_states_that_do_not_fit():
     before = str(opt.state_dict())
     strip = lambda sd: {k:v for k,v in sd.items() if k!='shapes'}
     ok = opt.state_dict()
-    bads = {'other shape: group 0, parameter 0':[plain(4, -1).state_dict(), strip(plain(4, -1).state_dict()), strip(plain(3).state_dict())],
+    bads = {'other shape: group 0, parameter 0':[plain(4, -1).state_dict(), strip(plain(4, -1).state_dict()),
+                                                 strip(plain(3).state_dict())],
         'extra: hyper-parameter mom':[stepped(RMSProp(nn.Linear(4, 2).parameters(), lr=.1, mom=.9)).state_dict()],
         'missing: group 0, parameter 1':[stepped(Adam(nn.Linear(4, 2, bias=False).parameters(), lr=.1)).state_dict()],
         'extra: group 0, parameter 2':[stepped(Adam([*nn.Linear(4, 2).parameters(), param()], lr=.1)).state_dict()],
@@ -138,7 +147,8 @@ def test_saved_states_that_do_not_fit():
     with ExceptionExpected(TypeError, regex='not a NoneType'): opt.load_state_dict(None)
     eq(str(opt.state_dict()), before)                                # nothing half done
     opt.load_state_dict(strip(ok))                                        # what fits may lack the shapes
-    opt.param_groups[0]['of_a_tool'] = .5                                 # a key that some tool keeps in our groups comes back
+    # a key that some tool keeps in our groups comes back
+    opt.param_groups[0]['of_a_tool'] = .5
     opt.load_state_dict(opt.state_dict())
     eq(opt.param_groups[0]['of_a_tool'], .5)
 
@@ -147,7 +157,8 @@ def test_hooks_copies_and_files():
     ok = plain(4).state_dict()
     opt = plain(4)
     hook = opt.register_load_state_dict_pre_hook(lambda opt, sd: plain(3).state_dict())
-    with ExceptionExpected(ValueError, regex=r'is \[2, 4\] here, \[2, 3\]'): opt.load_state_dict(ok)       # we look at what the hook put there
+    # we look at what the hook put there
+    with ExceptionExpected(ValueError, regex=r'is \[2, 4\] here, \[2, 3\]'): opt.load_state_dict(ok)
     hook.remove()
     hook = opt.register_load_state_dict_pre_hook(lambda opt, sd: ok)
     opt.load_state_dict({})                                               # a hook may make a state of what was none

@@ -24,32 +24,40 @@ def test_what_is_refused():
     p,q = nn.Parameter(torch.ones(3)),nn.Parameter(torch.ones(3))
     made = torch.optim.SGD([p], lr=.1, momentum=.9, nesterov=True)
     to = torch.optim
-    bad = [(dict(opt=3, params=[p]), "that makes one, not a int"), (dict(params=[p]), "not a NoneType"), (dict(opt=to.SGD), "SGD needs param"),
+    bad = [(dict(opt=3, params=[p]), "that makes one, not a int"), (dict(params=[p]), "not a NoneType"),
+           (dict(opt=to.SGD), "SGD needs param"),
         (dict(opt=made, params=[p]), 'this SGD has its parameters'), (dict(opt=Adam([p], lr=1.)), 'nothing to wrap'),
-        (dict(opt=lambda ps: 3, params=[p]), 'made a int: expected'), (dict(opt=Adam, params=[p], lr=1.), 'made a Optimizer: expected'),
+        (dict(opt=lambda ps: 3, params=[p]), 'made a int: expected'),
+        (dict(opt=Adam, params=[p], lr=1.), 'made a Optimizer: expected'),
         (dict(opt=to.SGD, params='p'), 'not a str'), (dict(opt=to.SGD, params=[]), 'no parameter in the list'),
         (dict(opt=to.SGD, params=[p,p]), 'twice'), (dict(opt=to.SGD, params=[[p],[p]]), 'twice'),
         (dict(opt=to.SGD, params=[p], momm=.9), "SGD has no hyper-parameter 'momm': did you mean 'mom'"),
-        (dict(opt=to.SGD, params=[dict(params=p, wdd=.9)]), "did you mean 'wd'"), (dict(opt=to.SGD, params=[p], lr='a'), 'expected a number'),
-        (dict(opt=to.Adam, params=[p], sqr_mom=1.), 'sqr_mom=1.0 is out'), (dict(opt=to.Adam, params=[p], betas=(.9,1.)), 'sqr_mom=1.0 is out'),
-        (dict(opt=to.SGD, params=[p], lr=[1,2]), '2 values for 1'), (dict(opt=to.SGD, params=[p], mom=.9, momentum=.9), 'mom is given twice')]
+        (dict(opt=to.SGD, params=[dict(params=p, wdd=.9)]), "did you mean 'wd'"),
+        (dict(opt=to.SGD, params=[p], lr='a'), 'expected a number'),
+        (dict(opt=to.Adam, params=[p], sqr_mom=1.), 'sqr_mom=1.0 is out'),
+        (dict(opt=to.Adam, params=[p], betas=(.9,1.)), 'sqr_mom=1.0 is out'),
+        (dict(opt=to.SGD, params=[p], lr=[1,2]), '2 values for 1'),
+        (dict(opt=to.SGD, params=[p], mom=.9, momentum=.9), 'mom is given twice')]
     for kwargs,msg in bad:
         with ExceptionExpected((TypeError,ValueError), regex=msg): OptimWrapper(**kwargs)
 
 def test_hyper_parameters():
     "Hyper-parameters by our names, in the constructor, in groups and later"
     p,q = nn.Parameter(torch.ones(3)),nn.Parameter(torch.ones(3))
-    opt = OptimWrapper([p], to.SGD, lr=.1, mom=.9, nesterov=True)                       # mom is there when SGD looks for it
+    # mom is there when SGD looks for it
+    opt = OptimWrapper([p], to.SGD, lr=.1, mom=.9, nesterov=True)
     opt = OptimWrapper(dict(a=p, b=q).items(), to.Rprop, lr=.1, etas=(.4,1.1))
     eq((opt.etas, opt.param_groups[0]['param_names']), ((.4,1.1),['a','b']))
     opt = OptimWrapper([dict(params=[p], mom=.5), dict(params=q, lr=.2)], to.Adam, lr=np.float32(.5), beta=.9)
     eq([(g['lr'], g['betas'], type(g['lr'])) for g in opt.param_groups], [(.5,(.5,.9),float),(.2,(.9,.9),float)])
-    def no_names(ps, **kwargs): return to.AdamW(ps, **kwargs)                           # its signature says nothing: set afterwards
+    # its signature says nothing: set afterwards
+    def no_names(ps, **kwargs): return to.AdamW(ps, **kwargs)
     eq(OptimWrapper([p], no_names, lr=.5, mom=.3).param_groups[0]['betas'], (.3,.999))
     opt.verbose,opt.lrs = True,[1,2]
     eq((opt.verbose, opt.lrs), (True,[1,2]))
     with ExceptionExpected(AttributeError, regex="no hyper-parameter 'nothing'"): opt.nothing
-    with ExceptionExpected(TypeError, regex="Adagrad has no hyper-parameter 'mom'"): OptimWrapper([p], to.Adagrad).mom = .9
+    with ExceptionExpected(TypeError, regex="Adagrad has no hyper-parameter 'mom'"):
+        OptimWrapper([p], to.Adagrad).mom = .9
     with ExceptionExpected(ValueError, regex='mom=1.5'): opt.set_hypers(lr=5., mom=[.9,1.5])
     eq(opt.lr, [.5,.2])                                                            # nothing half done
 
@@ -78,7 +86,8 @@ def test_groups_for_a_step():
     with ExceptionExpected(OSError): opt.step()
     is_same(opt.opt.param_groups, groups)
     new = torch.ones(1, requires_grad=True)
-    for bad,msg in ((dict(lr=1), "entry 'params'"), (dict(params=ps[0]), 'twice'), (dict(params=new, lr=-1), 'out of range'),
+    for bad,msg in ((dict(lr=1), "entry 'params'"), (dict(params=ps[0]), 'twice'),
+                    (dict(params=new, lr=-1), 'out of range'),
                     (dict(params=new, wdd=1), "Fails has no hyper-parameter 'wdd'")):
         with ExceptionExpected((TypeError,ValueError), regex=msg): opt.add_param_group(bad)
         eq(len(opt.param_groups), 1)
@@ -121,7 +130,8 @@ def test_states_that_do_not_fit():
     before = str(opt.state_dict())
     bads = [(of(torch.optim.Adam, (3,3), 3), 'group 0, parameter 0 is .2, 3. here, .3, 3. in the state'),
         (of(torch.optim.Adam, 3, (2,3)), 'other shape'),
-        (of(torch.optim.Adam, (2,3)), 'missing: group 0, parameter 1'), (of(torch.optim.Adam, (2,3), 3, 3), 'extra: group 0, parameter 2'),
+        (of(torch.optim.Adam, (2,3)), 'missing: group 0, parameter 1'),
+        (of(torch.optim.Adam, (2,3), 3, 3), 'extra: group 0, parameter 2'),
         (of(torch.optim.RMSprop, (2,3), 3), 'hyper-parameter betas; extra: .*hyper-parameter alpha')]
     for bad,msg in bads:
         for o in (bad,OptimWrapper(opt=bad)):
@@ -132,7 +142,8 @@ def test_states_that_do_not_fit():
     eq(str(opt.state_dict()), before)                              # nothing half done
     fine = wrap(torch.optim.Adafactor, (2,3), 3)
     fine.load_state_dict(of(torch.optim.Adafactor, (2,3), 3).state_dict())
-    with ExceptionExpected(ValueError, regex='other shape'): fine.load_state_dict(of(torch.optim.Adafactor, (2,4), 3).state_dict())
+    with ExceptionExpected(ValueError, regex='other shape'):
+        fine.load_state_dict(of(torch.optim.Adafactor, (2,4), 3).state_dict())
     class Packed(torch.optim.SGD): __module__ = 'another.library'        # what others keep has any shape
     def packed(opt):
         for p in opt.param_groups[0]['params']: opt.state[p]['packed'] = torch.ones(17)
