@@ -154,7 +154,7 @@ class Optimizer(TorchOptimizer):
         if not self.cbs: raise ValueError("an optimizer needs at least one stepper")
         taken = {o for cb in self.cbs for o in stepper_args(cb)}
         declared = {k:v for cb in self.cbs for k,v in hyper_defaults(cb).items()}
-        self.arg_names = {*taken, *declared}
+        self.arg_names = {*taken, *declared} # what is declared may be taken through **kwargs
         super().__init__(*settle_hypers(split_params(params), hypers, declared, self.arg_names))
         self.engine = engine
         self.try_out()

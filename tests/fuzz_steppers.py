@@ -596,7 +596,6 @@ def unfreeze(run, j, x):
 def load(run, j, x): run.opt.load_state_dict(run.opt.state_dict())
 @edit
 def deep_copy(run, j, x):
-    saved = run.saved
     run.opt,run.ps = copy.deepcopy((run.opt, run.ps))
     run.saved = None
     run.name_params()
@@ -766,7 +765,7 @@ def work(args, jobs, tell):
 
 def guarded(args, jobs):
     "`work` in processes of its own, one after another: a crash of the interpreter is a difference too"
-    res,last = [],None
+    res = []
     while jobs:
         ours,theirs = os.pipe()
         pid = os.fork()
@@ -812,8 +811,8 @@ def main():
     if bad: print('tags of those that differ: ' + ', '.join(f'{k} {v} of {ran[k]}' for k,v in differ.most_common()))
     seeds = f"; seeds {' '.join(str(o[0]) for o in bad[:40])}" if bad else ''
     n_run,took = sum(not o[-1] for o in told),time.time()-start
-    engines = ', '.join(args.engines)
-    print(f"{n_run} scripts run by {engines}: {len(bad)} differences from the loop in {took:.0f} s{seeds}")
+    names = ', '.join(args.engines)
+    print(f"{n_run} scripts run by {names}: {len(bad)} differences from the loop in {took:.0f} s{seeds}")
     return bool(bad)
 
 if __name__=='__main__': sys.exit(main())

@@ -2,8 +2,7 @@
 
 pytest tests/test_engine_attacks.py
 """
-import copy, pickle, warnings
-from functools import partial
+import pickle, warnings
 
 import pytest
 import torch
@@ -12,7 +11,6 @@ from torch import Tensor, nn
 from optimloop.optimizers import engines
 from optimloop.all import *
 from optimloop.basics.course import *
-from optimloop.learner import synth_learner
 
 momentum = [average_grad, momentum_step]
 

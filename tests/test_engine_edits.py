@@ -14,7 +14,6 @@ from torch.linalg import vector_norm
 
 from optimloop.all import *
 from optimloop.basics.course import *
-from optimloop.learner import synth_learner
 from fuzz_steppers import compare
 
 torch.set_num_threads(1)

@@ -8,14 +8,13 @@ from functools import partial
 import pytest
 import torch
 from fastcore.test import ExceptionExpected, test_eq as eq
-from hypothesis import HealthCheck, example, given, settings, strategies as st
+from hypothesis import HealthCheck, given, settings, strategies as st
 from torch import Tensor, nn
 
 from optimloop.optimizers import engines
 from optimloop.optimizers.engines import *
 from optimloop.all import *
 from optimloop.basics.course import *
-from optimloop.learner import synth_learner
 
 torch.set_num_threads(1)
 builders = dict(

@@ -5,7 +5,7 @@ pytest tests/test_optimizer.py
 from functools import partial
 
 import torch
-from fastcore.test import ExceptionExpected, test_close as close, test_eq as eq, test_is as is_same
+from fastcore.test import ExceptionExpected, test_close as close, test_eq as eq
 from torch import nn
 
 from optimloop.all import *

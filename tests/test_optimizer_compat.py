@@ -14,7 +14,6 @@ from torch.distributed.checkpoint.state_dict import (StateDictOptions, get_optim
 
 from optimloop.all import *
 from optimloop.basics.course import *
-from optimloop.learner import synth_learner
 
 torch.set_num_threads(1)
 engines = pytest.mark.parametrize('engine', ['loop','batched','compiled'])

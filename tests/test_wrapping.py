@@ -2,10 +2,8 @@
 
 pytest tests/test_wrapping.py
 """
-import copy, gc, math, weakref
-from contextlib import contextmanager
+import copy, gc, weakref
 from functools import partial
-from tempfile import TemporaryDirectory
 
 import numpy as np
 import torch
@@ -21,7 +19,7 @@ def grads(*ps):
 
 def test_what_is_refused():
     "Everything that makes no wrapper, with the error that says why"
-    p,q = nn.Parameter(torch.ones(3)),nn.Parameter(torch.ones(3))
+    p = nn.Parameter(torch.ones(3))
     made = torch.optim.SGD([p], lr=.1, momentum=.9, nesterov=True)
     to = torch.optim
     bad = [(dict(opt=3, params=[p]), "that makes one, not a int"), (dict(params=[p]), "not a NoneType"),
@@ -167,7 +165,6 @@ def test_hooks_and_copies():
     opt.load_state_dict(sd)
     eq((seen, sd['extra']), (['AdamW','post']*2+['loaded'],1))
     for h in hooks: h.remove()
-    before = p.detach().clone()
     m,o = copy.deepcopy((nn.ParameterList([p]),opt))
     is_same(o.param_groups[0]['params'][0], m[0])                        # copied together, they stay together
     eq((o.state[m[0]]['do_wd'], 'exp_avg' in o.state[m[0]]), (False,True))

@@ -413,7 +413,7 @@ def check_fit(
 
 # %% ../../nbs/basics/param_groups.ipynb #639ae26f
 class States(defaultdict):
-    "From parameters to their state; empty, for who asks, as long as nothing but flags is kept"
+    "From parameters to their state; counts as empty as long as nothing but flags is kept"
     def __bool__(self): return any(not isinstance(v, bool) for s in self.values() for v in s.values())
 
 # %% ../../nbs/basics/param_groups.ipynb #d76b1766

@@ -76,7 +76,7 @@ _in_one_go = {'lerp','lerp_'} # as `add` with a factor: rounded otherwise for a 
 
 # %% ../../nbs/optimizers/engines.ipynb #abc94a3a
 def _plain(o):
-    "Is `o` a value that nobody can change?"
+    "Is `o` a value that cannot be changed?"
     return o is None or type(o) in _plain_types or type(o) is tuple and all(map(_plain, o))
 
 _plain_types = {bool,int,float,str,torch.dtype,torch.device,torch.layout,torch.memory_format}

@@ -10,7 +10,6 @@ import copy, inspect
 from collections import defaultdict
 from collections.abc import MutableMapping
 from contextlib import contextmanager
-from functools import partial
 from types import SimpleNamespace
 
 import torch
