@@ -137,7 +137,7 @@ def no_remarks(
     "What the loop says about each stepper: it runs as it is written"
     return [''] * len(opt.cbs)
 
-Engine('loop', run_loop, no_remarks, default=True)
+Engine('loop', run_loop, no_remarks, default=True);
 
 # %% ../nbs/00_optimizer.ipynb #2456b47a
 class Optimizer(TorchOptimizer):

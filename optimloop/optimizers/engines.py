@@ -928,7 +928,7 @@ def how_run(
 
 def describe(opt): return ['' if o=='together' else o for o in how_run(opt)]
 
-Engine('batched', run_batched, describe, default=True)
+Engine('batched', run_batched, describe, default=True);
 
 # %% ../../nbs/optimizers/engines.ipynb #4efb433d
 PIECES = 6 # in a call of a compiled function
@@ -999,7 +999,7 @@ def run_compiled(
     "compiled: all parameters at once, in one pass over memory"
     step_by_plan(opt, run_compiled_notes, slices=False)
 
-Engine('compiled', run_compiled, describe)
+Engine('compiled', run_compiled, describe);
 
 # %% ../../nbs/optimizers/engines.ipynb #59cb8e72
 show_comments(globals())
