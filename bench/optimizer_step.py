@@ -26,7 +26,7 @@ from torch import nn
 from torch.utils._pytree import tree_leaves
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-from optimloop.optimizers import family as ol # it has those of 00_optimizer, too
+from optimloop import all as ol
 from optimloop.optimizers import engines as ol_engines
 from common import cpu_name, names_of
 
