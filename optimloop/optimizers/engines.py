@@ -926,7 +926,11 @@ def how_run(
     except Exception: return ['loop']*len(opt.cbs) # a mistake will come up in a step
     return [('together','by tensor')[o] for o in rec.by_tensor]
 
-def describe(opt): return ['' if o=='together' else o for o in how_run(opt)]
+def describe(
+    opt # Optimizer
+): # A remark about each stepper
+    "What `repr` says about the steppers: nothing about those that run together"
+    return ['' if o=='together' else o for o in how_run(opt)]
 
 Engine('batched', run_batched, describe, default=True);
 

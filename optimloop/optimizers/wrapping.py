@@ -230,7 +230,11 @@ _flags = 'do_wd','force_train'
 
 class ParamState(MutableMapping):
     "What was said about a parameter, and what the wrapped optimizer keeps for it"
-    def __init__(self, kept, flags, p): self.kept,self.flags,self.p = kept,flags,p
+    def __init__(self,
+        kept, # State of the wrapped optimizer, by parameter
+        flags, # Flags, by parameter
+        p # Parameter
+    ): self.kept,self.flags,self.p = kept,flags,p
     def _home(self, k): return self.flags if k in _flags else self.kept
     def __getitem__(self, k): return self._home(k).get(self.p, {})[k]
     def __setitem__(self, k, v): self._home(k).setdefault(self.p, {})[k] = v
@@ -242,7 +246,10 @@ class ParamState(MutableMapping):
 # %% ../../nbs/optimizers/wrapping.ipynb #8732a830
 class ParamStates(MutableMapping):
     "From parameters to their `ParamState`"
-    def __init__(self, kept, flags): self.kept,self.flags = kept,flags
+    def __init__(self,
+        kept, # State of the wrapped optimizer, by parameter
+        flags # Flags, by parameter
+    ): self.kept,self.flags = kept,flags
     def __getitem__(self, p): return ParamState(self.kept, self.flags, p)
     def __setitem__(self, p, new):
         self.kept[p]  = {k:v for k,v in new.items() if k not in _flags}
