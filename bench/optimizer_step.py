@@ -7,11 +7,11 @@
   /any        times the fastest peer of all
   /floor      times the memory floor: each of the tensors that the optimizer needs read once, and each that it changes
               written once (AdamW: 4 and 3), as fast as a large tensor is copied in the same round; and
-  /inplace    times the same bytes as fast as a large tensor is multiplied in place. A copy may also have to read what it
-              overwrites, so that a step in place can be below /floor 1; what fits in the cache can be below both
+  /inplace    times the same bytes as fast as a large tensor is multiplied in place. A copy may also have to read what
+              it overwrites, so that a step in place can be below /floor 1; what fits in the cache can be below both
   extra MB    most memory in use during a step, beyond parameters, gradients and the optimizer's state
-  differs     how far its weights are from those of our loop after some steps, as a part of the way that these have come;
-              a large number is another formula (a debiased average or none, eps inside the root)
+  differs     how far its weights are from those of our loop after some steps, as a part of the way that these have
+              come; a large number is another formula (a debiased average or none, eps inside the root)
 Ratios are medians over rounds. In a round every entrant is measured once, in one process, and each round starts with
 another one. Gradients are set once; first steps are never timed. What cannot be imported or run is listed at the end.
 A process of its own with an empty cache tells what compilation costs, and when it happens again while lr and mom follow
@@ -26,7 +26,7 @@ from torch import nn
 from torch.utils._pytree import tree_leaves
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-from optimloop.optimizers import family as ol # it has those of 00_optimizer, too
+from optimloop import all as ol
 from optimloop.optimizers import engines as ol_engines
 from common import cpu_name, names_of
 
@@ -46,7 +46,8 @@ def gpt2(d=768):
     block = [(d,), (d,), (d,3*d), (3*d,), (d,d), (d,), (d,), (d,), (d,4*d), (4*d,), (4*d,d), (d,)]
     return [(50257,d), (1024,d)] + block*12 + [(d,), (d,)]
 
-sets = dict(mlp=[(50,784), (50,), (10,50), (10,)], resnet34=resnet34(), gpt2=gpt2(), small=[(100,)]*1000, tiny=[(1,8), (1,)])
+sets = dict(mlp=[(50,784), (50,), (10,50), (10,)], resnet34=resnet34(), gpt2=gpt2(), small=[(100,)]*1000,
+            tiny=[(1,8), (1,)])
 assert (len(sets['resnet34']),sum(map(math.prod, sets['resnet34']))) == (110,21_797_672)
 assert (len(sets['gpt2']),sum(map(math.prod, sets['gpt2']))) == (148,124_439_808)
 
@@ -71,17 +72,21 @@ others_have = {
     'fastai.optimizer': dict(adamw=('Adam', dict(adam, wd=.01)), sgd=('SGD', {}), momentum=('SGD', dict(mom=.9)),
         rmsprop=('RMSProp', dict(sqr_mom=.99)), lamb=('Lamb', adam), radam=('RAdam', adam),
         qhadam=('QHAdam', adam)),
-    'timm.optim': dict(adamw=('AdamWLegacy', dict(b, weight_decay=.01)), sgd=('SGDW', {}), momentum=('SGDW', dict(momentum=.9)),
-        rmsprop=('RMSpropTF', dict(alpha=.99, eps=1e-8)), lamb=('Lamb', dict(b, weight_decay=0., max_grad_norm=None, always_adapt=True)),
+    'timm.optim': dict(adamw=('AdamWLegacy', dict(b, weight_decay=.01)), sgd=('SGDW', {}),
+                       momentum=('SGDW', dict(momentum=.9)),
+        rmsprop=('RMSpropTF', dict(alpha=.99, eps=1e-8)),
+        lamb=('Lamb', dict(b, weight_decay=0., max_grad_norm=None, always_adapt=True)),
         radam=('RAdamLegacy', b), lion=('Lion', dict(betas=betas)), adan=('Adan', adan_betas)),
     'pytorch_optimizer': dict(lamb=('Lamb', b), radam=('RAdam', b), qhadam=('QHAdam', dict(b, nus=(.7,1.))),
         lion=('Lion', dict(betas=betas)), adan=('Adan', adan_betas)),
-    'heavyball': dict(adamw=('AdamW', dict(b, weight_decay=.01)), sgd=('SGD', dict(beta=0.)), momentum=('SGD', dict(beta=.9)),
+    'heavyball': dict(adamw=('AdamW', dict(b, weight_decay=.01)), sgd=('SGD', dict(beta=0.)),
+                      momentum=('SGD', dict(beta=.9)),
         rmsprop=('RMSprop', b))}
 
 left_out = {} # from what to why
 
-def leave_out(what, e): left_out[what] = f"{type(e).__name__}: {(str(e).strip().splitlines() or ['no message'])[0][:200]}"
+def leave_out(what, e):
+    left_out[what] = f"{type(e).__name__}: {(str(e).strip().splitlines() or ['no message'])[0][:200]}"
 
 def library(name):
     if name in left_out: return None
@@ -125,7 +130,9 @@ def variants(label, cls, hypers, compile, first=''):
     if 'foreach' in takes: res.append(Entrant(f'{label} foreach', 'eager', build(foreach=True)))
     if 'fused' in takes: res.append(Entrant(f'{label} fused', 'fused', build(fused=True)))
     last = 'foreach' if 'foreach' in takes else ''
-    if compile: res.append(Entrant(f'{label} {last} compiled'.replace('  ', ' '), 'compiled', build(**({'foreach':True} if last else {})), compiled_step))
+    if compile:
+        res.append(Entrant(f'{label} {last} compiled'.replace('  ', ' '), 'compiled',
+                           build(**({'foreach':True} if last else {})), compiled_step))
     return res
 
 def heavyball_entrants(lib, name, compile):
@@ -138,12 +145,14 @@ def heavyball_entrants(lib, name, compile):
         opt.consume_grad = False
         return opt
     def set_mode(mode): utils.compile_mode = mode
-    return [Entrant(f'heavyball{" compiled" if o else ""}', 'compiled' if o else 'eager', build, before=lambda o=o: set_mode(o))
+    return [Entrant(f'heavyball{" compiled" if o else ""}', 'compiled' if o else 'eager', build,
+                    before=lambda o=o: set_mode(o))
             for o in ([None,own] if compile else [None])]
 
 def peers(name, compile):
     res = []
-    if name in torch_has: res += variants('torch', getattr(torch.optim, torch_has[name][0]), torch_has[name][1], compile)
+    if name in torch_has:
+        res += variants('torch', getattr(torch.optim, torch_has[name][0]), torch_has[name][1], compile)
     for lib_name,has in others_have.items():
         lib = library(lib_name) if name in has else None
         if lib is None: continue
@@ -175,7 +184,8 @@ class Stream:
         b = torch.ones_like(a) if name=='copy' else None
         self.step = (lambda: b.copy_(a)) if name=='copy' else (lambda: a.mul_(1.))
 
-N_CHECK,N_WARM = 3,10 # steps before the weights are compared; before any time is taken (RAdam's formula changes at its 6th)
+# steps before the weights are compared; before any time is taken (RAdam's formula changes at its 6th)
+N_CHECK,N_WARM = 3,10
 
 def difference(params, others, start):
     "Distance between two ends, as a part of the way to the first"
@@ -213,8 +223,10 @@ def warm_up(entrants, name, start, grads, device, patience):
             e.stop()
             continue
         e.n = max(1, min(2000, round(.02/once)))
-        if e.kind=='ours' and not e.differs<1e-4: raise AssertionError(f"{name}: {e.name} is {e.differs:.1e} from the loop's weights")
-        assert sums==[g.double().sum().item() for g in grads], f"{name}: {e.name} changes the gradients, which all entrants share"
+        if e.kind=='ours' and not e.differs<1e-4:
+            raise AssertionError(f"{name}: {e.name} is {e.differs:.1e} from the loop's weights")
+        assert sums==[g.double().sum().item()
+                      for g in grads], f"{name}: {e.name} changes the gradients, which all entrants share"
         res.append(e)
     return res
 
@@ -238,12 +250,13 @@ def ratios(times, mine, rivals):
 
 # --- memory ---
 def state_bytes(opt):
-    found = {o.untyped_storage().data_ptr():o.untyped_storage().nbytes() for o in tree_leaves([dict(s) for s in opt.state.values()])
+    found = {o.untyped_storage().data_ptr():o.untyped_storage().nbytes()
+             for o in tree_leaves([dict(s) for s in opt.state.values()])
              if isinstance(o, torch.Tensor)}
     return sum(found.values())
 
 def peak_extra(entrant, start, grads, device, n_steps=7):
-    "Most bytes in use during the last of some steps, beyond parameters, gradients and state; what torch's allocator was asked for"
+    "Most bytes in use during the last of some steps, beyond parameters, gradients and state, by torch's allocator"
     params = with_grads(start, grads, entrant.own_grads)
     entrant.before()
     def steps(last):
@@ -275,7 +288,8 @@ def quiet():
 def _peak_cpu(steps):
     def last(opt):
         with torch.profiler.record_function('last step'): opt.step()
-    with quiet(), torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU], profile_memory=True) as prof: opt = steps(last)
+    with quiet(), torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU], profile_memory=True) as prof:
+        opt = steps(last)
     events = list(prof.profiler.kineto_results.events())
     begin = next(e.start_ns() for e in events if e.name()=='last step')
     in_use = peak = 0
@@ -304,13 +318,16 @@ class Compilations:
         return self.n>before
 
 def probe(name, entrant, set_name, device):
-    "Seconds until the first compiled step is done; of all of the first steps that compile; which steps these are, here and in a 1cycle"
-    e = find_entrant(name, entrant).start(tensors(sets[set_name], device, 0, .02), tensors(sets[set_name], device, 1, .01))
+    "Seconds until the first compiled step is done, of all steps that compile; which these are, here and in a 1cycle"
+    e = find_entrant(name, entrant).start(tensors(sets[set_name], device, 0, .02),
+                                          tensors(sets[set_name], device, 1, .01))
     counter,times = Compilations(),[]
     compiles = [counter.during(lambda: times.append(seconds(e, 1, device))) for _ in range(N_WARM+5)]
     e.stop()
-    res = dict(optimizer=name, entrant=entrant, set=set_name, first_s=times[0], first_compiled_s=sum(times[:compiles.index(True)+1]),
-               compile_s=sum(t for t,o in zip(times, compiles) if o), compiled_in=[i+1 for i,o in enumerate(compiles) if o])
+    res = dict(optimizer=name, entrant=entrant, set=set_name, first_s=times[0],
+               first_compiled_s=sum(times[:compiles.index(True)+1]),
+               compile_s=sum(t for t,o in zip(times, compiles) if o),
+               compiled_in=[i+1 for i,o in enumerate(compiles) if o])
     if e.kind=='ours': res['compiled_in_1cycle'] = one_cycle(e, device)
     return res
 
@@ -328,7 +345,8 @@ def one_cycle(entrant, device, n=1000):
 
 def run_probe(args, name, entrant):
     with tempfile.TemporaryDirectory() as cache:
-        env = dict(os.environ, TORCHINDUCTOR_CACHE_DIR=cache, TRITON_CACHE_DIR=f'{cache}/triton', OMP_NUM_THREADS=str(args.threads))
+        env = dict(os.environ, TORCHINDUCTOR_CACHE_DIR=cache, TRITON_CACHE_DIR=f'{cache}/triton',
+                   OMP_NUM_THREADS=str(args.threads))
         cmd = [sys.executable, os.path.abspath(__file__), '--probe', f'{name}/{entrant}', '--cold', args.cold,
                '--threads', str(args.threads), '--device', args.device]
         p = subprocess.run(cmd, env=env, capture_output=True, text=True)
@@ -342,12 +360,14 @@ def bench_one(args, set_name, name):
     "Measure and print; a list of dictionaries, one for each entrant"
     device,shapes = args.device,sets[set_name]
     start,grads = tensors(shapes, device, 0, .02),tensors(shapes, device, 1, .01)
-    engine_names = ['batched'] if set_name=='tiny' else args.engines # `batched` is the default, whatever it does with so few
+    # `batched` is the default, whatever it does with so few
+    engine_names = ['batched'] if set_name=='tiny' else args.engines
     if args.compiled_peers:
         torch.compiler.reset() # or the wrapped steps of all optimizers would share one limit of recompilations
         ol_engines._compiled.clear()
     compile = args.compiled_peers and set_name!='tiny'
-    entrants = warm_up(our_entrants(name, engine_names) + peers(name, compile), name, start, grads, device, args.patience)
+    entrants = warm_up(our_entrants(name, engine_names) + peers(name, compile), name, start, grads, device,
+                       args.patience)
     streams = [Stream(o, device) for o in ('copy','in place')]
     times = run_rounds(streams+entrants, args.rounds, device)
     for e in entrants: e.stop()
@@ -362,11 +382,14 @@ def bench_one(args, set_name, name):
     rows = []
     for e in entrants:
         rows.append(dict(set=set_name, optimizer=name, entrant=e.name, kind=e.kind, ms=1e3*median(times[e.name]),
-            to_eager=ratios(times, e.name, kinds['eager']), to_fused=ratios(times, e.name, fused), to_any=ratios(times, e.name, everyone),
+            to_eager=ratios(times, e.name, kinds['eager']), to_fused=ratios(times, e.name, fused),
+            to_any=ratios(times, e.name, everyone),
             to_floor=ratios(times, e.name, ['floor, copy']),
-            to_inplace=ratios(times, e.name, ['floor, in place']), floor_ms=1e3*median(times['floor, copy']), inplace_ms=1e3*median(times['floor, in place']), best_eager=best(kinds['eager']), best_any=best(everyone),
+            to_inplace=ratios(times, e.name, ['floor, in place']), floor_ms=1e3*median(times['floor, copy']),
+            inplace_ms=1e3*median(times['floor, in place']), best_eager=best(kinds['eager']), best_any=best(everyone),
             to_each={o:ratios(times, e.name, [o]) for o in everyone} if e.kind=='ours' else None,
-            differs=e.differs, extra_mb=extra_mb(e, start, grads, device), steps_a_round=e.n, rounds_ms=[1e3*t for t in times[e.name]]))
+            differs=e.differs, extra_mb=extra_mb(e, start, grads, device), steps_a_round=e.n,
+            rounds_ms=[1e3*t for t in times[e.name]]))
     print_block(rows, *[o.bytes/median(times[o.name]) for o in streams])
     return rows
 
@@ -378,32 +401,40 @@ def number(v, width=8): return f"{'-' if v is None else f'{v:.2f}' if v<1000 els
 
 def print_block(rows, copied, in_place):
     r = rows[0]
-    print(f"\n{r['set']}, {r['optimizer']}: floor {r['floor_ms']:.4g} ms at {copied/1e9:.1f} GB/s (in place {in_place/1e9:.1f}); "
+    print(f"\n{r['set']}, {r['optimizer']}: floor {r['floor_ms']:.4g} ms at {copied/1e9:.1f} GB/s "
+          f"(in place {in_place/1e9:.1f}); "
           f"best eager peer {r['best_eager']}, best of all {r['best_any']}")
-    print(f"  {'':<36}{'ms':>10}{'/eager':>8}{'/fused':>8}{'/any':>8}{'/floor':>8}{'/inplace':>9}{'extra MB':>10}{'differs':>9}")
+    print(f"  {'':<36}{'ms':>10}{'/eager':>8}{'/fused':>8}{'/any':>8}{'/floor':>8}"
+          f"{'/inplace':>9}{'extra MB':>10}{'differs':>9}")
     for o in rows:
-        print(f"  {o['entrant']:<36}{o['ms']:10.4f}" + ''.join(number(o[k]) for k in ('to_eager','to_fused','to_any','to_floor')) + number(o['to_inplace'], 9)
+        print(f"  {o['entrant']:<36}{o['ms']:10.4f}"
+              + ''.join(number(o[k]) for k in ('to_eager','to_fused','to_any','to_floor')) + number(o['to_inplace'], 9)
               + number(o['extra_mb'], 10) + f"{o['differs']:9.0e}", flush=True)
 
 def print_probe(o):
     when,cycle = (', '.join(map(str, o.get(k) or ())) or 'none' for k in ('compiled_in','compiled_in_1cycle'))
-    print(f"  {o['optimizer']+', '+o['entrant']:<42} {o['first_compiled_s']:6.2f} s to the end of the first compiled step; "
+    print(f"  {o['optimizer']+', '+o['entrant']:<42} "
+          f"{o['first_compiled_s']:6.2f} s to the end of the first compiled step; "
           f"{o['compile_s']:6.2f} s in all steps that compile ({when} of {N_WARM+5})"
           + (f"; steps of a 1cycle of 1,000 that compile: {cycle}" if 'compiled_in_1cycle' in o else ''), flush=True)
 
 # --- the figure ---
-styles = {'ours batched':('C3','o'), 'ours compiled':('C3','s'), 'ours loop':('C3','^'), 'torch':('C0','o'), 'fastai':('C2','o'),
+styles = {'ours batched':('C3','o'), 'ours compiled':('C3','s'), 'ours loop':('C3','^'), 'torch':('C0','o'),
+          'fastai':('C2','o'),
           'timm':('C1','o'), 'pytorch_optimizer':('C4','o'), 'heavyball':('C5','o')}
 
 def style(name):
     color,marker = styles.get(name) or styles[name.split()[0]]
-    if not name.startswith('ours'): marker = 's' if 'compiled' in name else 'D' if 'fused' in name else 'v' if 'foreach' in name else marker
-    return dict(color=color, marker=marker, facecolors=color if name.startswith('ours') else 'none', s=60 if name.startswith('ours') else 32)
+    if not name.startswith('ours'):
+        marker = 's' if 'compiled' in name else 'D' if 'fused' in name else 'v' if 'foreach' in name else marker
+    return dict(color=color, marker=marker, facecolors=color if name.startswith('ours') else 'none',
+                s=60 if name.startswith('ours') else 32)
 
 def finding(rows, set_name):
     "A title: the medians over optimizers"
     parts = []
-    for entrant,key,rival in (('ours batched','to_eager','the best eager peer'), ('ours compiled','to_fused','torch fused')):
+    for entrant,key,rival in (('ours batched','to_eager','the best eager peer'),
+                              ('ours compiled','to_fused','torch fused')):
         found = [o[key] for o in rows if o['entrant']==entrant and o[key] is not None]
         if found: parts.append(f"{entrant[5:]} {median(found):.2f} of {rival}")
     return f"{set_name}: " + ', '.join(parts)
@@ -416,14 +447,16 @@ def draw(rows, args):
     if not set_names: return
     names = list(dict.fromkeys(o['optimizer'] for o in rows if o['set']!='tiny'))
     n = len(set_names)
-    axs = plot_axes(math.ceil(n/2), min(n, 2), size=(7,1.2+.42*len(names)), xlabel='ms a step', titles=[finding([o for o in rows if o['set']==s], s) for s in set_names]
+    axs = plot_axes(math.ceil(n/2), min(n, 2), size=(7,1.2+.42*len(names)), xlabel='ms a step',
+                    titles=[finding([o for o in rows if o['set']==s], s) for s in set_names]
                     + ['']*(n>1 and n%2))
     axs = axs if isinstance(axs, list) else [axs]
     seen = {}
     for ax,s in zip(axs, set_names):
         here = [o for o in rows if o['set']==s]
         for o in sorted(here, key=lambda o: o['kind']=='ours'): # ours on top
-            seen[o['entrant']] = ax.scatter(o['ms'], names.index(o['optimizer']), zorder=3+(o['kind']=='ours'), **style(o['entrant']))
+            seen[o['entrant']] = ax.scatter(o['ms'], names.index(o['optimizer']), zorder=3+(o['kind']=='ours'),
+                                            **style(o['entrant']))
         for o in {o['optimizer']:o for o in here}.values():
             i = names.index(o['optimizer'])
             seen['memory floor, by a copy'] = ax.plot([o['floor_ms']]*2, [i-.35,i+.35], color='k', lw=1.5)[0]
@@ -433,23 +466,29 @@ def draw(rows, args):
     fig = axs[0].figure
     order = sorted(seen, key=lambda o: (not o.startswith('ours'), list(seen).index(o)))
     fig.legend([seen[o] for o in order], order, loc='outside lower center', ncols=5, fontsize='small', frameon=False)
-    fig.suptitle(f"Time of a step by {args.device}, {args.threads} thread{'s'*(args.threads>1)}, float32: ours filled, others hollow")
+    threads = f"{args.threads} thread{'s'*(args.threads>1)}"
+    fig.suptitle(f"Time of a step by {args.device}, {threads}, float32: ours filled, others hollow")
     fig.savefig(args.figure, dpi=110)
     print(f'figure: {args.figure}')
 
 # --- command line ---
 def parser():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    def add(name, default, help, **kwargs): p.add_argument(name, default=default, help=f'{help}; default: {default}'.replace('%', '%%'), **kwargs)
+    def add(name, default, help, **kwargs):
+        p.add_argument(name, default=default, help=f'{help}; default: {default}'.replace('%', '%%'), **kwargs)
     add('--sets', 'mlp,resnet34,gpt2,small', 'parameters, by name; mlp is 784-50-10 and small 1,000 tensors of 100',
         type=names_of('set', list(sets), needed=True), metavar='A,B')
-    add('--optimizers', ','.join(ours), 'optimizers of ours; with sgd comes the tiny case, Linear(8,1)', type=names_of('optimizer', list(ours), needed=True), metavar='A,B')
-    add('--engines', 'batched,compiled', 'how ours are run', type=names_of('engine', ['loop','batched','compiled'], needed=True), metavar='A,B')
+    add('--optimizers', ','.join(ours), 'optimizers of ours; with sgd comes the tiny case, Linear(8,1)',
+        type=names_of('optimizer', list(ours), needed=True), metavar='A,B')
+    add('--engines', 'batched,compiled', 'how ours are run',
+        type=names_of('engine', ['loop','batched','compiled'], needed=True), metavar='A,B')
     add('--threads', 1, 'threads of torch on the CPU; one number', type=int, metavar='N')
     add('--rounds', 21, 'rounds, each with every entrant once', type=int, metavar='N')
-    add('--patience', 600, 'seconds for the first steps of an entrant; what takes longer, to compile, is left out', type=int, metavar='S')
+    add('--patience', 600, 'seconds for the first steps of an entrant; what takes longer, to compile, is left out',
+        type=int, metavar='S')
     add('--device', 'cuda' if torch.cuda.is_available() else 'cpu', 'cpu or cuda', choices=['cpu','cuda'])
-    add('--cold', 'resnet34', "set for the time to the first compiled step with an empty cache; '' leaves that out", choices=['', *sets], metavar='SET')
+    add('--cold', 'resnet34', "set for the time to the first compiled step with an empty cache; '' leaves that out",
+        choices=['', *sets], metavar='SET')
     p.add_argument('--compiled-peers', action='store_true', help='compile the peers, too; slow: up to minutes for each')
     p.add_argument('--out', metavar='FILE.json', help='write all figures there')
     p.add_argument('--figure', metavar='FILE.png', help='draw them there')
@@ -463,7 +502,8 @@ def about(args):
         try: versions[o] = metadata.version(o)
         except metadata.PackageNotFoundError: versions[o] = None
     device = torch.cuda.get_device_name() if args.device=='cuda' else cpu_name()
-    return dict(device=device, cpus=os.cpu_count(), python=platform.python_version(), versions=versions, date=time.strftime('%Y-%m-%d'),
+    return dict(device=device, cpus=os.cpu_count(), python=platform.python_version(), versions=versions,
+                date=time.strftime('%Y-%m-%d'),
                 **{k:getattr(args, k) for k in ('threads','rounds','engines','compiled_peers')})
 
 def main():
@@ -474,7 +514,8 @@ def main():
     warnings.filterwarnings('ignore')
     if args.probe: return print(json.dumps(probe(*args.probe.split('/'), args.cold, args.device)))
     info = about(args)
-    print(', '.join(f'{k} {v}' for k,v in info.items() if k!='versions'), *(f'{k} {v}' for k,v in info['versions'].items() if v), sep='\n  ')
+    print(', '.join(f'{k} {v}' for k,v in info.items() if k!='versions'),
+          *(f'{k} {v}' for k,v in info['versions'].items() if v), sep='\n  ')
     rows,cold = [],[]
     jobs = [(s,o) for s in args.sets for o in args.optimizers if s!='tiny' or o=='sgd']
     if 'sgd' in args.optimizers and 'tiny' not in args.sets: jobs.append(('tiny','sgd'))
@@ -482,7 +523,8 @@ def main():
         rows += bench_one(args, s, o)
         save(args, info, rows, cold)
     for o in rows:
-        if o['set']=='tiny' and o['kind']=='ours': print(f"\nSGD on Linear(8,1): {o['to_each']['torch']:.2f} times torch.optim.SGD")
+        if o['set']=='tiny' and o['kind']=='ours':
+            print(f"\nSGD on Linear(8,1): {o['to_each']['torch']:.2f} times torch.optim.SGD")
     if args.cold and ('compiled' in args.engines or args.compiled_peers):
         print(f"\ncompilation with an empty cache, {args.cold} set:")
         for name in args.optimizers:
@@ -497,6 +539,7 @@ def main():
 
 def save(args, info, rows, cold):
     if not args.out: return
-    with open(args.out, 'w') as f: json.dump(dict(about=info, rows=rows, compilation=cold, left_out=left_out), f, indent=1)
+    with open(args.out, 'w') as f:
+        json.dump(dict(about=info, rows=rows, compilation=cold, left_out=left_out), f, indent=1)
 
 if __name__=='__main__': main()

@@ -4,30 +4,23 @@
 
 # %% auto #0
 __all__ = ['step_engines', 'sgd_step', 'step_stat', 'weight_decay', 'l2_reg', 'inner_stepper', 'stepper_name', 'hyper_defaults',
-           'stepper_args', 'Optimizer', 'run_loop', 'StepperError', 'check_args', 'average_grad', 'momentum_step',
-           'SGD', 'sgd_or_momentum_step', 'average_sqr_grad', 'rms_prop_step', 'RMSProp', 'debias', 'adam_step', 'Adam',
-           'dtype_name', 'own_dtype', 'by_param', 'split_params', 'hyper_ranges', 'check_hyper', 'spread', 'HyperView']
+           'stepper_args', 'check_args', 'check_keys', 'run_loop', 'Engine', 'find_engine', 'no_remarks', 'Optimizer',
+           'average_grad', 'momentum_step', 'SGD', 'sgd_or_momentum_step', 'average_sqr_grad', 'rms_prop_step',
+           'RMSProp', 'debias', 'adam_step', 'Adam', 'HyperView', 'StepperError', 'check_hyper', 'hyper_ranges',
+           'split_params', 'spread']
 
 # %% ../nbs/00_optimizer.ipynb #e34a153c
-import copy, difflib, inspect, math
-from collections import defaultdict
+import inspect, math
 from functools import partial
-from operator import attrgetter
 
 import torch
-from torch import Tensor
-from torch._C import _set_grad_enabled # what torch.no_grad calls: as fast as it gets
-from torch.autograd import _profiler_enabled
-from torch.autograd.graph import increment_version
-from torch.nn.parameter import is_lazy
-from torch.optim import optimizer as _hooks
 
-from fastcore.basics import patch
-from .basics.param_groups import split_params, hyper_ranges, check_hyper, spread, HyperView
-from .basics.param_groups import hyper_aliases, check_fit, checked_group, HyperDict, known_name, settle_hypers, States
-
-_all_ = ['split_params', 'hyper_ranges', 'check_hyper', 'spread', 'HyperView'] # passed on by this module
+from fastcore.basics import store_attr
 from .basics.comments import show_comments
+from .basics.param_groups import HyperView, check_hyper, hyper_ranges, settle_hypers, split_params, spread
+from .basics.torch_optimizer import StepperError, TorchOptimizer
+
+_all_ = ['HyperView', 'StepperError', 'check_hyper', 'hyper_ranges', 'split_params', 'spread'] # passed on
 
 # %% ../nbs/00_optimizer.ipynb #d2a9d7c2
 def sgd_step(p, lr, **kwargs):
@@ -52,216 +45,151 @@ l2_reg.defaults = dict(wd=0.)
 
 # %% ../nbs/00_optimizer.ipynb #07c1d289
 def inner_stepper(cb):
+    "A stepper without the partials around it"
     while isinstance(cb, partial): cb = cb.func
     return cb
 
-def stepper_name(cb): return getattr(inner_stepper(cb), '__name__', type(inner_stepper(cb)).__name__)
+def stepper_name(cb):
+    "What a stepper is called in messages"
+    return getattr(inner_stepper(cb), '__name__', type(inner_stepper(cb)).__name__)
 
 def hyper_defaults(
-    cb # A stepper, or a `functools.partial` of one
+    cb # A stepper, or a functools.partial of one
 ): # Dictionary from hyper-parameter to default
     "The hyper-parameters that a stepper declares"
     if not isinstance(cb, partial): return dict(getattr(cb, 'defaults', {}))
     return {k:cb.keywords.get(k, v) for k,v in hyper_defaults(cb.func).items()}
 
-def _args(cb): return [o for o in list(inspect.signature(cb).parameters.values())[1:] if o.kind is not o.VAR_KEYWORD]
-def _required(cb): return [o.name for o in _args(cb) if o.default is o.empty]
-
 def stepper_args(
     cb # A stepper
-): # Names of its arguments, without the parameter itself and `**kwargs`
+): # Names of its arguments, without the parameter itself and **kwargs
     "The names that a stepper can use; `TypeError` if it is no stepper"
     if isinstance(cb, type) or inspect.isbuiltin(cb) or not callable(cb):
         raise TypeError(f"{cb!r} is no stepper: a stepper is called as cb(p, **hypers_and_state)")
-    if not any(o.kind is o.VAR_KEYWORD for o in inspect.signature(cb).parameters.values()):
-        raise TypeError(f"{stepper_name(cb)} must end in **kwargs: it is passed every hyper-parameter and all state, needed or not")
-    return [o.name for o in _args(cb)]
+    args = list(inspect.signature(cb).parameters.values())[1:]
+    if not any(o.kind is o.VAR_KEYWORD for o in args): raise TypeError(
+        f"{stepper_name(cb)} must end in **kwargs: it is passed every hyper-parameter and all state, needed or not")
+    return [o.name for o in args if o.kind is not o.VAR_KEYWORD]
+
+# %% ../nbs/00_optimizer.ipynb #b0a10004
+def check_args(
+    cb, # A stepper that failed
+    given:dict # What it was given
+):
+    "Raise an error if a stepper lacks something"
+    args = list(inspect.signature(cb).parameters.values())[1:]
+    missing = [o.name for o in args if o.kind is not o.VAR_KEYWORD and o.default is o.empty and o.name not in given]
+    if missing: raise StepperError(
+        f"{stepper_name(cb)} needs {', '.join(missing)}, which is no hyper-parameter of this optimizer and which no "
+        f"stepper before it returns: pass {missing[0]}=… or put the stepper that keeps it first") from None
+
+def check_keys(
+    cb, # A stepper
+    new:dict, # What it returned
+    hypers:dict, # The hyper-parameters
+    writers:dict # From a name in the state to the stepper that keeps it; is updated
+): # new
+    "Raise an error if a stepper returns a name that is a hyper-parameter, or that another stepper keeps"
+    for k in new:
+        if k in hypers: raise StepperError(
+            f"{stepper_name(cb)} returns {k!r}, which is a hyper-parameter: keep it under another name")
+        first = writers.setdefault(k, cb)
+        if first is not cb and not any(k in getattr(inner_stepper(o), 'shared', ()) for o in (first,cb)):
+            names = stepper_name(first),stepper_name(cb)
+            raise StepperError(f"{names[0]} and {names[1]} both keep {k!r}: rename it in one of them, or declare it "
+                               f"shared ({names[1]}.shared = {{{k!r}}})")
+    return new
 
 # %% ../nbs/00_optimizer.ipynb #308ec0f2
-class Optimizer(torch.optim.Optimizer):
-    "Runs each parameter through a list of steppers"
-    def __init__(self,
-        params, # Iterable of tensors, of (name, tensor) pairs, of lists of either, or of dicts with an entry `params`
-        cbs, # Steppers, called in this order; or a single one
-        engine:str='batched', # How they are run: loop, batched or compiled
-        **hypers # Hyper-parameters, over the defaults that the steppers declare; a list or a slice is spread over the groups
-    ):
-        self.cbs = [cbs] if callable(cbs) or isinstance(cbs, str) else list(cbs or ())
-        if not self.cbs: raise ValueError("an optimizer needs at least one stepper")
-        taken = {o for cb in self.cbs for o in stepper_args(cb)}
-        self._writers = {} # which stepper keeps which state
-        declared = {k:v for cb in self.cbs for k,v in hyper_defaults(cb).items()}
-        self.arg_names = {*taken, *declared} # what is declared may be taken through **kwargs
-        super().__init__(*settle_hypers(split_params(params), hypers, declared, self.arg_names))
-        self.state = States(dict, self.state)
-        _find_engine(engine) # an unknown one is an error
-        self.engine = engine
-        self._try_out()
-
-    def __repr__(self):
-        how = getattr(_find_engine(self.engine), 'how_run', lambda opt: ['together']*len(self.cbs))(self)
-        names = [stepper_name(cb) + (f' ({o})' if o!='together' else '') for cb,o in zip(self.cbs, how)]
-        lines = [f"Optimizer: {' → '.join(names)}; engine: {self.engine}"]
-        for i,g in enumerate(self.param_groups):
-            hypers = ', '.join(f'{k} {g[k]:g}' if isinstance(g[k], float) else f'{k} {g[k]}' for k in self.defaults)
-            lines.append(f"  group {i}: {len(g['params'])} parameters; {hypers}")
-        return '\n'.join(lines)
-
-# %% ../nbs/00_optimizer.ipynb #77b1df45
 def run_loop(
-    opt # `Optimizer`
+    opt # Optimizer
 ):
     "Run each parameter that has a gradient through the steppers, one after another"
     for group in opt.param_groups:
         hypers = dict(group)
         for p in hypers.pop('params'):
-            if p.grad is not None: opt._run_cbs(p, opt.state[p], hypers)
+            if p.grad is not None: opt.run_steppers(p, opt.state[p], hypers)
 
-@patch
-def _run_cbs(self:Optimizer, p, state, hypers):
-    given = {**state, **hypers}
-    for cb in self.cbs:
-        try: new = cb(p, **given)
-        except TypeError:
-            check_args(cb, given)
-            raise
-        if isinstance(new, dict):
-            state.update(self._check_keys(cb, new, hypers))
-            given.update(new)
+# %% ../nbs/00_optimizer.ipynb #77b1df45
+step_engines = {} # by name; under `None`, the default
+
+class Engine:
+    "A way to run the steppers of an optimizer, known by its name"
+    def __init__(self,
+        name:str, # What to pass as engine=…
+        run, # Called with an optimizer; runs the steppers for all parameters that have a gradient
+        describe, # Called with an optimizer; a remark about each stepper, '' where there is nothing to say
+        default:bool=False # Is it the engine of the optimizers that ask for none?
+    ):
+        store_attr('name,run,describe')
+        for k in [name, None] if default else [name]: step_engines[k] = self
+
+def find_engine(
+    name:str # Name of an engine, or None for the default
+): # Engine
+    "The engine of this name; `ValueError` if there is none"
+    if name in step_engines: return step_engines[name]
+    raise ValueError(f"there is no engine {name!r}: choose from {', '.join(filter(None, step_engines))}")
+
+def no_remarks(
+    opt # Optimizer
+): # List of empty strings
+    "What the loop says about each stepper: it runs as it is written"
+    return [''] * len(opt.cbs)
+
+Engine('loop', run_loop, no_remarks, default=True);
 
 # %% ../nbs/00_optimizer.ipynb #2456b47a
-step_engines = dict(loop=run_loop)
+class Optimizer(TorchOptimizer):
+    "Runs each parameter through a list of steppers"
+    kept_attrs = 'cbs','arg_names','writers','engine' # what copies need
 
-def _find_engine(name):
-    if name not in step_engines:
-        from optimloop.optimizers.engines import all_engines # here, because that lesson stands on this one
-        step_engines.update({k:v for k,v in all_engines.items() if k not in step_engines})
-    if name not in step_engines: raise ValueError(f"there is no engine {name!r}: choose from {', '.join(step_engines)}")
-    return step_engines[name]
+    def __init__(self,
+        params, # Iterable of tensors, of (name, tensor) pairs, of lists of either, or of dicts with an entry params
+        cbs, # Steppers, called in this order; or a single one
+        engine:str=None, # How they are run: loop, batched or compiled; None: the default
+        **hypers # Hyper-parameters, over the defaults that steppers declare; lists and slices are spread over groups
+    ):
+        self.cbs,self.writers = [cbs] if callable(cbs) or isinstance(cbs, str) else list(cbs or ()),{}
+        if not self.cbs: raise ValueError("an optimizer needs at least one stepper")
+        taken = {o for cb in self.cbs for o in stepper_args(cb)}
+        declared = {k:v for cb in self.cbs for k,v in hyper_defaults(cb).items()}
+        self.arg_names = {*taken, *declared} # what is declared may be taken through **kwargs
+        super().__init__(*settle_hypers(split_params(params), hypers, declared, self.arg_names))
+        self.engine = engine
+        self.try_out()
 
-# %% ../nbs/00_optimizer.ipynb #da82efc3
-@patch
-def _step(self:Optimizer, closure=None):
-    with_grad,loss = torch.is_grad_enabled(),None
-    if closure is not None:
-        with torch.enable_grad(): loss = closure()
-    stepped = [p for group in self.param_groups for p in group['params'] if p.grad is not None]
-    try:
-        _set_grad_enabled(False)
-        if any(map(_is_sparse, stepped)): self._try_sparse(stepped)
-        step_engines[self.engine](self)
-    finally:
-        _set_grad_enabled(with_grad)
-        _count_change(stepped)
-    return loss
+    def run_steppers(self, p, state, hypers):
+        "Run `p` through the steppers, and keep what they return in `state`"
+        given = {**state, **hypers}
+        for cb in self.cbs:
+            try: new = cb(p, **given)
+            except TypeError:
+                check_args(cb, given)
+                raise
+            if isinstance(new, dict):
+                state.update(check_keys(cb, new, hypers, self.writers))
+                given.update(new)
 
-_is_sparse = attrgetter('grad.is_sparse')
+    def step_params(self):
+        "Run all parameters that have a gradient through the steppers, by the engine"
+        step_engines[self._engine].run(self)
 
-def _count_change(params):
-    try: increment_version(params)
-    except TypeError: # before torch 2.5 it takes them one by one
-        for p in params: increment_version(p)
+    engine = property(lambda self: self._engine, doc="Name of the engine; may be set")
+    @engine.setter
+    def engine(self, name): self._engine = find_engine(name).name
 
-Optimizer._hooked_step = torch.optim.Optimizer.profile_hook_step(Optimizer._step)
-
-@patch
-def step(self:Optimizer,
-    closure=None # Function that recomputes the loss and its gradients, and returns the loss
-): # What `closure` returned, or `None`
-    "Step all parameters that have a gradient"
-    if (self._optimizer_step_pre_hooks or self._optimizer_step_post_hooks or _hooks._global_optimizer_pre_hooks
-        or _hooks._global_optimizer_post_hooks or _profiler_enabled()): return self._hooked_step(closure)
-    return self._step(closure)
-
-Optimizer.step.hooked = True # or torch would wrap it
-
-@patch
-def zero_grad(self:Optimizer,
-    set_to_none:bool=True # Take the gradients away, or else set them to 0?
-):
-    "Forget the gradients; torch's own takes longer to ask for profilers than to do that"
-    if not set_to_none or _profiler_enabled(): return torch.optim.Optimizer.zero_grad(self, set_to_none)
-    for group in self.param_groups:
-        for p in group['params']: p.grad = None
-
-# %% ../nbs/00_optimizer.ipynb #cc42d48b
-def _outside_graphs(f):
-    "Let `torch.compile` leave `f` and what it calls alone, as `torch.compiler.disable` does, but at no cost"
-    try:
-        from torch._C._dynamo import eval_frame as dynamo
-        skip = dynamo._FrameExecStrategy(dynamo._FrameAction.SKIP, dynamo._FrameAction.SKIP)
-        dynamo.set_code_exec_strategy(f.__code__, skip)
-        f._torchdynamo_disable = True
-        return f
-    except (ImportError,AttributeError,TypeError): return torch.compiler.disable(f) # an older torch: .7 µs a call
-
-for _o in ('step','zero_grad'): setattr(Optimizer, _o, _outside_graphs(getattr(Optimizer, _o)))
-
-# %% ../nbs/00_optimizer.ipynb #ab53075a
-class StepperError(TypeError, ValueError): "Steppers that do not fit together"
-
-def check_args(cb, given):
-    missing = [k for k in _required(cb) if k not in given]
-    if missing: raise StepperError(f"{stepper_name(cb)} needs {', '.join(missing)}, which is no hyper-parameter of this optimizer and "
-        f"which no stepper before it returns: pass {missing[0]}=… or put the stepper that keeps it first") from None
-
-@patch
-def _check_keys(self:Optimizer, cb, new, hypers):
-    for k in new:
-        if k in hypers: raise StepperError(f"{stepper_name(cb)} returns {k!r}, which is a hyper-parameter: keep it under another name")
-        first = self._writers.setdefault(k, cb)
-        if first is not cb and not any(k in getattr(inner_stepper(o), 'shared', ()) for o in (first,cb)):
-            raise StepperError(f"{stepper_name(first)} and {stepper_name(cb)} both keep {k!r}: rename it in one of them, or declare it "
-                               f"shared ({stepper_name(cb)}.shared = {{{k!r}}})")
-    return new
-
-@patch
-@torch.no_grad()
-def _try_out(self:Optimizer):
-    group = next(g for g in self.param_groups if g['params'])
-    ps = [p for p in group['params'] if not is_lazy(p)]
-    trial = min(ps, key=Tensor.numel).detach().clone() if ps else torch.zeros(1)
-    trial.grad = torch.zeros_like(trial)
-    with torch.random.fork_rng(devices=[]): # a stepper may draw random numbers
-        try: self._run_cbs(trial, {}, {k:v for k,v in group.items() if k!='params'})
-        except StepperError: raise
-        except Exception: pass # perhaps for want of a real gradient: the first step will tell
-
-# %% ../nbs/00_optimizer.ipynb #5a75e002
-@patch
-def _try_sparse(self:Optimizer, params):
-    for p in filter(_is_sparse, params): self._try_sparse_one(p)
-
-@patch
-def _try_sparse_one(self:Optimizer, p):
-    state,n = self.state.get(p, {}),p.grad.sparse_dim()
-    key = id(p),n,*((k,o.layout) for k,o in state.items() if isinstance(o, Tensor))
-    if key in self.__dict__.setdefault('_sparse_tried', set()): return
-    group = next(g for g in self.param_groups if any(o is p for o in g['params']))
-    trial = p.detach().new_zeros((1,)*n + p.shape[n:])
-    one = torch.sparse_coo_tensor(torch.zeros(n, 1, dtype=torch.long, device=p.device), trial.reshape(1, *p.shape[n:]), trial.shape, check_invariants=False)
-    def like(o): return o if not isinstance(o, Tensor) else o.clone() if o.shape!=p.shape else one*0 if o.is_sparse else o.new_zeros(trial.shape)
-    trial.grad = one
-    with torch.random.fork_rng(devices=[]):
-        try: self._run_cbs(trial, {k:like(o) for k,o in state.items()}, {k:v for k,v in group.items() if k!='params'})
-        except RuntimeError as e:
-            raise StepperError("these steppers cannot take a sparse gradient, and nothing was stepped: pass sparse=False to the nn.Embedding "
-                               "that makes it, or use SGD") from e
-    self._sparse_tried.add(key)
-
-# %% ../nbs/00_optimizer.ipynb #9f95db6a
-@patch
-def add_param_group(self:Optimizer,
-    param_group:dict # `params`, and the hyper-parameters in which this group differs from the defaults
-):
-    "Add a group of parameters; nothing is added if something is wrong with it"
-    torch.optim.Optimizer.add_param_group(self, checked_group(param_group, self.param_groups, self.defaults))
+    def __repr__(self):
+        remarks = step_engines[self.engine].describe(self)
+        names = [stepper_name(cb) + (f' ({o})' if o else '') for cb,o in zip(self.cbs, remarks)]
+        return f"Optimizer: {' → '.join(names)}; engine: {self.engine}\n" + super().__repr__()
 
 # %% ../nbs/00_optimizer.ipynb #0314f1b2
 def average_grad(p, mom, dampening=False, grad_avg=None, **kwargs):
     "Keep the moving average `grad_avg` of the gradients of `p`; with `dampening`, new ones count `1-mom`, else 1"
     if grad_avg is None: grad_avg = torch.zeros_like(p.grad)
-    if dampening: return {'grad_avg': grad_avg.lerp_(p.grad, 1-mom)} # mom of the average, 1-mom of the gradient, in one go
+    # mom of the average and 1-mom of the gradient in one go
+    if dampening: return {'grad_avg': grad_avg.lerp_(p.grad, 1-mom)}
     return {'grad_avg': grad_avg.mul_(mom).add_(p.grad)}
 average_grad.defaults = dict(mom=0.9)
 
@@ -270,14 +198,14 @@ def momentum_step(p, lr, grad_avg, **kwargs):
     p.data.add_(grad_avg, alpha=-lr)
 
 def SGD(
-    params, # As for `Optimizer`
+    params, # As for Optimizer
     lr:float, # Learning rate, ≥ 0
     mom:float=0., # Momentum, in [0,1); at 0 no average is kept
     wd:float=0., # Weight decay, ≥ 0
-    decouple_wd:bool=True, # `weight_decay`, or else `l2_reg`?
-    engine:str='batched', # How the steppers are run: loop, batched or compiled
-    **kwargs # More for `Optimizer`
-): # `Optimizer`
+    decouple_wd:bool=True, # weight_decay, or else l2_reg?
+    engine:str=None, # How the steppers are run: loop, batched or compiled; None: the default
+    **kwargs # More for Optimizer
+): # Optimizer
     "Stochastic gradient descent, with momentum if `mom` is not 0"
     decay = weight_decay if decouple_wd else l2_reg
     cbs = [decay, sgd_or_momentum_step] if mom==0 else [decay, average_grad, momentum_step]
@@ -308,16 +236,16 @@ def rms_prop_step(p, lr, sqr_avg, eps, grad_avg=None, **kwargs):
 rms_prop_step.defaults = dict(eps=1e-8)
 
 def RMSProp(
-    params, # As for `Optimizer`
+    params, # As for Optimizer
     lr:float, # Learning rate, ≥ 0
     mom:float=0., # Momentum, in [0,1); 0 leaves it out
     sqr_mom:float=0.99, # How much of the averaged squares is kept, in [0,1)
     eps:float=1e-8, # Added to the divisor, ≥ 0
     wd:float=0., # Weight decay, ≥ 0
-    decouple_wd:bool=True, # `weight_decay`, or else `l2_reg`?
-    engine:str='batched', # How the steppers are run: loop, batched or compiled
-    **kwargs # More for `Optimizer`
-): # `Optimizer`
+    decouple_wd:bool=True, # weight_decay, or else l2_reg?
+    engine:str=None, # How the steppers are run: loop, batched or compiled; None: the default
+    **kwargs # More for Optimizer
+): # Optimizer
     "Divide each gradient by the root of the average of its squares"
     decay = weight_decay if decouple_wd else l2_reg
     hypers = dict(lr=lr, sqr_mom=sqr_mom, eps=eps, wd=wd, **kwargs)
@@ -327,7 +255,7 @@ def RMSProp(
 # %% ../nbs/00_optimizer.ipynb #7095c418
 def debias(
     mom:float, # How much of the average is kept at each step
-    damp:float, # Weight of a new value: `1-mom` in a dampened average, 1 in one that is not
+    damp:float, # Weight of a new value: 1-mom in a dampened average, 1 in one that is not
     step:int # Number of values taken in so far, from 1
 ): # The sum of the weights of all values so far; divide the average by it
     "By how much a moving average that started from 0 is too small"
@@ -341,180 +269,20 @@ def adam_step(p, lr, mom, sqr_mom, step, grad_avg, sqr_avg, eps, **kwargs):
 adam_step.defaults = dict(eps=1e-5)
 
 def Adam(
-    params, # As for `Optimizer`
+    params, # As for Optimizer
     lr:float, # Learning rate, ≥ 0: about the size of a step
     mom:float=0.9, # How much of the averaged gradient is kept (β₁), in [0,1)
     sqr_mom:float=0.99, # How much of the averaged squares is kept (β₂), in [0,1)
     eps:float=1e-5, # Added to the divisor, ≥ 0
     wd:float=0.01, # Weight decay, ≥ 0
-    decouple_wd:bool=True, # `weight_decay` (AdamW), or else `l2_reg` (Adam)?
-    engine:str='batched', # How the steppers are run: loop, batched or compiled
-    **kwargs # More for `Optimizer`
-): # `Optimizer`
+    decouple_wd:bool=True, # weight_decay (AdamW), or else l2_reg (Adam)?
+    engine:str=None, # How the steppers are run: loop, batched or compiled; None: the default
+    **kwargs # More for Optimizer
+): # Optimizer
     "Averaged gradients over the root of their averaged squares, both debiased"
-    cbs = [weight_decay if decouple_wd else l2_reg, partial(average_grad, dampening=True), average_sqr_grad, step_stat, adam_step]
+    decay = weight_decay if decouple_wd else l2_reg
+    cbs = [decay, partial(average_grad, dampening=True), average_sqr_grad, step_stat, adam_step]
     return Optimizer(params, cbs, engine, lr=lr, mom=mom, sqr_mom=sqr_mom, eps=eps, wd=wd, **kwargs)
-
-# %% ../nbs/00_optimizer.ipynb #dfa761cc
-@patch
-def set_hyper(self:Optimizer,
-    name:str, # Name of a hyper-parameter
-    v # A number for all groups, one for each in a list, or a slice to spread over them
-):
-    "Set a hyper-parameter; nothing is changed if a value is bad"
-    self.set_hypers(**{name:v})
-
-@patch
-def set_hypers(self:Optimizer,
-    **kwargs # Hyper-parameters and their values, as for `set_hyper`
-):
-    "Set several hyper-parameters; nothing is changed if a value is bad"
-    values = {}
-    for k,v in kwargs.items():
-        name = self._hyper_name(k)
-        if name in values: raise TypeError(f"{name} is given twice, the second time as {k}")
-        values[name] = [check_hyper(name, o) for o in spread(v, len(self.param_groups))]
-    for name,os in values.items():
-        for group,o in zip(self.param_groups, os): group[name] = o
-
-@patch
-def _hyper_name(self:Optimizer, name): return known_name(name, self.defaults)
-
-@patch(as_prop=True)
-def hypers(self:Optimizer):
-    "A list of dictionaries, one for each group"
-    return [HyperView(self, g) for g in self.param_groups]
-
-# %% ../nbs/00_optimizer.ipynb #6332f689
-@patch
-def _read_hyper(self:Optimizer, name):
-    if hasattr(type(self), name): return object.__getattribute__(self, name) # a property that failed: let it say why
-    if name not in self.__dict__.get('defaults', ()):
-        raise AttributeError(f"{type(self).__name__} has no attribute and no hyper-parameter {name!r}")
-    values = [g[name] for g in self.param_groups]
-    return values[0] if all(o==values[0] for o in values) else values
-
-Optimizer.__getattr__ = Optimizer._read_hyper # a function named __getattr__ in a module would answer for the module
-
-@patch
-def __setattr__(self:Optimizer, name, v):
-    if name=='engine': _find_engine(v)
-    if name in self.__dict__.get('defaults', ()): return self.set_hyper(name, v)
-    is_number = isinstance(v, (int,float,slice)) and not isinstance(v, bool)
-    if is_number and name[0]!='_' and not hasattr(self, name): # a misspelt hyper-parameter, or one that this optimizer lacks?
-        if difflib.get_close_matches(name, {*self.defaults, *hyper_aliases, *hyper_aliases.values(), 'lr', 'eps'}, cutoff=.65): self._hyper_name(name)
-    object.__setattr__(self, name, v)
-
-# %% ../nbs/00_optimizer.ipynb #4f08e8f9
-@patch
-def __dir__(self:Optimizer): return sorted({*object.__dir__(self), *getattr(self, 'defaults', ())}) # for the tab key
-
-# %% ../nbs/00_optimizer.ipynb #0d0bbaec
-@patch
-def freeze_to(self:Optimizer,
-    n:int # Number of the first group to train; negative numbers count from the end
-):
-    "Train only the groups from `n` on, and parameters marked `force_train`"
-    first = n if n>=0 else len(self.param_groups)+n
-    for i,group in enumerate(self.param_groups):
-        for p in group['params']:
-            train = i>=first or self.state[p].get('force_train', False)
-            p.requires_grad = train # the method would not do for a lazy layer
-            if not train: p.grad = None
-
-@patch
-def freeze(self:Optimizer):
-    "Train only the last group"
-    self.freeze_to(-1)
-
-@patch
-def unfreeze(self:Optimizer):
-    "Train all groups"
-    self.freeze_to(0)
-
-@patch
-def clear_state(self:Optimizer):
-    "Forget the state of all parameters, but for flags such as `do_wd` and `force_train`"
-    for p,state in self.state.items():
-        self.state[p] = {k:v for k,v in state.items() if isinstance(v, bool)}
-
-# %% ../nbs/00_optimizer.ipynb #97f25eb6
-@patch
-def state_dict(self:Optimizer): # Dictionary: `state`, `param_groups` (as torch's), `shapes`, `dtypes` of the parameters
-    "A copy of all state and hyper-parameters"
-    with self.register_state_dict_post_hook(_copied, prepend=True): return torch.optim.Optimizer.state_dict(self)
-
-def _copied(opt, state_dict):
-    "A copy with the shapes and dtypes of the parameters; those of lazy layers have no shapes yet"
-    ps = list(enumerate(p for g in opt.param_groups for p in g['params']))
-    more = {'shapes': {i:list(p.shape) for i,p in ps if not is_lazy(p)}, 'dtypes': {i:dtype_name(p) for i,p in ps}}
-    def cloned(s): return {k:v.clone() if isinstance(v, Tensor) else v for k,v in s.items()}
-    state = {i:cloned(s) for i,s in state_dict['state'].items()}
-    return copy.deepcopy({**state_dict, 'state': state, **more})
-
-def dtype_name(p): return str(p.dtype).removeprefix('torch.')
-
-@patch
-def __getstate__(self:Optimizer):
-    state = {p:{k:v.clone() if isinstance(v, Tensor) else v for k,v in s.items()} for p,s in self.state.items()} # not a whole pack with each window
-    return {**torch.optim.Optimizer.__getstate__(self), 'state': state, 'cbs': self.cbs, 'arg_names': self.arg_names,
-            '_writers': self._writers, 'engine': self.engine}
-
-@patch
-def __setstate__(self:Optimizer, state):
-    torch.optim.Optimizer.__setstate__(self, state)
-    self.defaults.pop('differentiable', None)
-    self.param_groups = [HyperDict(g) for g in self.param_groups]
-    self.state = States(dict, self.state)
-
-# %% ../nbs/00_optimizer.ipynb #c3a5d2f8
-def own_dtype(v, p, was):
-    "The dtype of a saved `v`: its own, unless it had that of the parameter, which `was` another one than now"
-    return p.dtype if dtype_name(v)==was and (v.ndim or not p.ndim) else v.dtype
-
-def _placed(v, p, was):
-    "Saved state as it belongs beside the parameter `p`"
-    if isinstance(v, Tensor): return v.to(p.device, own_dtype(v, p, was))
-    if isinstance(v, dict): return {k:_placed(o, p, was) for k,o in v.items()}
-    return type(v)(_placed(o, p, was) for o in v) if type(v) in (list,tuple) else v
-
-def by_param(opt, state_dict):
-    "(number, parameter) of all that is in `state_dict`"
-    ids,ps = ([o for g in groups for o in g['params']] for groups in (state_dict['param_groups'],opt.param_groups))
-    return list(zip(ids, ps))
-
-# %% ../nbs/00_optimizer.ipynb #e80f3a29
-@patch
-def _check_load(self:Optimizer, state_dict):
-    "Raise an error if `state_dict` does not fit; nothing is changed"
-    check_fit(self, state_dict)
-    numbers = [k for k,v in self.defaults.items() if isinstance(v, (int,float))]
-    bad = [k for k in numbers if not all(hasattr(g[k], '__float__') for g in state_dict['param_groups'])]
-    if bad: raise ValueError(f"this state is damaged: {', '.join(bad)} should be numbers")
-
-@patch
-def load_state_dict(self:Optimizer,
-    state_dict:dict # What `state_dict` returned; it is copied, never changed
-):
-    "Load state and hyper-parameters; a `ValueError` names what does not fit, and nothing is changed"
-    if not isinstance(state_dict, dict): raise TypeError(f"expected the dict that `state_dict` returns, not a {type(state_dict).__name__}")
-    state_dict = copy.deepcopy(state_dict)
-    for hook in [*self._optimizer_load_state_dict_pre_hooks.values()]:
-        new = hook(self, state_dict)
-        if new is not None: state_dict = new
-    self._check_load(state_dict)
-    self.__setstate__(_new_state(self, state_dict))
-    for hook in [*self._optimizer_load_state_dict_post_hooks.values()]: hook(self)
-
-def _new_state(opt, state_dict):
-    "What `__setstate__` takes"
-    ps,was = dict(by_param(opt, state_dict)),state_dict.get('dtypes', {})
-    state = defaultdict(dict, {ps[i]:_placed(v, ps[i], was.get(i)) for i,v in state_dict['state'].items() if i in ps})
-    state.update({k:v for k,v in state_dict['state'].items() if k not in ps}) # for no parameter: kept as it is
-    names = [{'param_names':g['param_names']} if 'param_names' in g else {} for g in opt.param_groups]
-    both = zip(names, state_dict['param_groups'], opt.param_groups)
-    groups = [{**o, **saved, 'params':g['params']} for o,saved,g in both]
-    return dict(state=state, param_groups=groups)
 
 # %% ../nbs/00_optimizer.ipynb #95e1f8d5
 show_comments(globals())

@@ -1,18 +1,19 @@
-"""Random steppers, run by the engines side by side: the loop is the definition, and what the others do must be what it does.
+"""Random steppers, run by the engines side by side: the loop is the definition, and the others must do what it does.
 
 python tests/fuzz_steppers.py --n 5000 --seed 0 --engines batched,compiled --dtypes float32,float64,bfloat16,float16
 python tests/fuzz_steppers.py --only 17 --engines batched      # one script again, with its source
 
-A script is one to four steppers (Python source, so that it can be printed), parameters of odd shapes and layouts, gradients that come
-and go, and edits of groups, state and storage between the steps. What is promised, and so what is checked after each step, of weights,
-gradients and state (keys, types, dtypes, shapes, values):
-- batched is the loop bit for bit in fp32 and fp64, with contiguous tensors and operations that are rounded correctly; to rounding (16 eps
-  of the largest number in the tensor) in half precision, for transcendental functions and with other layouts. Where a script magnifies
-  rounding, the loop itself, started one eps away, says by how much;
+A script is one to four steppers (Python source, so that it can be printed), parameters of odd shapes and layouts,
+gradients that come and go, and edits of groups, state and storage between the steps. What is promised, and so what is
+checked after each step, of weights, gradients and state (keys, types, dtypes, shapes, values):
+- batched is the loop bit for bit in fp32 and fp64, with contiguous tensors and operations that are rounded correctly;
+  to rounding (16 eps of the largest number in the tensor) in half precision, for transcendental functions and with
+  other layouts. Where a script magnifies rounding, the loop itself, started one eps away, says by how much;
 - compiled is the loop to 1e-6 of the largest number;
-- an exception has the type that the loop's has; weights and state are then as before the step, or as the loop leaves them.
+- an exception has the type that the loop's has; weights and state are then as before the step, or as the loop leaves
+  them.
 
-`--backend none` runs what the compiled engine would compile as plain Python, which is what makes thousands of scripts possible.
+`--backend none` runs what the compiled engine would compile as plain Python: that makes thousands of scripts possible.
 """
 import argparse, copy, json, math, os, pickle, random, re, sys, time, traceback, types, warnings, zlib
 from collections import Counter, defaultdict
@@ -24,8 +25,10 @@ from torch import nn
 from optimloop.optimizers import engines
 from optimloop.optimizer import Optimizer
 
-# What a stepper is made of: "weight tags | template". In a template {f} is a tensor of the parameter's shape, {o} a tensor with one number,
-# {n} a number, {u} one in (0,1), {t} a tensor to write into; {T} {O} {N} name what is new; the tag `exact-only` stands for steps in a function.
+# What a stepper is made of: "weight tags | template". In a template {f} is a tensor of the parameter's shape, {o} a
+# tensor with one number,
+# {n} a number, {u} one in (0,1), {t} a tensor to write into; {T} {O} {N} name what is new; the tag `exact-only` stands
+# for steps in a function.
 GRAMMAR = dict(
 f="""
 9 | {leaf}
@@ -114,7 +117,18 @@ o="""
 1 | torch.stack([{o}, {o}]).mean()
 1 | torch.tensor({n})
 """,
-n="6 | {u}\n2 | lr\n2 | mom\n1 | -{u}\n1 | (1 - lr*wd)\n1 | 2\n1 | np.float64({u})\n1 | {leaf_n}\n1 | math.sqrt(n{i} + 1)/4\n1 identity | R.get(id(p), .5)",
+n="""
+6 | {u}
+2 | lr
+2 | mom
+1 | -{u}
+1 | (1 - lr*wd)
+1 | 2
+1 | np.float64({u})
+1 | {leaf_n}
+1 | math.sqrt(n{i} + 1)/4
+1 identity | R.get(id(p), .5)
+""",
 s=r"""
 5 | {T} = {f}
 1 alias | {T} = p.data
@@ -220,26 +234,33 @@ k=r"""
 3 | m{i} = {f} if m{i} is None else m{i}*mom + {f} => 'm{i}': m{i}
 2 | if m{i} is None: m{i} = p.data.clone()\n    p.data.lerp_(m{i}, {u}); m{i}.lerp_(p.data, {u}) => 'm{i}': m{i}
 2 | if m{i} is None: m{i} = torch.zeros_like(p)\n    m{i}.lerp_({f}, {u}); p.data.sub_(m{i}, alpha=lr) => 'm{i}': m{i}
-1 | if n{i} == {k}: m{i} = p.grad.clone()\n    if n{i} > {k}: m{i}.mul_(mom).add_(p.grad); p.data.sub_(lr*m{i}) => **({'m{i}': m{i}} if n{i} >= {k} else {})
+1 | if n{i} == {k}: m{i} = p.grad.clone()\n
+      if n{i} > {k}: m{i}.mul_(mom).add_(p.grad); p.data.sub_(lr*m{i}) => **({'m{i}': m{i}} if n{i} >= {k} else {})
 1 | m{i} = None if n{i} == {k} else torch.zeros_like(p) if m{i} is None else m{i}.mul_(mom).add_(p.grad) => 'm{i}': m{i}
 1 keepalias | m{i} = p.grad => 'm{i}': m{i}
 1 keepalias | m{i} = p.data => 'm{i}': m{i}
 1 twokeys | m{i} = torch.zeros_like(p) if m{i} is None else m{i}.mul_(mom).add_(p.grad) => 'm{i}': m{i}, 'c{i}': m{i}
-1 twokeys | if m{i} is None: m{i},c{i} = torch.zeros_like(p),p.grad.clone()\n    m{i}.add_(p.grad); p.data.sub_(m{i}, alpha=lr) => 'm{i}': c{i}, 'c{i}': m{i}
+1 twokeys | if m{i} is None: m{i},c{i} = torch.zeros_like(p),p.grad.clone()\n
+      m{i}.add_(p.grad); p.data.sub_(m{i}, alpha=lr) => 'm{i}': c{i}, 'c{i}': m{i}
 1 kind | m{i} = p.grad.double() if n{i} == {k} else p.grad*{u} => 'm{i}': m{i}
-1 kind | if m{i} is None: m{i} = torch.zeros_like(p)\n    m{i} = m{i}.double() if n{i} == {k} else m{i}.mul_(mom).add_(p.grad) => 'm{i}': m{i}
+1 kind | if m{i} is None: m{i} = torch.zeros_like(p)\n
+      m{i} = m{i}.double() if n{i} == {k} else m{i}.mul_(mom).add_(p.grad) => 'm{i}': m{i}
 1 kind reduce | m{i} = p.grad.norm() if n{i} == {k} else p.grad*{u} => 'm{i}': m{i}
 1 kind reduce | c{i} = {u} if n{i} == {k} else p.grad.norm() => 'c{i}': c{i}
 1 kind | m{i} = n{i} if n{i} % 2 else p.grad.clone() => 'm{i}': m{i}
 1 kind | m{i} = p.grad.reshape(-1)[:{k}].clone() => 'm{i}': m{i}
 1 kind | m{i} = p.data.new_zeros(p.shape[:1]) if m{i} is None else m{i} + 1 => 'm{i}': m{i}
 1 kind | m{i} = (p.grad > 0) if n{i} % 2 else p.grad.clone() => 'm{i}': m{i}
-1 kind | m{i} = [p.grad.clone()] if m{i} is None else [m{i}[0]*mom + p.grad]\n    p.data.sub_(m{i}[0], alpha=lr) => 'm{i}': m{i}
-2 reduce | c{i} = p.grad.norm() if c{i} is None else c{i}*mom + p.grad.norm()\n    p.data.mul_(1 - lr*c{i}/(c{i}.abs() + 1)) => 'c{i}': c{i}
-1 reduce | if c{i} is None: c{i} = torch.zeros((), dtype=p.dtype)\n    c{i}.mul_(mom).add_({f}.mean()); p.data.sub_(lr*c{i}) => 'c{i}': c{i}
+1 kind | m{i} = [p.grad.clone()] if m{i} is None else [m{i}[0]*mom + p.grad]\n
+      p.data.sub_(m{i}[0], alpha=lr) => 'm{i}': m{i}
+2 reduce | c{i} = p.grad.norm() if c{i} is None else c{i}*mom + p.grad.norm()\n
+      p.data.mul_(1 - lr*c{i}/(c{i}.abs() + 1)) => 'c{i}': c{i}
+1 reduce | if c{i} is None: c{i} = torch.zeros((), dtype=p.dtype)\n
+      c{i}.mul_(mom).add_({f}.mean()); p.data.sub_(lr*c{i}) => 'c{i}': c{i}
 2 | c{i} = torch.tensor(0.) if c{i} is None else c{i} + 1\n    p.data.mul_(1 - lr/(1 + c{i})) => 'c{i}': c{i}
 1 | if c{i} is None: c{i} = torch.tensor(0.)\n    c{i} += 1; p.data.mul_(1 - lr/(1 + c{i})) => 'c{i}': c{i}
-1 value | c{i} = 0. if c{i} is None else c{i} + p.grad.abs().sum().item()\n    p.data.mul_(1 - lr*c{i}/(c{i} + 1)) => 'c{i}': c{i}
+1 value | c{i} = 0. if c{i} is None else c{i} + p.grad.abs().sum().item()\n
+      p.data.mul_(1 - lr*c{i}/(c{i} + 1)) => 'c{i}': c{i}
 1 odd | c{i} = np.float64(.5) if c{i} is None else c{i}*.5\n    p.data.mul_(1 - lr*c{i}) => 'c{i}': c{i}
 1 odd | c{i} = float('inf') if c{i} is None else min(c{i}, n{i} + 1.)\n    p.data.clamp_(-c{i}, c{i}) => 'c{i}': c{i}
 1 odd | c{i} = ('a', None, True, 3, 2**70, 1e-300)[n{i} % 6] => 'c{i}': c{i}
@@ -250,11 +271,14 @@ k=r"""
 """)
 
 def _rules(text):
-    rows = [re.fullmatch(r'(\d+)([^|]*)\| (.*)', o).groups() for o in text.strip('\n').split('\n')]
+    lines = text.strip('\n').replace('\n  ', '').split('\n') # two spaces: the line before goes on
+    rows = [re.fullmatch(r'(\d+)([^|]*)\| (.*)', o).groups() for o in lines]
     return [int(w) for w,_,_ in rows],[(t.split(),o.replace('\\n', '\n')) for _,t,o in rows]
 RULES = {k:_rules(o) for k,o in GRAMMAR.items()}
-RARE = {'value','raise','try','closure','pyrandom','identity','random','sum','other','foreach','join','grad'} # in few scripts, because one such line
-LESS = {'shape','kind','odd','twokeys','keepalias','slice','alias','transc','reduce','jump'} # is enough for the loop to do it all; and in some
+# in few scripts, because one such line is enough for the loop to do it all
+RARE = {'value','raise','try','closure','pyrandom','identity','random','sum','other','foreach','join','grad'}
+# in some scripts
+LESS = {'shape','kind','odd','twokeys','keepalias','slice','alias','transc','reduce','jump'}
 SHAPES = [(), (1,), (7,), (3,4), (4,4), (0,), (2,0), (5,), (13,), (2,3,2)]
 LARGE = [(20_000,), (300,1000)]
 
@@ -264,7 +288,8 @@ def _is_sum(text):
 
 class Writer:
     "Writes one stepper"
-    def __init__(self, rng, i, without): self.rng,self.i,self.without,self.tags,self.n,self.locals = rng,i,without,set(),0,dict(f=[], o=[], n=[])
+    def __init__(self, rng, i, without):
+        self.rng,self.i,self.without,self.tags,self.n,self.locals = rng,i,without,set(),0,dict(f=[], o=[], n=[])
 
     def rule(self, kind):
         while True:
@@ -280,7 +305,8 @@ class Writer:
     def part(self, k, depth, new):
         r,loc = self.rng,self.locals
         if k=='leaf':   return r.choice(['p.data','p.grad','p.grad','p.grad.data','p.detach()','p', *loc['f']*2])
-        if k=='leaf_o': return r.choice(loc['o']) if loc['o'] else self.write(r.choice(['{f}.norm()','{f}.mean()']), depth-1, new)
+        if k=='leaf_o':
+            return r.choice(loc['o']) if loc['o'] else self.write(r.choice(['{f}.norm()','{f}.mean()']), depth-1, new)
         if k=='leaf_n': return r.choice(loc['n'] or ['wd'])
         if k=='u': return f'{r.uniform(.05, .95):.2f}'
         if k=='k': return str(r.randint(1, 3))
@@ -300,7 +326,8 @@ class Writer:
     def line(self, kind, depth=2):
         new = []
         res = self.write(self.rule(kind), depth, new)
-        if res.startswith('if') and new and '\n' not in res: return self.line(kind, depth) # a name that may be missing later
+        # a name that may be missing later
+        if res.startswith('if') and new and '\n' not in res: return self.line(kind, depth)
         for k,name in new: self.locals[k].append(name)
         return res
 
@@ -316,7 +343,9 @@ class Writer:
         lines.append(self.line('w'))
         return [*lines, f"return {{{', '.join(kept)}}}"]
 
-def head(i): return f"def s{i}(p, lr, mom, wd, flag=False, do_wd=True, {', '.join(dict.fromkeys(['m0=None', f'm{i}=None']))}, c{i}=None, n{i}=0, **kwargs):"
+def head(i):
+    tensors = ', '.join(dict.fromkeys(['m0=None', f'm{i}=None']))
+    return f"def s{i}(p, lr, mom, wd, flag=False, do_wd=True, {tensors}, c{i}=None, n{i}=0, **kwargs):"
 
 class Script:
     "What is drawn for a seed: all that it takes to run it, and to make it smaller"
@@ -335,13 +364,15 @@ class Script:
 
     def draw_params(self, odd):
         r = self.rng
-        self.params = [(r.choice(LARGE if r.random()<.02 else SHAPES), 'c', 0) for _ in range(r.choice([1,3,5,6,7,9,12]))]
+        self.params = [(r.choice(LARGE if r.random()<.02 else SHAPES), 'c', 0)
+                       for _ in range(r.choice([1,3,5,6,7,9,12]))]
         if r.random()<.25: self.params = [(self.params[0][0], *o[1:]) for o in self.params] # all of one shape
         if odd:
             self.tags.add('layout')
             for _ in range(r.randint(1, 3)):
                 j = r.randrange(len(self.params))
-                self.params[j] = self.params[j][0],r.choice(['t','t','slice','overlap','same']),r.randrange(len(self.params))
+                kind = r.choice(['t','t','slice','overlap','same'])
+                self.params[j] = self.params[j][0],kind,r.randrange(len(self.params))
         self.mixed = r.random()<.08
         self.odd,self.cut = odd,r.choice([0,0,1,2,4])
         self.hypers = dict(lr=r.choice([.1,.01,.03]), mom=r.choice([.9,.5,0.]), wd=r.choice([.1,.01,0.]))
@@ -349,10 +380,13 @@ class Script:
     def draw_steps(self, n):
         r = self.rng
         p_none,p_odd,p_edit = r.choice([0,0,.1,.3]),.2 if self.odd else 0,r.choice([0,.3,.7])
-        kinds = lambda: 'none' if r.random()<p_none else r.choice(['t','e','t']) if r.random()<p_odd else 'keep' if r.random()<.05 else 'c'
+        def kinds():
+            if r.random()<p_none: return 'none'
+            return r.choice(['t','e','t']) if r.random()<p_odd else 'keep' if r.random()<.05 else 'c'
         self.steps = []
         for _ in range(n):
-            edits = [(r.choice(list(EDITS)), r.randrange(12), r.random()) for _ in range(r.choice([1,1,2]))] if r.random()<p_edit else []
+            edits = [(r.choice(list(EDITS)), r.randrange(12), r.random())
+                     for _ in range(r.choice([1,1,2]))] if r.random()<p_edit else []
             grads = [kinds() for _ in self.params]
             if r.random()<.02: grads[r.randrange(len(grads))] = 'sparse'
             self.steps.append((edits, grads))
@@ -361,9 +395,12 @@ class Script:
         return '\n\n'.join(head(i) + ''.join(f'\n    {o}' for o in body) for i,body in self.bodies.items())
 
     def __str__(self):
-        lines = [f'# seed {self.seed}, {self.dtype}{", mixed" if self.mixed else ""}; hypers {self.hypers}; second group from parameter {self.cut or None}', self.source(),
-                 '# parameters: ' + ', '.join(f'{shape}' + (f' {kind}' if kind!='c' else '') + (f' of {j}' if kind in ('overlap','same') else '') for shape,kind,j in self.params)]
-        lines += [f"# step {i}: edits {[o[:2] for o in edits]}; gradients {' '.join(grads)}" for i,(edits,grads) in enumerate(self.steps)]
+        lines = [f'# seed {self.seed}, {self.dtype}{", mixed" if self.mixed else ""}; hypers {self.hypers}; '
+                 f'second group from parameter {self.cut or None}', self.source(),
+                 '# parameters: ' + ', '.join(f'{shape}' + (f' {kind}' if kind!='c' else '')
+                     + (f' of {j}' if kind in ('overlap','same') else '') for shape,kind,j in self.params)]
+        lines += [f"# step {i}: edits {[o[:2] for o in edits]}; gradients {' '.join(grads)}"
+                  for i,(edits,grads) in enumerate(self.steps)]
         return '\n'.join(lines)
 
     def promise(self, engine):
@@ -389,11 +426,14 @@ class Run:
         exec(compile(script.source(), 'fuzzed', 'exec'), mod.__dict__)
         cbs = [mod.__dict__[f's{i}'] for i in script.bodies]
         for cb in cbs: cb.defaults = dict(mom=.9, wd=0.)
-        groups = [dict(params=self.ps[:script.cut]), dict(params=self.ps[script.cut:], lr=.02)] if 0<script.cut<len(self.ps) else self.ps
+        groups = [dict(params=self.ps[:script.cut]),
+                  dict(params=self.ps[script.cut:], lr=.02)] if 0<script.cut<len(self.ps) else self.ps
         torch.manual_seed(0), random.seed(0)
         self.opt = Optimizer(groups, cbs, engine=engine, **script.hypers)
 
-    def noise(self, t, *seed): return t if not self.jitter else t*(1 + torch.finfo(t.dtype).eps*numbers(t.shape, *seed, self.jitter).to(t.dtype))
+    def noise(self, t, *seed):
+        return t if not self.jitter else t*(1
+                                            + torch.finfo(t.dtype).eps*numbers(t.shape, *seed, self.jitter).to(t.dtype))
 
     def param(self, j):
         s = self.script
@@ -423,14 +463,16 @@ class Run:
             if kind=='e' and g.ndim: g = g[:1].expand_as(g) if g.size(0) else g
             if kind=='sparse' and g.ndim: g = g.to_sparse(1)
             if kind=='none' or not p.requires_grad: p.grad = None
-            elif kind=='keep' and p.grad is not None and p.grad.shape==g.shape and p.grad.layout==torch.strided and p.grad.dtype==g.dtype and p.grad.is_contiguous(): p.grad.copy_(g)
+            elif kind=='keep' and p.grad is not None and p.grad.layout==torch.strided and p.grad.is_contiguous() \
+                 and (p.grad.shape,p.grad.dtype)==(g.shape,g.dtype): p.grad.copy_(g)
             else: p.grad = g
 
     def seen(self):
         "Copies of weights, gradients and state"
         copied = lambda v: v.detach().clone() if isinstance(v, torch.Tensor) else copy.deepcopy(v)
         states = [{k:copied(v) for k,v in self.opt.state.get(p, {}).items()} for p in self.ps]
-        return [p.detach().clone() for p in self.ps],[None if p.grad is None else copied(p.grad) for p in self.ps],states
+        return [p.detach().clone() for p in self.ps],[None if p.grad is None else copied(p.grad)
+                                                      for p in self.ps],states
 
     def step(self, i, before=False):
         "What an error was, and what is there afterwards"
@@ -455,7 +497,8 @@ def edit(f):
 def _p(run, j): return run.ps[j%len(run.ps)]
 def _tensor(run, j):
     state = run.opt.state[_p(run, j)]
-    return state,next((k for k,v in sorted(state.items()) if isinstance(v, torch.Tensor) and v.is_floating_point()), None)
+    return state,next((k for k,v in sorted(state.items()) if isinstance(v, torch.Tensor) and v.is_floating_point()),
+                      None)
 
 @edit
 def lr(run, j, x): run.opt.lr = x/10
@@ -534,13 +577,16 @@ def state_key(run, j, x): run.opt.state[_p(run, j)].pop(('m0','c0','n0')[j%3], N
 def state_odd(run, j, x): run.opt.state[_p(run, j)]['note'] = [None, 'a', np.float64(x), x, True, torch.tensor(x)][j%6]
 @edit
 def save_state(run, j, x):
-    run.saved = {p:{k:v.clone() if isinstance(v, torch.Tensor) else v for k,v in s.items()} for p,s in run.opt.state.items()}
+    run.saved = {p:{k:v.clone() if isinstance(v, torch.Tensor) else v for k,v in s.items()}
+                 for p,s in run.opt.state.items()}
 @edit
 def swap_state(run, j, x):
     if run.saved is None: save_state(run, j, x)
     run.opt.state,run.saved = defaultdict(dict, run.saved),None
 @edit
-def copy_state(run, j, x): run.opt.state = copy.copy(run.opt.state) if x<.5 else defaultdict(dict, {p:dict(s) for p,s in run.opt.state.items()})
+def copy_state(run, j, x):
+    run.opt.state = copy.copy(run.opt.state) if x<.5 else defaultdict(dict,
+                                                                      {p:dict(s) for p,s in run.opt.state.items()})
 @edit
 def freeze(run, j, x): _p(run, j).requires_grad_(False)
 @edit
@@ -550,7 +596,6 @@ def unfreeze(run, j, x):
 def load(run, j, x): run.opt.load_state_dict(run.opt.state_dict())
 @edit
 def deep_copy(run, j, x):
-    saved = run.saved
     run.opt,run.ps = copy.deepcopy((run.opt, run.ps))
     run.saved = None
     run.name_params()
@@ -577,19 +622,25 @@ def differ(a, b, tol, extra=0):
     "How `b` differs from `a`, or ''"
     if isinstance(a, torch.Tensor) or isinstance(b, torch.Tensor):
         if type(a) is not type(b): return f'{type(b).__name__} for {type(a).__name__}'
-        if (a.dtype,a.shape,a.layout)!=(b.dtype,b.shape,b.layout): return f'{b.dtype} {tuple(b.shape)} for {a.dtype} {tuple(a.shape)}'
+        if (a.dtype,a.shape,a.layout)!=(b.dtype,b.shape,b.layout):
+            return f'{b.dtype} {tuple(b.shape)} for {a.dtype} {tuple(a.shape)}'
         a,b = (o.to_dense() if o.layout!=torch.strided else o for o in (a,b))
         if a.dtype==torch.bool: return '' if torch.equal(a, b) else 'another mask'
         x,y = a.double(),b.double()
         if torch.equal(x.isnan(), y.isnan()) and torch.equal(x.nan_to_num(), y.nan_to_num()): return ''
-        if not tol: return f'off by {(x-y).nan_to_num().abs().max().item():.3g} of {x.nan_to_num(posinf=0, neginf=0).abs().max().item():.3g}'
+        if not tol:
+            gap,size = (x-y).nan_to_num(),x.nan_to_num(posinf=0, neginf=0)
+            return f'off by {gap.abs().max().item():.3g} of {size.abs().max().item():.3g}'
         if not torch.equal(x.isfinite(), y.isfinite()): return 'another place is not finite'
         x,y = x.nan_to_num(posinf=0, neginf=0),y.nan_to_num(posinf=0, neginf=0)
         d,top = (x-y).abs().max().item(),max(x.abs().max().item(), y.abs().max().item())
         return '' if d <= tol*top + extra else f'off by {d:.3g} of {top:.3g}'
     if type(a) is not type(b): return f'{type(b).__name__} {b!r} for {type(a).__name__} {a!r}'
-    if isinstance(a, (list,tuple)): return next((o for o in (differ(x, y, tol, extra) for x,y in zip(a, b)) if o), '' if len(a)==len(b) else 'another length')
-    if a==b or isinstance(a, float) and (math.isnan(a) and math.isnan(b) or tol and abs(a-b) <= tol*max(abs(a), abs(b)) + extra): return ''
+    if isinstance(a, (list,tuple)):
+        return next((o for o in (differ(x, y, tol, extra) for x,y in zip(a, b)) if o),
+                    '' if len(a)==len(b) else 'another length')
+    if a==b or isinstance(a, float) and (math.isnan(a) and math.isnan(b) or tol and abs(a-b) <= tol*max(abs(a), abs(b))
+                                         + extra): return ''
     return f'{b!r} for {a!r}'
 
 def compare(a, b, tol, extra=0):
@@ -606,7 +657,8 @@ def compare(a, b, tol, extra=0):
 def size_of(a, b):
     "The largest difference of finite numbers in two sights; inf if they differ otherwise"
     res = 0.
-    for x,y in zip([*a[0], *a[1], *(v for s in a[2] for _,v in sorted(s.items()))], [*b[0], *b[1], *(v for s in b[2] for _,v in sorted(s.items()))]):
+    for x,y in zip([*a[0], *a[1], *(v for s in a[2] for _,v in sorted(s.items()))],
+                   [*b[0], *b[1], *(v for s in b[2] for _,v in sorted(s.items()))]):
         if isinstance(x, list) and len(x)==1: x,y = x[0],y[0]
         if isinstance(x, float): x,y = torch.tensor(x),torch.tensor(y)
         if not isinstance(x, torch.Tensor): continue
@@ -638,7 +690,8 @@ def check(script, engine):
         if not e1[0]: return i,d
         redo = Run(script, 'loop')
         for n in range(i): redo.step(n)
-        if d2 := compare(redo.step(i, before=True)[1], b, tol): return i,f'half applied after {e1[0]} ({e1[2]}): {d}; before the step: {d2}'
+        if d2 := compare(redo.step(i, before=True)[1], b, tol):
+            return i,f'half applied after {e1[0]} ({e1[2]}): {d}; before the step: {d2}'
         return None # it is as before the step, from where the two go different ways
     return None
 
@@ -651,9 +704,11 @@ def smaller(script):
     if len(script.steps)>1: yield new(steps=script.steps[:-1])
     for i in range(len(script.steps)-1): yield new(steps=script.steps[:i]+script.steps[i+1:])
     for j in range(len(script.params)-1, -1, -1):
-        if len(script.params)>1: yield new(params=script.params[:j]+script.params[j+1:], steps=[(e,g[:j]+g[j+1:]) for e,g in script.steps])
+        if len(script.params)>1:
+            yield new(params=script.params[:j]+script.params[j+1:], steps=[(e,g[:j]+g[j+1:]) for e,g in script.steps])
     for i,(edits,grads) in enumerate(script.steps):
-        for j in range(len(edits)): yield new(steps=[*script.steps[:i], (edits[:j]+edits[j+1:],grads), *script.steps[i+1:]])
+        for j in range(len(edits)):
+            yield new(steps=[*script.steps[:i], (edits[:j]+edits[j+1:],grads), *script.steps[i+1:]])
         if set(grads)!={'c'}: yield new(steps=[*script.steps[:i], (edits,['c']*len(grads)), *script.steps[i+1:]])
     if any(kind!='c' for _,kind,_ in script.params): yield new(params=[(shape,'c',0) for shape,*_ in script.params])
     for j,(shape,kind,o) in enumerate(script.params):
@@ -686,7 +741,9 @@ def plain_backend(name):
     "Let torch.compile be what `--backend` says"
     real = torch.compile
     if name=='none': torch.compile = lambda f=None, **kwargs: f if f is not None else (lambda f: f)
-    elif name!='inductor': torch.compile = lambda f=None, **kwargs: real(f, backend=name, dynamic=kwargs.get('dynamic'), fullgraph=kwargs.get('fullgraph', False))
+    elif name!='inductor':
+        torch.compile = lambda f=None, **kwargs: real(f, backend=name, dynamic=kwargs.get('dynamic'),
+                                                      fullgraph=kwargs.get('fullgraph', False))
 
 def work(args, jobs, tell):
     "Check scripts, and tell what comes of each"
@@ -699,14 +756,16 @@ def work(args, jobs, tell):
             tell(seed, dtype, engine, sorted(script.tags), None)
             d = check(script, engine)
             if not d: continue
-            print(f'--- {engine}, --only {seed} --dtypes {dtype}: step {d[0]}: {d[1]}   [{" ".join(sorted(script.tags))}]', flush=True)
+            tags = ' '.join(sorted(script.tags))
+            print(f'--- {engine}, --only {seed} --dtypes {dtype}: step {d[0]}: {d[1]}   [{tags}]', flush=True)
             tell(seed, dtype, engine, sorted(script.tags), d)
-            if shown<args.show: print('made small: step {1[0]}: {1[1]}\n{0}'.format(*shrink(script, engine, args.seconds)), flush=True)
+            if shown<args.show:
+                print('made small: step {1[0]}: {1[1]}\n{0}'.format(*shrink(script, engine, args.seconds)), flush=True)
             shown += 1
 
 def guarded(args, jobs):
     "`work` in processes of its own, one after another: a crash of the interpreter is a difference too"
-    res,last = [],None
+    res = []
     while jobs:
         ours,theirs = os.pipe()
         pid = os.fork()
@@ -722,7 +781,8 @@ def guarded(args, jobs):
         if not code or not told: break
         seed,dtype,engine,tags,known = told[-1]
         if not known: # or it has died while a script was made small
-            res.append((seed,dtype,engine,tags,(0,f'the process dies of {code}' if code<0 else 'the fuzzer fails, see above')))
+            res.append((seed,dtype,engine,tags,(0,f'the process dies of {code}' if code<0
+                                                else 'the fuzzer fails, see above')))
             print(f'--- {engine}, --only {seed} --dtypes {dtype}: {res[-1][-1][1]}', flush=True)
         jobs,args.show = jobs[jobs.index((seed,dtype))+1:],max(0, args.show-1)
     return res
@@ -736,7 +796,8 @@ def main():
     a.add_argument('--engines', type=some, default=['batched'])
     a.add_argument('--dtypes', type=some, default='float32 float64 bfloat16 float16'.split())
     a.add_argument('--backend', default='inductor', help='of torch.compile: inductor, aot_eager, eager or none')
-    a.add_argument('--without', type=lambda o: set(some(o)), default=set(), help='leave out scripts with these tags, as closure,pyrandom')
+    a.add_argument('--without', type=lambda o: set(some(o)), default=set(),
+                   help='leave out scripts with these tags, as closure,pyrandom')
     a.add_argument('--show', type=int, default=5, help='differences to print with their source, made small')
     a.add_argument('--seconds', type=float, default=8, help='in which to make one small')
     args,start = a.parse_args(),time.time()
@@ -749,7 +810,9 @@ def main():
     ran,differ = Counter(t for o in told if not o[-1] for t in o[3]),Counter(t for o in bad for t in o[3])
     if bad: print('tags of those that differ: ' + ', '.join(f'{k} {v} of {ran[k]}' for k,v in differ.most_common()))
     seeds = f"; seeds {' '.join(str(o[0]) for o in bad[:40])}" if bad else ''
-    print(f"{sum(not o[-1] for o in told)} scripts run by {', '.join(args.engines)}: {len(bad)} differences from the loop in {time.time()-start:.0f} s{seeds}")
+    n_run,took = sum(not o[-1] for o in told),time.time()-start
+    names = ', '.join(args.engines)
+    print(f"{n_run} scripts run by {names}: {len(bad)} differences from the loop in {took:.0f} s{seeds}")
     return bool(bad)
 
 if __name__=='__main__': sys.exit(main())

@@ -1,9 +1,8 @@
-"""What an adversary of the engines tried: memory that is shared, tensors that only look ordinary, and errors in the midst.
+"""What an adversary of the engines tried: shared memory, tensors that only look ordinary, and errors in the midst.
 
 pytest tests/test_engine_attacks.py
 """
-import copy, pickle, warnings
-from functools import partial
+import pickle, warnings
 
 import pytest
 import torch
@@ -12,7 +11,6 @@ from torch import Tensor, nn
 from optimloop.optimizers import engines
 from optimloop.all import *
 from optimloop.basics.course import *
-from optimloop.learner import synth_learner
 
 momentum = [average_grad, momentum_step]
 
@@ -32,11 +30,13 @@ def same(engine='batched', tol=0, **kwargs):
     for p,q in zip(ps, qs): torch.testing.assert_close(q, p, rtol=tol, atol=tol)
     for s,t in zip(ss, ts):
         assert [k for k,_ in s]==[k for k,_ in t] # in this order
-        for (_,a),(_,b) in zip(s, t): torch.testing.assert_close(b, a, rtol=tol, atol=tol) if isinstance(a, Tensor) else None
+        for (_,a),(_,b) in zip(s, t):
+            torch.testing.assert_close(b, a, rtol=tol, atol=tol) if isinstance(a, Tensor) else None
     return opt
 
 # --- memory ---
-@pytest.mark.parametrize('look', [lambda o: o.view(-1), lambda o: o.detach(), lambda o: o.numpy()], ids=['view','detach','numpy'])
+@pytest.mark.parametrize('look', [lambda o: o.view(-1), lambda o: o.detach(), lambda o: o.numpy()],
+                         ids=['view','detach','numpy'])
 @pytest.mark.parametrize('when', [1,2,4])
 def test_a_view_of_the_state_stays_one(look, when):
     def change(i, opt, ps):
@@ -67,7 +67,8 @@ def test_windows_are_packed_again_when_groups_change():
         for j,p in enumerate(ps):
             if (i,j) in ((2,3),(2,4),(4,1)): p.grad = None
     opt = same(change=change, cbs=lambda: Adam([nn.Parameter(torch.zeros(1))], .1).cbs, shapes=((5,),)*12, steps=9)
-    part, = [part for b in opt._plan.batches if b.parts for _,part in b.parts if isinstance(part, engines.Pack) and len(part.params)>4][:1]
+    part, = [part for b in opt._plan.batches if b.parts
+             for _,part in b.parts if isinstance(part, engines.Pack) and len(part.params)>4][:1]
     assert part
 
 @pytest.mark.parametrize('what', ['weight','state'])

@@ -1,4 +1,4 @@
-"""What is done to an optimizer from outside, and what a stepper may do, is the same under each engine as in the loop: one case each.
+"""What is done to an optimizer from outside, and what a stepper may do, is the same under each engine: one case each.
 
 pytest tests/test_engine_edits.py
 """
@@ -14,7 +14,6 @@ from torch.linalg import vector_norm
 
 from optimloop.all import *
 from optimloop.basics.course import *
-from optimloop.learner import synth_learner
 from fuzz_steppers import compare
 
 torch.set_num_threads(1)
@@ -26,7 +25,8 @@ def engine(request, monkeypatch):
     if request.param=='compiled': monkeypatch.setattr(torch, 'compile', lambda f=None, **kwargs: f)
     return request.param
 
-def numbers(shape, *seed): return torch.randn(shape, generator=torch.Generator().manual_seed(sum((i+1)*o for i,o in enumerate(seed))))
+def numbers(shape, *seed):
+    return torch.randn(shape, generator=torch.Generator().manual_seed(sum((i+1)*o for i,o in enumerate(seed))))
 
 class Side:
     "An optimizer of one engine, with its parameters"
@@ -37,10 +37,11 @@ class Side:
         for i,p in enumerate(self.ps): p.grad = numbers(p.shape, i, step, 7).to(p.dtype)
     def seen(self):
         copied = lambda o: o.detach().clone() if isinstance(o, torch.Tensor) else o
-        return [o.detach().clone() for o in self.ps],[copied(o.grad) for o in self.ps],[{k:copied(v) for k,v in self.opt.state.get(p, {}).items()} for p in self.ps]
+        return [o.detach().clone() for o in self.ps],[copied(o.grad)
+            for o in self.ps],[{k:copied(v) for k,v in self.opt.state.get(p, {}).items()} for p in self.ps]
 
 def same(make, engine, edit=lambda side, step: None, shapes=((7,),)*N, steps=5, dtype=torch.float32, exact=True):
-    "Steps under the loop and under `engine`, with `edit(side, step)` before each; they must see the same, and it is returned"
+    "Steps under the loop and under `engine`, with `edit(side, step)` before each; both must see the same; returns it"
     sides = [Side(make, o, shapes, dtype) for o in ('loop',engine)]
     tol = .1 if dtype not in (torch.float32,torch.float64) else 0 if engine=='batched' and exact else 1e-6
     for i in range(steps):
@@ -89,7 +90,8 @@ def test_flag_of_one_parameter_sends_it_through_the_loop(engine):
     assert {side.opt.state[p]['step'] for p in side.ps}=={9}
 
 def test_value_is_looked_at_every_third_step(engine):
-    same(listed(stepper('n += 1', 'if m is None: m = torch.zeros_like(p)', 'm.mul_(.9).add_(p.grad)', 'a = m.norm().item() if n%3==0 else .5',
+    same(listed(stepper('n += 1', 'if m is None: m = torch.zeros_like(p)', 'm.mul_(.9).add_(p.grad)',
+                        'a = m.norm().item() if n%3==0 else .5',
                         'p.data.sub_(m, alpha=lr*a)', "return {'m':m, 'n':n}")), engine, steps=8)
 
 # A2: groups edited in place
@@ -117,10 +119,14 @@ class TestGroups:
     def test_split_in_place(self, make, engine): same(make, engine, split)
     def test_another_dict(self, make, engine): same(make, engine, replace_group)
     def test_parameter_moved(self, make, engine): same(two_groups(make), engine, move)
-    def test_order_of_parameters(self, make, engine): same(make, engine, lambda side, step: side.opt.param_groups[0]['params'].reverse())
-    def test_order_of_groups(self, make, engine): same(two_groups(make), engine, lambda side, step: side.opt.param_groups.reverse())
+    def test_order_of_parameters(self, make, engine):
+        same(make, engine, lambda side, step: side.opt.param_groups[0]['params'].reverse())
+    def test_order_of_groups(self, make, engine):
+        same(two_groups(make), engine, lambda side, step: side.opt.param_groups.reverse())
     def test_another_list(self, make, engine):
-        def edit(side, step): side.opt.param_groups[0]['params'] = side.opt.param_groups[0]['params'][:-1] if step==2 else side.opt.param_groups[0]['params']
+        def edit(side, step):
+            group = side.opt.param_groups[0]
+            group['params'] = group['params'][:-1] if step==2 else group['params']
         same(make, engine, edit)
     def test_parameter_exchanged(self, make, engine):
         def edit(side, step):
@@ -189,17 +195,22 @@ def one_is_ahead(side): side.opt.state[side.ps[2]]['step'] = 5
 @at(1)
 def number_of_another_type(side): side.opt.state[side.ps[2]]['do_wd'] = np.bool_(False)
 def earlier_states(side, step):
-    if step==1: side.saved = {p:{k:v.clone() if isinstance(v, torch.Tensor) else v for k,v in s.items()} for p,s in side.opt.state.items()}
+    if step==1:
+        side.saved = {p:{k:v.clone() if isinstance(v, torch.Tensor) else v for k,v in s.items()}
+                      for p,s in side.opt.state.items()}
     if step==3: side.opt.state = defaultdict(dict, side.saved)
 def kept_states(side, step):
     "The state of before is kept, and put back after some steps with another"
     if step==1: side.saved,side.opt.state = side.opt.state,defaultdict(dict)
     if step==3: side.opt.state = side.saved
 
-edits = [clear_then_flag, clear_step_flag, empty_dicts, empty_dict, data_of_state, another_tensor, written_tensor, another_key, popped_state, copied_states, plain_states,
-         cleared_states, loaded, copied_whole, weights_written, weights_replaced, one_is_ahead, number_of_another_type, earlier_states, kept_states]
-names = 'clear_then_flag clear_step_flag empty_dicts empty_dict data_of_state another_tensor written_tensor another_key popped_state copied_states plain_states \
-cleared_states loaded copied_whole weights_written weights_replaced one_is_ahead number_of_another_type earlier_states kept_states'.split()
+edits = [clear_then_flag, clear_step_flag, empty_dicts, empty_dict, data_of_state, another_tensor, written_tensor,
+         another_key, popped_state, copied_states, plain_states,
+         cleared_states, loaded, copied_whole, weights_written, weights_replaced, one_is_ahead, number_of_another_type,
+         earlier_states, kept_states]
+names = '''clear_then_flag clear_step_flag empty_dicts empty_dict data_of_state another_tensor written_tensor
+another_key popped_state copied_states plain_states cleared_states loaded copied_whole weights_written weights_replaced one_is_ahead
+number_of_another_type earlier_states kept_states'''.split()
 
 @pytest.mark.parametrize('edit', edits, ids=names)
 def test_state_written_past_the_plan(edit, engine): same(adam, engine, edit, steps=6)
@@ -215,14 +226,20 @@ aliases = dict(
     name=['d = p.data', 'd += p.grad*-lr'],
     number_changed_after_use=['c = p.grad.norm()', 't = p.data*c', 'c.zero_()', 'p.data.sub_(t, alpha=lr)'],
     constant_changed_after_use=['c = torch.tensor(.5)', 'p.data.sub_(p.grad*c, alpha=lr)', 'c.zero_()'],
-    kept_number_changed_after_use=['c = torch.tensor(1.) if c is None else c', 'p.data.sub_(p.grad*c, alpha=lr)', 'c.mul_(.5)', "return {'c':c}"],
-    two_keys=['m = torch.zeros_like(p) if m is None else m', 'm.mul_(.9).add_(p.grad)', 'p.data.sub_(m, alpha=lr)', "return {'m':m, 'c':m}"],
-    two_keys_then_one=['m = torch.zeros_like(p) if m is None else m.clone()', 'm.add_(p.grad)', 'p.data.sub_(m, alpha=lr)', "return {'m':m, 'c':m if n==1 else c, 'n':n+1}"],
+    kept_number_changed_after_use=['c = torch.tensor(1.) if c is None else c', 'p.data.sub_(p.grad*c, alpha=lr)',
+                                   'c.mul_(.5)', "return {'c':c}"],
+    two_keys=['m = torch.zeros_like(p) if m is None else m', 'm.mul_(.9).add_(p.grad)', 'p.data.sub_(m, alpha=lr)',
+              "return {'m':m, 'c':m}"],
+    two_keys_then_one=['m = torch.zeros_like(p) if m is None else m.clone()', 'm.add_(p.grad)',
+                       'p.data.sub_(m, alpha=lr)', "return {'m':m, 'c':m if n==1 else c, 'n':n+1}"],
     keeps_the_gradient=['p.data.sub_(p.grad if m is None else m, alpha=lr)', "return {'m':p.grad}"],
     keeps_the_weights=['p.data.sub_(p.grad, alpha=lr) if m is None else p.data.lerp_(m, .5)', "return {'m':p.data}"],
-    dtype_of_state=['m = torch.zeros_like(p) if m is None else m.double()', 'm.add_(p.grad)', 'p.data.sub_(m, alpha=lr)', "return {'m':m}"],
-    dtype_of_state_later=['m = p.grad.clone() if n<2 else m.double()', 'p.data.sub_(m, alpha=lr)', "return {'m':m, 'n':n+1}"],
-    shape_of_state=['m = p.grad.clone() if n<2 else m.view(1, -1).clone()', 'p.data.sub_(m.view(p.shape), alpha=lr)', "return {'m':m, 'n':n+1}"],
+    dtype_of_state=['m = torch.zeros_like(p) if m is None else m.double()', 'm.add_(p.grad)',
+                    'p.data.sub_(m, alpha=lr)', "return {'m':m}"],
+    dtype_of_state_later=['m = p.grad.clone() if n<2 else m.double()', 'p.data.sub_(m, alpha=lr)',
+                          "return {'m':m, 'n':n+1}"],
+    shape_of_state=['m = p.grad.clone() if n<2 else m.view(1, -1).clone()', 'p.data.sub_(m.view(p.shape), alpha=lr)',
+                    "return {'m':m, 'n':n+1}"],
     new_gradient=['p.grad = p.grad + p.data', 'p.data.sub_(p.grad, alpha=lr)'],
     no_gradient=['p.data.sub_(p.grad, alpha=lr)', 'p.grad = None'],
     new_weights=['p.data = p.data - lr*p.grad'],
@@ -240,7 +257,8 @@ numbers_used = dict(
     where_number=['p.data.sub_(torch.where(p.grad > 0, p.grad, 0.), alpha=lr)'],
     numpy=['p.data.sub_(p.grad*np.float64(.5)).clamp_(-np.float64(2), np.float32(2))'],
     numpy_power=['p.data.sub_((p.grad.abs() + 1)**np.float64(.5), alpha=lr)'],
-    infinite=["p.data.sub_(p.grad.clamp(-float('inf'), float('inf')), alpha=lr).nan_to_num_(0., posinf=float('inf'), neginf=-float('inf'))"],
+    infinite=["p.data.sub_(p.grad.clamp(-float('inf'), float('inf')), alpha=lr)"
+              ".nan_to_num_(0., posinf=float('inf'), neginf=-float('inf'))"],
     infinite_norm=["p.data.sub_(p.grad/p.grad.norm(float('inf')), alpha=lr)"],
     nan=["p.data.masked_fill_(p.grad > 1, float('nan'))"],
     device=['p.data.sub_(torch.zeros_like(p.grad, device=p.device, dtype=torch.float32) + p.grad, alpha=lr)'],
@@ -254,14 +272,18 @@ numbers_used = dict(
     by_name=['p.data.add_(other=p.grad, alpha=-lr)'],
     by_name_of_number=['p.data.mul_(other=1-lr).add_(p.grad, alpha=-lr)'],
     norms_by_name=['p.data.sub_(p.grad/p.grad.norm(p=1), alpha=lr).div_(vector_norm(x=p.grad, ord=2) + 1)'],
-    tensor_then_number=["c = p.grad.norm() if n%2 else 1.", 'p.data.sub_(p.grad*c, alpha=lr)', "return {'c':c, 'n':n+1}"],
-    full_then_number=["m = p.grad.clone() if n%2 else p.grad.norm()", 'p.data.sub_(p.grad*m, alpha=lr)', "return {'m':m, 'n':n+1}"],
+    tensor_then_number=["c = p.grad.norm() if n%2 else 1.", 'p.data.sub_(p.grad*c, alpha=lr)',
+                        "return {'c':c, 'n':n+1}"],
+    full_then_number=["m = p.grad.clone() if n%2 else p.grad.norm()", 'p.data.sub_(p.grad*m, alpha=lr)',
+                      "return {'m':m, 'n':n+1}"],
     full_then_none=["m = p.grad.clone() if n%2 else None", 'p.data.sub_(p.grad, alpha=lr)', "return {'m':m, 'n':n+1}"],
     power_of_step=['p.data.sub_(p.grad.abs().pow(1/(n+1)), alpha=lr)', "return {'n':n+1}"],
     big_number=['p.data.sub_(p.grad, alpha=lr)', "return {'n':(n+1)*2**40}"],
-    words_and_tuples=['p.data.sub_(p.grad, alpha=lr if c is None else .5*lr)', "return {'c':('a', n)[n%2], 'm':(1,2), 'n':n+1}"])
+    words_and_tuples=['p.data.sub_(p.grad, alpha=lr if c is None else .5*lr)',
+                      "return {'c':('a', n)[n%2], 'm':(1,2), 'n':n+1}"])
 
-sizes = pytest.mark.parametrize('shape', [(7,),(9_000,)], ids=['small','large']) # small ones are packed, large ones go by themselves
+# small ones are packed, large ones go by themselves
+sizes = pytest.mark.parametrize('shape', [(7,),(9_000,)], ids=['small','large'])
 
 @sizes
 @pytest.mark.parametrize('name', aliases)
@@ -269,13 +291,16 @@ def test_aliases(name, shape, engine): same(listed(stepper(*aliases[name])), eng
 
 @sizes
 @pytest.mark.parametrize('name', numbers_used)
-def test_numbers_and_calls(name, shape, engine): same(listed(stepper(*numbers_used[name])), engine, shapes=[shape]*N, exact='power' not in name)
+def test_numbers_and_calls(name, shape, engine):
+    same(listed(stepper(*numbers_used[name])), engine, shapes=[shape]*N, exact='power' not in name)
 
 @pytest.mark.parametrize('name', ['float','to','contiguous','float_of_grad','out'])
 @pytest.mark.parametrize('dtype', [torch.float64,torch.bfloat16])
-def test_aliases_of_other_dtypes(name, dtype, engine): same(listed(stepper(*aliases[name])), engine, dtype=dtype, steps=2)
+def test_aliases_of_other_dtypes(name, dtype, engine):
+    same(listed(stepper(*aliases[name])), engine, dtype=dtype, steps=2)
 
-def test_slices_of_large_parameters(engine): same(listed(stepper(*aliases['slice_of_gradient'])), engine, shapes=[(20_000,)]*3+[(300,100)]*3)
+def test_slices_of_large_parameters(engine):
+    same(listed(stepper(*aliases['slice_of_gradient'])), engine, shapes=[(20_000,)]*3+[(300,100)]*3)
 
 def test_weights_turned_between_steps(engine):
     @at(1,2)
@@ -283,9 +308,11 @@ def test_weights_turned_between_steps(engine):
         for p in side.ps[:2]: p.data = p.data.t()
     same(momentum, engine, edit, shapes=[(4,4)]*N)
 
-def test_weights_turned_by_a_stepper(engine): same(listed(stepper('p.data = p.data.t()', 'p.data.sub_(p.grad, alpha=lr)')), engine, shapes=[(4,4)]*N)
+def test_weights_turned_by_a_stepper(engine):
+    same(listed(stepper('p.data = p.data.t()', 'p.data.sub_(p.grad, alpha=lr)')), engine, shapes=[(4,4)]*N)
 
-@pytest.mark.parametrize('views', [(slice(0,4),slice(2,6)), (slice(0,6),slice(2,4)), (slice(0,6),slice(0,6)), (slice(0,6),slice(0,3))])
+@pytest.mark.parametrize('views', [(slice(0,4),slice(2,6)), (slice(0,6),slice(2,4)), (slice(0,6),slice(0,6)),
+                                   (slice(0,6),slice(0,3))])
 def test_overlapping_views(views, engine):
     def make(ps, **kwargs):
         base = torch.arange(6.)
@@ -312,6 +339,7 @@ def test_where_with_a_number_does_not_end_the_process(what):
     "In a process of its own: with stand-ins that say they are tensors, `torch.where` once ended it"
     code = f"""
 import torch
+from optimloop.optimizer import *
 def stepper(p, lr, **kwargs): p.data.sub_(torch.where(p.grad > 0, {what}, .7), alpha=lr)
 def run(engine):
     ps = [torch.nn.Parameter(torch.linspace(-1, 1, 7)) for _ in range({N})]
@@ -325,32 +353,45 @@ assert torch.equal(run('loop'), run('batched'))"""
 # A5: who a parameter is
 
 identities = dict(
-    is_head='if p is head: p.data.mul_(.5)', rates='p.data.mul_(rates.get(id(p), 1.))', rates_needed='p.data.mul_(rates[id(p)])', exact_type='if type(p) is nn.Parameter: p.data.mul_(.5)',
-    instance='if isinstance(p, nn.Parameter): p.data.mul_(.5)', keyed='p.data.mul_(by_param[p])', member='if any(p is o for o in some): p.data.mul_(.5)', in_set='if p in {*some}: p.data.mul_(.5)',
-    ndim='if p.ndim==1: p.data.mul_(.5)', shape='p.data.mul_(1/p.shape[0])', numel='p.data.mul_(1/p.numel())', dtype='if p.dtype==torch.float32: p.data.mul_(.5)',
-    device="if p.device.type=='cpu': p.data.mul_(.5)", requires_grad='if p.requires_grad and p.is_leaf: p.data.mul_(.5)', has='if hasattr(p, "tag"): p.data.mul_(p.tag)',
-    get='p.data.mul_(getattr(p, "tag", .25))', lacks='if not hasattr(p, "grad_fn"): p.data.mul_(.5)', place='p.data.mul_(places[p.data_ptr()])', contiguous='if p.is_contiguous(): p.data.mul_(.5)',
-    size='p.data.mul_(1/p.size(0))', length='p.data.mul_(1/len(p))', gradient_is_none='if p.grad is not None: p.data.mul_(.5)', repr='if "Parameter" in repr(p): p.data.mul_(.5)',
-    written='p.seen = getattr(p, "seen", 0) + 1; p.data.mul_(1/p.seen)', pickled='p.data.mul_(by_name[names[id(p)]])', version='p.data.mul_(1/(1+p.ndim+p.dim()+len(p.size())))')
+    is_head='if p is head: p.data.mul_(.5)', rates='p.data.mul_(rates.get(id(p), 1.))',
+    rates_needed='p.data.mul_(rates[id(p)])', exact_type='if type(p) is nn.Parameter: p.data.mul_(.5)',
+    instance='if isinstance(p, nn.Parameter): p.data.mul_(.5)', keyed='p.data.mul_(by_param[p])',
+    member='if any(p is o for o in some): p.data.mul_(.5)', in_set='if p in {*some}: p.data.mul_(.5)',
+    ndim='if p.ndim==1: p.data.mul_(.5)', shape='p.data.mul_(1/p.shape[0])', numel='p.data.mul_(1/p.numel())',
+    dtype='if p.dtype==torch.float32: p.data.mul_(.5)',
+    device="if p.device.type=='cpu': p.data.mul_(.5)",
+    requires_grad='if p.requires_grad and p.is_leaf: p.data.mul_(.5)', has='if hasattr(p, "tag"): p.data.mul_(p.tag)',
+    get='p.data.mul_(getattr(p, "tag", .25))', lacks='if not hasattr(p, "grad_fn"): p.data.mul_(.5)',
+    place='p.data.mul_(places[p.data_ptr()])', contiguous='if p.is_contiguous(): p.data.mul_(.5)',
+    size='p.data.mul_(1/p.size(0))', length='p.data.mul_(1/len(p))',
+    gradient_is_none='if p.grad is not None: p.data.mul_(.5)', repr='if "Parameter" in repr(p): p.data.mul_(.5)',
+    written='p.seen = getattr(p, "seen", 0) + 1; p.data.mul_(1/p.seen)', pickled='p.data.mul_(by_name[names[id(p)]])',
+    version='p.data.mul_(1/(1+p.ndim+p.dim()+len(p.size())))')
 
 @pytest.mark.parametrize('name', identities)
 def test_who_a_parameter_is(name, engine):
     f = stepper(identities[name], 'p.data.sub_(p.grad, alpha=lr)')
     def make(ps, **kwargs):
         ps[3].tag = .75
-        cb = types.FunctionType(f.__code__, {**f.__globals__, 'head':ps[-1], 'rates':{id(p):1/(i+1) for i,p in enumerate(ps)}, 'by_param':{p:1/(i+1) for i,p in enumerate(ps)}, 'some':ps[1:3],
-            'places':{p.data_ptr():1/(i+1) for i,p in enumerate(ps)}, 'by_name':dict(enumerate((.9,.8,.7,.6,.5,.4))), 'names':{id(p):i for i,p in enumerate(ps)}}, 'stepper', f.__defaults__)
+        cb = types.FunctionType(f.__code__,
+            {**f.__globals__, 'head':ps[-1], 'rates':{id(p):1/(i+1) for i,p in enumerate(ps)},
+             'by_param':{p:1/(i+1) for i,p in enumerate(ps)}, 'some':ps[1:3],
+            'places':{p.data_ptr():1/(i+1) for i,p in enumerate(ps)}, 'by_name':dict(enumerate((.9,.8,.7,.6,.5,.4))),
+            'names':{id(p):i for i,p in enumerate(ps)}}, 'stepper', f.__defaults__)
         return Optimizer(ps, [cb], lr=.1, **kwargs)
     same(make, engine)
 
 def test_refusal_swallowed(engine):
-    same(listed(stepper('try: a = min(1., p.grad.norm().item())', 'except Exception: a = 0.', 'p.data.sub_(p.grad, alpha=lr*a)')), engine)
-    same(listed(stepper('try:', '    if p.grad.sum() > 0: p.data.mul_(.5)', 'except Exception: p.data.zero_()')), engine)
+    same(listed(stepper('try: a = min(1., p.grad.norm().item())', 'except Exception: a = 0.',
+                        'p.data.sub_(p.grad, alpha=lr*a)')), engine)
+    same(listed(stepper('try:', '    if p.grad.sum() > 0: p.data.mul_(.5)', 'except Exception: p.data.zero_()')),
+         engine)
     same(listed(stepper('try: p.data[0] = 1.', 'except Exception: p.data.zero_()')), engine)
     same(listed(stepper('try: k = p.shape[0]', 'except: k = 0', 'p.data.sub_(p.grad, alpha=lr*k)')), engine)
 
 def test_refusal_swallowed_and_replaced(engine):
-    same(listed(stepper('try: torch.stack([p.data]).mul_(p.grad.max().item()); p.data.mul_(.5)', 'finally: p.data.sub_(p.grad, alpha=lr)')), engine)
+    same(listed(stepper('try: torch.stack([p.data]).mul_(p.grad.max().item()); p.data.mul_(.5)',
+                        'finally: p.data.sub_(p.grad, alpha=lr)')), engine)
 
 def test_a_list_of_steppers_of_which_one_keeps_count_for_itself(engine):
     def make(ps, **kwargs):

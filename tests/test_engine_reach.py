@@ -1,4 +1,4 @@
-"""What a stepper reaches besides its arguments: each way out is found, what is harmless is let pass, and what was found is watched.
+"""What a stepper reaches besides its arguments: each is found, what is harmless passes, what is found is watched.
 
 pytest tests/test_engine_reach.py
 """
@@ -17,7 +17,8 @@ def helper(x): return x.sqrt() + math.sqrt(2)
 def pure(p, lr, **kwargs): p.data.sub_(helper(p.grad*p.grad), alpha=lr)
 def remembers(p, lr, **kwargs): drawn.append(lr)
 
-ns = dict(head=head, torch=torch, math=math, random=random, F=F, built_in=built_in, same_thing=same_thing, numbers=[1.], scale=2., rates={})
+ns = dict(head=head, torch=torch, math=math, random=random, F=F, built_in=built_in, same_thing=same_thing, numbers=[1.],
+          scale=2., rates={})
 
 def reach(body, **kwargs):
     scope = {**ns, **kwargs}
@@ -91,16 +92,20 @@ class Remembers:
 class Odd(partial):
     def __call__(self, p, **kwargs): drawn.append(p)
 
-@pytest.mark.parametrize('cb', [closes_over({}), closes_over(1, default=[]), closes_over(head), Counted(1), Scaled([]), partial(pure, lr=head),
+@pytest.mark.parametrize('cb', [closes_over({}), closes_over(1, default=[]), closes_over(head), Counted(1), Scaled([]),
+                                partial(pure, lr=head),
                                 closes_over(remembers), random.random, Indexed(2.), Remembers(), Odd(pure)])
 def test_things_that_are_called(cb): assert Reach([cb]).why
 
-@pytest.mark.parametrize('cb', [pure, closes_over(2.), closes_over(math.sqrt), Scaled(2.), Scaled(2.).__call__, partial(Scaled(2.), lr=2.)])
+@pytest.mark.parametrize('cb', [pure, closes_over(2.), closes_over(math.sqrt), Scaled(2.), Scaled(2.).__call__,
+                                partial(Scaled(2.), lr=2.)])
 def test_harmless_things(cb): assert not Reach([cb]).why
 
 @pytest.mark.parametrize('change,body', [
-    (lambda scope: scope.update(helper=lambda x: x), 'helper(scale)'), (lambda scope: scope.update(scale=3.), 'helper(scale)'),
-    (lambda scope: scope.pop('helper'), 'helper(scale)'), (lambda scope: setattr(scope['f'], '__code__', pure.__code__), 'helper(scale)'),
+    (lambda scope: scope.update(helper=lambda x: x), 'helper(scale)'),
+    (lambda scope: scope.update(scale=3.), 'helper(scale)'),
+    (lambda scope: scope.pop('helper'), 'helper(scale)'),
+    (lambda scope: setattr(scope['f'], '__code__', pure.__code__), 'helper(scale)'),
     (lambda scope: scope.update(max=print), 'max(lr, 2)')])
 def test_names_are_watched(change, body):
     r,scope = reach(body, helper=lambda x: x)
@@ -111,9 +116,12 @@ def test_names_are_watched(change, body):
 def own_class(): return type('Own', (Scaled,), {})(2.)
 
 @pytest.mark.parametrize('make,change', [
-    (lambda: closes_over(1.), lambda f: setattr(f, '__defaults__', (head,))), (lambda: partial(helper, x=2.), lambda f: f.keywords.update(x=head)),
-    (lambda: partial(helper), lambda f: f.keywords.update(x=head)), (lambda: Scaled(2.), lambda f: setattr(f, '__class__', Counted)),
-    (lambda: Scaled(2.), lambda f: setattr(f, 'scale', {})), (own_class, lambda f: setattr(type(f), '__getattr__', lambda self, k: head))])
+    (lambda: closes_over(1.), lambda f: setattr(f, '__defaults__', (head,))),
+    (lambda: partial(helper, x=2.), lambda f: f.keywords.update(x=head)),
+    (lambda: partial(helper), lambda f: f.keywords.update(x=head)),
+    (lambda: Scaled(2.), lambda f: setattr(f, '__class__', Counted)),
+    (lambda: Scaled(2.), lambda f: setattr(f, 'scale', {})),
+    (own_class, lambda f: setattr(type(f), '__getattr__', lambda self, k: head))])
 def test_things_are_watched(make, change):
     cb = make()
     r = Reach([cb])

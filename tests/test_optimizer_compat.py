@@ -8,12 +8,12 @@ from functools import partial
 import pytest
 import torch
 from torch import nn
-from torch.distributed.checkpoint.state_dict import (StateDictOptions, get_optimizer_state_dict, get_state_dict, set_optimizer_state_dict,
+from torch.distributed.checkpoint.state_dict import (StateDictOptions, get_optimizer_state_dict, get_state_dict,
+                                                     set_optimizer_state_dict,
                                                      set_state_dict)
 
 from optimloop.all import *
 from optimloop.basics.course import *
-from optimloop.learner import synth_learner
 
 torch.set_num_threads(1)
 engines = pytest.mark.parametrize('engine', ['loop','batched','compiled'])
@@ -60,7 +60,8 @@ def test_lazy_parameters_that_never_see_data(engine, plain_compile):
     assert ps[0][0] < .8
     repr(opt), opt.zero_grad(), opt.freeze(), opt.unfreeze(), opt.clear_state()
 
-@pytest.mark.parametrize('make', [partial(Adam, lr=.1), lambda ps: OptimWrapper(ps, to.AdamW, lr=.1)], ids=['ours','wrapped'])
+@pytest.mark.parametrize('make', [partial(Adam, lr=.1), lambda ps: OptimWrapper(ps, to.AdamW, lr=.1)],
+                         ids=['ours','wrapped'])
 def test_lazy_parameters_are_saved_and_loaded(make):
     model = lazy_net()
     opt = make(model.parameters())
@@ -79,13 +80,16 @@ def test_lazy_parameters_are_saved_and_loaded(make):
 def test_all_parameters_lazy():
     layer = nn.LazyLinear(2)
     opt = SGD(layer.parameters(), .1)
-    with pytest.raises(TypeError, match='adam_step needs mom'): Optimizer(layer.parameters(), [adam_step, step_stat], lr=.1, sqr_mom=.9) # steppers are tried out all the same
+    # steppers are tried out all the same
+    with pytest.raises(TypeError, match='adam_step needs mom'):
+        Optimizer(layer.parameters(), [adam_step, step_stat], lr=.1, sqr_mom=.9)
     layer(torch.ones(1, 3)).sum().backward()
     opt.step()
 
 # A7: hooks
 
-makes = {'torch':lambda ps: to.Adam(ps, .1), 'ours':lambda ps: Adam(ps, .1), 'wrapped':lambda ps: OptimWrapper(ps, to.Adam, lr=.1)}
+makes = {'torch':lambda ps: to.Adam(ps, .1), 'ours':lambda ps: Adam(ps, .1),
+         'wrapped':lambda ps: OptimWrapper(ps, to.Adam, lr=.1)}
 
 def hooked(make, post=lambda o,s: None):
     ps,log = [nn.Parameter(torch.ones(3)) for _ in range(2)],[]
@@ -145,7 +149,8 @@ def test_compiled_step_is_the_step(engine):
     assert torch.equal(p, q) and n==m==4
 
 @engines
-@pytest.mark.parametrize('make', [partial(Adam, lr=.1), lambda ps, engine: OptimWrapper(ps, to.AdamW, lr=.1)], ids=['ours','wrapped'])
+@pytest.mark.parametrize('make', [partial(Adam, lr=.1), lambda ps, engine: OptimWrapper(ps, to.AdamW, lr=.1)],
+                         ids=['ours','wrapped'])
 def test_step_within_a_compiled_function(make, engine):
     def run(wrap):
         model = net()
@@ -160,7 +165,8 @@ def test_step_within_a_compiled_function(make, engine):
         return [train(torch.ones(2, 3)).item() for _ in range(4)]
     torch._dynamo.reset()
     compiled,plain = run(torch.compile),run(lambda f: f)
-    assert compiled==pytest.approx(plain, rel=1e-4) and plain[0]>plain[-1] # torch's own step is compiled, and rounds in another way
+    # torch's own step is compiled, and rounds in another way
+    assert compiled==pytest.approx(plain, rel=1e-4) and plain[0]>plain[-1]
 
 def test_closure_in_a_compiled_step():
     def run(wrap):
@@ -178,7 +184,8 @@ def test_closure_in_a_compiled_step():
 
 # A7: schedulers that cycle the momentum
 
-cycles = dict(one_cycle=partial(to.lr_scheduler.OneCycleLR, max_lr=.01, total_steps=12), cyclic=partial(to.lr_scheduler.CyclicLR, base_lr=.001, max_lr=.01, step_size_up=4))
+cycles = dict(one_cycle=partial(to.lr_scheduler.OneCycleLR, max_lr=.01, total_steps=12),
+              cyclic=partial(to.lr_scheduler.CyclicLR, base_lr=.001, max_lr=.01, step_size_up=4))
 
 @engines
 @pytest.mark.parametrize('mom', [0.,.9])
@@ -208,26 +215,31 @@ def test_momentum_turned_on_and_off_again():
 class Mine(nn.Parameter): pass
 class Logged(torch.Tensor):
     @classmethod
-    def __torch_function__(cls, func, types, args=(), kwargs=None): return super().__torch_function__(func, types, args, kwargs or {})
+    def __torch_function__(cls, func, types, args=(), kwargs=None):
+        return super().__torch_function__(func, types, args, kwargs or {})
 class Own(nn.Parameter):
     @classmethod
-    def __torch_function__(cls, func, types, args=(), kwargs=None): return super().__torch_function__(func, types, args, kwargs or {})
+    def __torch_function__(cls, func, types, args=(), kwargs=None):
+        return super().__torch_function__(func, types, args, kwargs or {})
 
 def dtensor():
     from torch.distributed.tensor import DTensor
     return DTensor
 
-@pytest.mark.parametrize('make', [lambda: torch.ones(2).as_subclass(Logged), lambda: nn.Parameter(torch.ones(2).as_subclass(Logged)), lambda: Own(torch.ones(2))])
+@pytest.mark.parametrize('make', [lambda: torch.ones(2).as_subclass(Logged),
+                                  lambda: nn.Parameter(torch.ones(2).as_subclass(Logged)), lambda: Own(torch.ones(2))])
 def test_tensors_that_compute_in_their_own_way_are_refused(make):
     p,good = make(),nn.Parameter(torch.ones(3))
     for bad in ([p], [good,p], [('a',good),('b',p)], [[good],[p]], [dict(params=p)]):
-        with pytest.raises(TypeError, match=f'a parameter is a {type(p).__name__}, a tensor that computes in its own way'): SGD(bad, .1)
+        with pytest.raises(TypeError,
+            match=f'a parameter is a {type(p).__name__}, a tensor that computes in its own way'): SGD(bad, .1)
     opt = SGD([good], .1)
     with pytest.raises(TypeError, match='a parameter is a '): opt.add_param_group(dict(params=[p]))
     assert len(opt.param_groups)==1
 
 def test_parameters_that_are_harmless():
-    ps = [nn.Parameter(torch.ones(2)), torch.ones(2), nn.Buffer(torch.ones(2)), Mine(torch.ones(2)), nn.LazyLinear(2).weight, copy.deepcopy(nn.Parameter(torch.ones(2)))]
+    ps = [nn.Parameter(torch.ones(2)), torch.ones(2), nn.Buffer(torch.ones(2)), Mine(torch.ones(2)),
+          nn.LazyLinear(2).weight, copy.deepcopy(nn.Parameter(torch.ones(2)))]
     SGD(ps, .1)
 
 def test_dtensors_are_refused_and_can_be_wrapped(tmp_path):
@@ -245,8 +257,10 @@ def test_dtensors_are_refused_and_can_be_wrapped(tmp_path):
 
 # A11: torch.distributed.checkpoint, in one process
 
-options = dict(plain=None, flat=StateDictOptions(flatten_optimizer_state_dict=True), full=StateDictOptions(full_state_dict=True, cpu_offload=True))
-kept = dict(adam=partial(Adam, lr=.1), momentum=partial(SGD, lr=.1, mom=.9), sgd=partial(SGD, lr=.1), ranger=partial(ranger, lr=.1), muon=partial(Muon, lr=.1),
+options = dict(plain=None, flat=StateDictOptions(flatten_optimizer_state_dict=True),
+               full=StateDictOptions(full_state_dict=True, cpu_offload=True))
+kept = dict(adam=partial(Adam, lr=.1), momentum=partial(SGD, lr=.1, mom=.9), sgd=partial(SGD, lr=.1),
+            ranger=partial(ranger, lr=.1), muon=partial(Muon, lr=.1),
     groups=lambda ps: Adam([[o] for o in ps], lr=slice(.01, .1)), wrapped=lambda ps: OptimWrapper(ps, to.AdamW, lr=.1))
 
 def flagged(model, opt):
@@ -259,7 +273,8 @@ def flagged(model, opt):
 @pytest.mark.parametrize('name', kept)
 @pytest.mark.parametrize('flags', [False,True])
 def test_distributed_checkpoint(name, how, flags):
-    if (name,how)==('sgd','full'): pytest.skip('torch cannot, with its own SGD neither: there is no state to tell the device')
+    if (name,how)==('sgd','full'):
+        pytest.skip('torch cannot, with its own SGD neither: there is no state to tell the device')
     def make():
         model = net()
         opt = kept[name](model.parameters())
@@ -300,7 +315,8 @@ def test_flat_checkpoint_without_the_flags_that_are_set_here(make):
         set_optimizer_state_dict(again, new, saved, options=options['flat'])
         assert all('do_wd' not in s for s in new.opt.state.values()) and new.state[again[0].bias]['do_wd'] is False
         return
-    with pytest.raises(ValueError, match='missing: state force_train, do_wd'): set_optimizer_state_dict(again, new, saved, options=options['flat'])
+    with pytest.raises(ValueError, match='missing: state force_train, do_wd'):
+        set_optimizer_state_dict(again, new, saved, options=options['flat'])
     assert new.state[again[0].bias]['do_wd'] is False
 
 def test_an_empty_dictionary_as_state_is_loaded():
@@ -314,7 +330,8 @@ def test_an_empty_dictionary_as_state_is_loaded():
 
 def test_state_of_flags_alone_counts_as_empty_and_survives_copies():
     model = net()
-    for opt in (flagged(model, Adam(model.parameters(), .1)), flagged(model, OptimWrapper(model.parameters(), to.AdamW, lr=.1))):
+    for opt in (flagged(model, Adam(model.parameters(), .1)),
+                flagged(model, OptimWrapper(model.parameters(), to.AdamW, lr=.1))):
         assert not opt.state and len(opt.state)==6
         walk(model, opt, 1)
         assert opt.state
@@ -329,7 +346,8 @@ def test_state_of_flags_alone_counts_as_empty_and_survives_copies():
 def quiet(p, lr, **kwargs): p.data.sub_(p.grad, alpha=lr*kwargs['speed'])
 quiet.defaults = dict(speed=1.)
 
-@pytest.mark.parametrize('cb', [quiet, partial(quiet), Chain(quiet), WithUpdate(lambda p, change, **kwargs: change, quiet), Route('fast', [quiet], [quiet])])
+@pytest.mark.parametrize('cb', [quiet, partial(quiet), Chain(quiet),
+                                WithUpdate(lambda p, change, **kwargs: change, quiet), Route('fast', [quiet], [quiet])])
 def test_declared_hyper_parameters_may_be_given_and_set(cb):
     p = nn.Parameter(torch.ones(1))
     p.grad = torch.ones(1)
@@ -341,7 +359,8 @@ def test_declared_hyper_parameters_may_be_given_and_set(cb):
     assert p.item()==pytest.approx(.4)
     assert Optimizer([p], cb, lr=.1).speed==1.
     assert Optimizer([dict(params=[p], speed=3.)], cb, lr=.1).speed==3.
-    with pytest.raises(TypeError, match="no stepper takes 'spede': did you mean 'speed'"): Optimizer([p], cb, lr=.1, spede=2.)
+    with pytest.raises(TypeError, match="no stepper takes 'spede': did you mean 'speed'"):
+        Optimizer([p], cb, lr=.1, spede=2.)
 
 # Item 30: torch's words
 
@@ -361,11 +380,15 @@ def test_torchs_words_get_the_line_to_write(build):
     says('Nesterov(params, lr)', nesterov=True)
     says("no stepper takes 'lrr': did you mean 'lr'", lrr=1.)
 
-@pytest.mark.parametrize('build, betas, text', [(Adam, (.9,.999), 'mom=0.9, sqr_mom=0.999'), (RAdam, (.9,.999), 'mom=0.9, sqr_mom=0.999'), (Lamb, [.9,.999], 'mom=0.9, sqr_mom=0.999'),
-    (Lion, (.9,.99), 'mom=0.9, avg_mom=0.99'), (Adan, (.98,.92,.99), 'mom=0.98, diff_mom=0.92, sqr_mom=0.99'), (AdEMAMix, (.9,.999,.9999), 'mom=0.9, sqr_mom=0.999, slow_mom=0.9999')])
+@pytest.mark.parametrize('build, betas, text',
+    [(Adam, (.9,.999), 'mom=0.9, sqr_mom=0.999'), (RAdam, (.9,.999), 'mom=0.9, sqr_mom=0.999'),
+     (Lamb, [.9,.999], 'mom=0.9, sqr_mom=0.999'),
+    (Lion, (.9,.99), 'mom=0.9, avg_mom=0.99'), (Adan, (.98,.92,.99), 'mom=0.98, diff_mom=0.92, sqr_mom=0.99'),
+    (AdEMAMix, (.9,.999,.9999), 'mom=0.9, sqr_mom=0.999, slow_mom=0.9999')])
 def test_betas(build, betas, text):
     ps = [nn.Parameter(torch.ones(3))]
-    with pytest.raises(TypeError, match=f"no stepper takes 'betas', 'weight_decay': write {text}, wd=0.1"): build(ps, .1, betas=betas, weight_decay=.1)
+    with pytest.raises(TypeError, match=f"no stepper takes 'betas', 'weight_decay': write {text}, wd=0.1"):
+        build(ps, .1, betas=betas, weight_decay=.1)
     build(ps, .1, **eval(f'dict({text}, wd=.1)')) # what it says works
 
 def test_other_words():
@@ -374,7 +397,8 @@ def test_other_words():
     with pytest.raises(TypeError, match="no stepper takes 'betas'"): SGD(ps, .1, betas=(.9,.99))
     with pytest.raises(TypeError, match="no stepper takes 'betas'"): SGD([dict(params=ps, betas=(.9,.99))], .1)
     with pytest.raises(TypeError, match="write wd=0.1"): Adam([dict(params=ps, wd=.1, weight_decay=.1)], .1)
-    assert Optimizer(ps, [weight_decay, sgd_step], lr=.1, weight_decay=.2).wd==.2 # one number under another name is no mistake
+    # one number under another name is no mistake
+    assert Optimizer(ps, [weight_decay, sgd_step], lr=.1, weight_decay=.2).wd==.2
     assert Adam([dict(params=ps, weight_decay=.2)], .1).wd==.2
 
 # State from elsewhere
@@ -388,7 +412,8 @@ def test_state_of_torchs_optimizers_is_refused_with_the_way_out(theirs, ours):
     mine = ours(model.parameters(), .1)
     walk(model, mine, 1)
     before = copy.deepcopy(mine.state_dict())
-    with pytest.raises(ValueError, match="one of torch's own optimizers: load it into OptimWrapper"): mine.load_state_dict(opt.state_dict())
+    with pytest.raises(ValueError, match="one of torch's own optimizers: load it into OptimWrapper"):
+        mine.load_state_dict(opt.state_dict())
     assert str(before)==str(mine.state_dict())
     wrapped = OptimWrapper(model.parameters(), theirs, lr=.1)
     wrapped.load_state_dict(opt.state_dict())

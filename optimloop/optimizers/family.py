@@ -18,13 +18,15 @@ import torch.nn.functional as F
 from torch import nn
 from torch.linalg import vector_norm
 
-from ..optimizer import *
-from ..optimizer import stepper_name, check_args, inner_stepper
 from ..basics.comments import show_comments
+from ..basics.param_groups import hyper_ranges
+from ..optimizer import Optimizer, adam_step, average_grad, average_sqr_grad, check_args, check_keys, debias
+from ..optimizer import hyper_defaults, inner_stepper, l2_reg, step_stat, stepper_args, stepper_name
+from ..optimizer import weight_decay
 
 # %% ../../nbs/optimizers/family.ipynb #56d91eb1
-hyper_ranges.update({o:(0,1) for o in ('avg_mom','diff_mom','slow_mom')}, k=(1,math.inf),
-    **{o:(0,math.inf) for o in ('slow_alpha','warmup','nu_1','nu_2','beta','trust_coeff','alpha','max_value','max_norm')})
+hyper_ranges.update(dict.fromkeys('avg_mom diff_mom slow_mom'.split(), (0,1)), k=(1,math.inf),
+    **dict.fromkeys('slow_alpha warmup nu_1 nu_2 beta trust_coeff alpha max_value max_norm'.split(), (0,math.inf)))
 
 # %% ../../nbs/optimizers/family.ipynb #b18e106c
 def nesterov_step(p, lr, mom, grad_avg, **kwargs):
@@ -33,13 +35,13 @@ def nesterov_step(p, lr, mom, grad_avg, **kwargs):
 
 # %% ../../nbs/optimizers/family.ipynb #33752e0c
 def Nesterov(
-    params, # As for `Optimizer`
+    params, # As for Optimizer
     lr:float, # Learning rate, ≥ 0
     mom:float=0.9, # Momentum, in [0,1)
     wd:float=0., # Weight decay, ≥ 0
-    decouple_wd:bool=True, # `weight_decay`, or else `l2_reg`?
-    **kwargs # More for `Optimizer`
-): # `Optimizer`
+    decouple_wd:bool=True, # weight_decay, or else l2_reg?
+    **kwargs # More for Optimizer
+): # Optimizer
     "SGD with Nesterov's momentum"
     decay = weight_decay if decouple_wd else l2_reg
     return Optimizer(params, [decay, average_grad, nesterov_step], lr=lr, mom=mom, wd=wd, **kwargs)
@@ -48,7 +50,7 @@ def Nesterov(
 def rectification(
     sqr_mom:float, # How much of the averaged squares is kept, in [0,1)
     step:int # Number of squares taken in so far, from 1
-): # A factor in (0,1), or `None` while there are too few squares to divide by their average
+): # A factor in (0,1), or None while there are too few squares to divide by their average
     "By how much RAdam shortens Adam's step"
     r_inf = 2/(1-sqr_mom) - 1
     r = r_inf - 2*step*sqr_mom**step/(1-sqr_mom**step)
@@ -67,18 +69,19 @@ radam_step.defaults = dict(eps=1e-5, beta=0.)
 
 # %% ../../nbs/optimizers/family.ipynb #f8107ab9
 def RAdam(
-    params, # As for `Optimizer`
+    params, # As for Optimizer
     lr:float, # Learning rate, ≥ 0
     mom:float=0.9, # How much of the averaged gradient is kept (β₁), in [0,1)
     sqr_mom:float=0.99, # How much of the averaged squares is kept (β₂), in [0,1)
     eps:float=1e-5, # Added to the divisor, ≥ 0
     wd:float=0., # Weight decay, ≥ 0
     beta:float=0., # Smooth the divisor by softplus with this β; 0 leaves it as it is
-    decouple_wd:bool=True, # `weight_decay`, or else `l2_reg`?
-    **kwargs # More for `Optimizer`
-): # `Optimizer`
+    decouple_wd:bool=True, # weight_decay, or else l2_reg?
+    **kwargs # More for Optimizer
+): # Optimizer
     "Adam with a step that is shorter while its divisor is uncertain"
-    cbs = [weight_decay if decouple_wd else l2_reg, partial(average_grad, dampening=True), average_sqr_grad, step_stat, radam_step]
+    decay = weight_decay if decouple_wd else l2_reg
+    cbs = [decay, partial(average_grad, dampening=True), average_sqr_grad, step_stat, radam_step]
     return Optimizer(params, cbs, lr=lr, mom=mom, sqr_mom=sqr_mom, eps=eps, wd=wd, beta=beta, **kwargs)
 
 # %% ../../nbs/optimizers/family.ipynb #dbe3938c
@@ -92,7 +95,7 @@ qhadam_step.defaults = dict(eps=1e-8, nu_1=0.7, nu_2=1.)
 
 # %% ../../nbs/optimizers/family.ipynb #2bed8825
 def QHAdam(
-    params, # As for `Optimizer`
+    params, # As for Optimizer
     lr:float, # Learning rate, ≥ 0
     mom:float=0.999, # How much of the averaged gradient is kept (β₁), in [0,1)
     sqr_mom:float=0.999, # How much of the averaged squares is kept (β₂), in [0,1)
@@ -100,11 +103,12 @@ def QHAdam(
     nu_2:float=1., # Weight of the averaged squares, the rest is the square's; ≥ 0
     eps:float=1e-8, # Added to the divisor, ≥ 0
     wd:float=0., # Weight decay, ≥ 0
-    decouple_wd:bool=True, # `weight_decay`, or else `l2_reg`?
-    **kwargs # More for `Optimizer`
-): # `Optimizer`
+    decouple_wd:bool=True, # weight_decay, or else l2_reg?
+    **kwargs # More for Optimizer
+): # Optimizer
     "Adam with a share of the newest gradient in its averages"
-    cbs = [weight_decay if decouple_wd else l2_reg, partial(average_grad, dampening=True), average_sqr_grad, step_stat, qhadam_step]
+    decay = weight_decay if decouple_wd else l2_reg
+    cbs = [decay, partial(average_grad, dampening=True), average_sqr_grad, step_stat, qhadam_step]
     return Optimizer(params, cbs, lr=lr, mom=mom, sqr_mom=sqr_mom, nu_1=nu_1, nu_2=nu_2, eps=eps, wd=wd, **kwargs)
 
 # %% ../../nbs/optimizers/family.ipynb #83b7196e
@@ -117,14 +121,14 @@ lion_step.defaults = dict(mom=0.9, avg_mom=0.99)
 
 # %% ../../nbs/optimizers/family.ipynb #74c263cf
 def Lion(
-    params, # As for `Optimizer`
+    params, # As for Optimizer
     lr:float, # Learning rate, ≥ 0: the size of every step; a third to a tenth of Adam's
     mom:float=0.9, # Weight of the average in the step (β₁), in [0,1)
     avg_mom:float=0.99, # How much of the average is kept (β₂), in [0,1)
     wd:float=0., # Weight decay, ≥ 0
-    decouple_wd:bool=True, # `weight_decay`, or else `l2_reg`?
-    **kwargs # More for `Optimizer`
-): # `Optimizer`
+    decouple_wd:bool=True, # weight_decay, or else l2_reg?
+    **kwargs # More for Optimizer
+): # Optimizer
     "Steps of one size, by the sign of an averaged gradient"
     cbs = [weight_decay if decouple_wd else l2_reg, lion_step]
     return Optimizer(params, cbs, lr=lr, mom=mom, avg_mom=avg_mom, wd=wd, **kwargs)
@@ -155,15 +159,15 @@ late_weight_decay.defaults = dict(wd=0.)
 
 # %% ../../nbs/optimizers/family.ipynb #7f3a1633
 def Adan(
-    params, # As for `Optimizer`
+    params, # As for Optimizer
     lr:float, # Learning rate, ≥ 0; the paper's are 5 to 10 times Adam's
     mom:float=0.98, # How much of the averaged gradient is kept (1-β₁ of the paper), in [0,1)
     diff_mom:float=0.92, # How much of the averaged change is kept (1-β₂), in [0,1)
     sqr_mom:float=0.99, # How much of the averaged squares is kept (1-β₃), in [0,1)
     eps:float=1e-8, # Added to the divisor, ≥ 0
     wd:float=0., # Weight decay after the step, ≥ 0
-    **kwargs # More for `Optimizer`
-): # `Optimizer`
+    **kwargs # More for Optimizer
+): # Optimizer
     "Adam that expects the gradient to go on changing as it did"
     cbs = [partial(average_grad, dampening=True), average_diff, step_stat, adan_step, late_weight_decay]
     return Optimizer(params, cbs, lr=lr, mom=mom, diff_mom=diff_mom, sqr_mom=sqr_mom, eps=eps, wd=wd, **kwargs)
@@ -182,8 +186,9 @@ def warm_up(
     return alpha*done, min(math.exp(1/((1-done)*life1 + done*life3)), slow_mom)
 
 # %% ../../nbs/optimizers/family.ipynb #f0d02b32
-def ademamix_step(p, lr, mom, sqr_mom, slow_mom, slow_alpha, warmup, step, grad_avg, sqr_avg, eps, slow_avg=None, **kwargs):
-    "Update `slow_avg`, and move `p` as Adam does, with `slow_alpha` times the slow average added to the averaged gradient"
+def ademamix_step(p, lr, mom, sqr_mom, slow_mom, slow_alpha, warmup, step, grad_avg, sqr_avg, eps, slow_avg=None,
+                  **kwargs):
+    "Update `slow_avg`, and move `p` as Adam does, with `slow_alpha` times `slow_avg` added to the averaged gradient"
     if slow_avg is None: slow_avg = torch.zeros_like(p.grad.data)
     alpha,beta3 = warm_up(slow_alpha, mom, slow_mom, step, warmup)
     slow_avg.mul_(beta3).add_(p.grad.data, alpha=1-beta3)
@@ -194,17 +199,17 @@ ademamix_step.defaults = dict(eps=1e-8, slow_mom=0.9999, slow_alpha=5., warmup=0
 
 # %% ../../nbs/optimizers/family.ipynb #ae064304
 def AdEMAMix(
-    params, # As for `Optimizer`
+    params, # As for Optimizer
     lr:float, # Learning rate, ≥ 0
     mom:float=0.9, # How much of the averaged gradient is kept (β₁), in [0,1)
     sqr_mom:float=0.999, # How much of the averaged squares is kept (β₂), in [0,1)
     slow_mom:float=0.9999, # How much of the slow average is kept (β₃), in [0,1)
     slow_alpha:float=5., # Weight of the slow average (α), ≥ 0; the paper's are 4 to 10
-    warmup:int=0, # Steps over which `slow_mom` and `slow_alpha` grow; best the length of the run
+    warmup:int=0, # Steps over which slow_mom and slow_alpha grow; best the length of the run
     eps:float=1e-8, # Added to the divisor, ≥ 0
     wd:float=0., # Weight decay, ≥ 0
-    **kwargs # More for `Optimizer`
-): # `Optimizer`
+    **kwargs # More for Optimizer
+): # Optimizer
     "Adam with a second, very slow average of the gradient"
     cbs = [weight_decay, partial(average_grad, dampening=True), average_sqr_grad, step_stat, ademamix_step]
     return Optimizer(params, cbs, lr=lr, mom=mom, sqr_mom=sqr_mom, slow_mom=slow_mom, slow_alpha=slow_alpha,
@@ -212,7 +217,7 @@ def AdEMAMix(
 
 # %% ../../nbs/optimizers/family.ipynb #3bb4649c
 def larc_layer_lr(p, lr, trust_coeff, wd, eps, clip=True, do_wd=True, **kwargs):
-    "The learning rate of this layer, `local_lr`: in proportion to the norm of `p` over that of its gradient; with `clip`, at most `lr`"
+    "Keep `local_lr`, in proportion to the norm of `p` over that of its gradient; with `clip`, at most `lr`"
     p_norm,g_norm = vector_norm(p.data),vector_norm(p.grad.data)
     local_lr = lr*trust_coeff*p_norm / (g_norm + (wd if do_wd else 0)*p_norm + eps)
     if clip: local_lr = local_lr.clamp(max=lr)
@@ -228,16 +233,16 @@ larc_step.defaults = dict(mom=0.9)
 
 # %% ../../nbs/optimizers/family.ipynb #29dd726a
 def Larc(
-    params, # As for `Optimizer`
+    params, # As for Optimizer
     lr:float, # Learning rate, ≥ 0
     mom:float=0.9, # Momentum, in [0,1)
-    clip:bool=True, # Let no layer's rate exceed `lr` (LARC)? Otherwise LARS
-    trust_coeff:float=0.02, # Length of a step over the norm of the layer, at `lr=1`; ≥ 0
+    clip:bool=True, # Let no layer's rate exceed lr (LARC)? Otherwise LARS
+    trust_coeff:float=0.02, # Length of a step over the norm of the layer, at lr=1; ≥ 0
     eps:float=1e-8, # Added to the divisor, ≥ 0
     wd:float=0., # Weight decay, ≥ 0
-    decouple_wd:bool=True, # `weight_decay`, or else `l2_reg`, as in the paper?
-    **kwargs # More for `Optimizer`
-): # `Optimizer`
+    decouple_wd:bool=True, # weight_decay, or else l2_reg, as in the paper?
+    **kwargs # More for Optimizer
+): # Optimizer
     "SGD with momentum and a learning rate for each layer"
     cbs = [partial(larc_layer_lr, clip=clip), weight_decay if decouple_wd else l2_reg, larc_step]
     return Optimizer(params, cbs, lr=lr, mom=mom, trust_coeff=trust_coeff, eps=eps, wd=wd, **kwargs)
@@ -253,17 +258,18 @@ lamb_step.defaults = dict(eps=1e-5)
 
 # %% ../../nbs/optimizers/family.ipynb #75afe0b3
 def Lamb(
-    params, # As for `Optimizer`
+    params, # As for Optimizer
     lr:float, # Learning rate, ≥ 0: about the length of a step over the norm of the layer
     mom:float=0.9, # How much of the averaged gradient is kept (β₁), in [0,1)
     sqr_mom:float=0.99, # How much of the averaged squares is kept (β₂), in [0,1)
     eps:float=1e-5, # Added to the divisor, ≥ 0
     wd:float=0., # Weight decay, ≥ 0
-    decouple_wd:bool=True, # `weight_decay`, or else `l2_reg`?
-    **kwargs # More for `Optimizer`
-): # `Optimizer`
+    decouple_wd:bool=True, # weight_decay, or else l2_reg?
+    **kwargs # More for Optimizer
+): # Optimizer
     "Adam with steps in proportion to the norm of each layer"
-    cbs = [weight_decay if decouple_wd else l2_reg, partial(average_grad, dampening=True), average_sqr_grad, step_stat, lamb_step]
+    decay = weight_decay if decouple_wd else l2_reg
+    cbs = [decay, partial(average_grad, dampening=True), average_sqr_grad, step_stat, lamb_step]
     return Optimizer(params, cbs, lr=lr, mom=mom, sqr_mom=sqr_mom, eps=eps, wd=wd, **kwargs)
 
 # %% ../../nbs/optimizers/family.ipynb #a0c12200
@@ -273,16 +279,17 @@ class Chain:
         *cbs # Steppers
     ):
         self.cbs = self.made_of = cbs # for the engines, which look at what a stepper is made of
-        self._writers,self.__name__ = {},f"{type(self).__name__}({', '.join(map(stepper_name, cbs))})"
+        self.writers,self.__name__ = {},f"{type(self).__name__}({_names(cbs)})"
         self._declare(cbs)
 
     def _declare(self, cbs, *more):
         "Take over the defaults of `cbs` and their arguments, with the names in `more`"
         self.defaults = {k:v for cb in cbs for k,v in hyper_defaults(cb).items()}
         self.shared = {o for cb in cbs for o in getattr(inner_stepper(cb), 'shared', ())}
-        names,kind = dict.fromkeys([*more, *(o for cb in cbs for o in stepper_args(cb) if o!='change')]),inspect.Parameter
-        params = [kind(o, kind.KEYWORD_ONLY, default=None) for o in names]
-        self.__signature__ = inspect.Signature([kind('p', kind.POSITIONAL_ONLY), *params, kind('kwargs', kind.VAR_KEYWORD)])
+        names = dict.fromkeys([*more, *(o for cb in cbs for o in stepper_args(cb) if o!='change')])
+        kind = inspect.Parameter
+        params = [kind('p', kind.POSITIONAL_ONLY), *(kind(o, kind.KEYWORD_ONLY, default=None) for o in names)]
+        self.__signature__ = inspect.Signature([*params, kind('kwargs', kind.VAR_KEYWORD)])
 
     def __call__(self, p, **kwargs):
         new = {}
@@ -291,18 +298,20 @@ class Chain:
             except TypeError:
                 check_args(cb, {**kwargs, **new})
                 raise
-            if isinstance(out, dict): new.update(Optimizer._check_keys(self, cb, out, {}))
+            if isinstance(out, dict): new.update(check_keys(cb, out, {}, self.writers))
         return new
+
+def _names(cbs): return ', '.join(map(stepper_name, cbs))
 
 # %% ../../nbs/optimizers/family.ipynb #fd37f12d
 class WithUpdate(Chain):
     "The steppers, with the change that they make to `p` replaced by `f(p, change, **kwargs)`"
     def __init__(self,
-        f, # Called with `p` as it was, `change` (which it may change in place), hypers and state; returns the change to make
+        f, # Called with p as it was, the change (may be changed in place), hypers and state; returns the change to make
         *cbs # Steppers
     ):
         super().__init__(*cbs)
-        self.f,self.made_of,self.__name__ = f,(f,*cbs),f"{stepper_name(f)}({', '.join(map(stepper_name, cbs))})"
+        self.f,self.made_of,self.__name__ = f,(f,*cbs),f"{stepper_name(f)}({_names(cbs)})"
         self._declare([*cbs, f])
 
     def __call__(self, p, **kwargs):
@@ -345,13 +354,13 @@ norm_clipped.defaults = dict(max_norm=1.)
 
 def clip_value(
     *cbs # Steppers
-): # A stepper with the hyper-parameter `max_value`, by default 1
+): # A stepper with the hyper-parameter max_value, by default 1
     "The steppers, with each value of the gradient within ±`max_value`"
     return WithGrad(value_clipped, *cbs)
 
 def clip_norm(
     *cbs # Steppers
-): # A stepper with the hyper-parameter `max_norm`, by default 1
+): # A stepper with the hyper-parameter max_norm, by default 1
     "The steppers, with a gradient of at most `max_norm`"
     return WithGrad(norm_clipped, *cbs)
 
@@ -369,10 +378,10 @@ lookahead_step.defaults = dict(k=6, alpha=0.5)
 
 # %% ../../nbs/optimizers/family.ipynb #9087633a
 def with_cbs(
-    opt, # `Optimizer`, as it was made: it should not be stepped any more
+    opt, # Optimizer, as it was made: it should not be stepped any more
     cbs, # Steppers
     **hypers # Hyper-parameters that it did not have, or other values
-): # `Optimizer`
+): # Optimizer
     "An optimizer like `opt`, its groups, hyper-parameters and state included, with other steppers"
     groups = [{k:v for k,v in g.items() if k not in hypers} for g in opt.param_groups]
     new = Optimizer(groups, cbs, opt.engine, **{**opt.defaults, **hypers})
@@ -381,23 +390,23 @@ def with_cbs(
 
 # %% ../../nbs/optimizers/family.ipynb #7d4e7309
 def Lookahead(
-    opt, # `Optimizer`, fresh from its builder
+    opt, # Optimizer, fresh from its builder
     k:int=6, # Steps between two of the slow weights, ≥ 1
     alpha:float=0.5 # How far these go each time, as a fraction of the way; ≥ 0
-): # `Optimizer`
+): # Optimizer
     "The optimizer, with slow weights that follow it"
     return with_cbs(opt, [slow_weights, *opt.cbs, lookahead_step], k=k, alpha=alpha)
 
 def ranger(
-    params, # As for `Optimizer`
+    params, # As for Optimizer
     lr:float, # Learning rate, ≥ 0
     mom:float=0.95, # How much of the averaged gradient is kept, in [0,1)
     wd:float=0.01, # Weight decay, ≥ 0
     eps:float=1e-6, # Added to the divisor, ≥ 0
     k:int=6, # Steps between two of the slow weights, ≥ 1
     alpha:float=0.5, # How far these go each time, as a fraction of the way; ≥ 0
-    **kwargs # More for `RAdam`
-): # `Optimizer`
+    **kwargs # More for RAdam
+): # Optimizer
     "Lookahead around RAdam (L. Wright, 2019)"
     return Lookahead(RAdam(params, lr, mom=mom, wd=wd, eps=eps, **kwargs), k=k, alpha=alpha)
 
@@ -411,19 +420,20 @@ class Route(Chain):
     ):
         self.flag,self.then,self.otherwise = flag,Chain(*then),Chain(*otherwise)
         self.made_of = self.then,self.otherwise
-        self.__name__ = f"Route({flag}: {', '.join(map(stepper_name, then))}; otherwise: {', '.join(map(stepper_name, otherwise))})"
+        self.__name__ = f"Route({flag}: {_names(then)}; otherwise: {_names(otherwise)})"
         self._declare([self.then, self.otherwise], flag)
 
     def __call__(self, p, **kwargs): return (self.then if kwargs.get(self.flag) else self.otherwise)(p, **kwargs)
 
 def set_flag(
-    opt, # `Optimizer`
-    flag:str, # Name of the flag, as `do_wd`
-    predicate, # Called with each parameter, its name (or '') and its module (or `None`); returns whether the flag is set
-    model=None # `nn.Module` to find names and modules in; names also come with named parameters
-): # `opt`
+    opt, # Optimizer
+    flag:str, # Name of the flag, as do_wd
+    predicate, # Called with each parameter, its name (or '') and its module (or None); returns whether the flag is set
+    model=None # nn.Module to find names and modules in; names also come with named parameters
+): # opt
     "Set a flag in the state of each parameter"
-    owner = {p:(f'{n}.{k}' if n else k, m) for n,m in (model.named_modules() if model else ()) for k,p in m.named_parameters(recurse=False)}
+    modules = model.named_modules() if model else ()
+    owner = {p:(f'{n}.{k}' if n else k, m) for n,m in modules for k,p in m.named_parameters(recurse=False)}
     for g in opt.param_groups:
         for p,name in zip(g['params'], g.get('param_names', [''] * len(g['params']))):
             opt.state[p][flag] = bool(predicate(p, *owner.get(p, (name,None))))
@@ -434,7 +444,7 @@ def orthogonalize(
     g, # A matrix
     steps:int=5, # Rounds of the Newton–Schulz iteration
     dtype=torch.bfloat16 # What it is computed in; the result need not be precise
-): # A matrix of the shape and type of `g`, with singular values near 1
+): # A matrix of the shape and type of g, with singular values near 1
     "About the nearest matrix to `g` with orthogonal rows or columns"
     a,b,c = 3.4445,-4.7750,2.0315
     x = (g.mT if g.size(0)>g.size(1) else g).to(dtype)
@@ -446,7 +456,8 @@ def orthogonalize(
 
 # %% ../../nbs/optimizers/family.ipynb #913a2e67
 def _need_matrix(p):
-    if p.ndim<2: raise ValueError(f"Muon steps matrices, and this parameter has the shape {tuple(p.shape)}: route it to the rest")
+    if p.ndim<2: raise ValueError(
+        f"Muon steps matrices, and this parameter has the shape {tuple(p.shape)}: route it to the rest")
 
 def muon_step(p, lr, mom, grad_avg, match_rms=True, **kwargs):
     "Move a matrix against its averaged gradient, with all its directions made equally long; filters count as rows"
@@ -462,21 +473,22 @@ def is_matrix(p, name, module):
 def _between(model):
     "A predicate for the matrices inside `model`: no embedding, tied or not, and not the last layer"
     owned = [(p,m) for m in model.modules() for p in m.parameters(recurse=False)]
-    outer = {p for p,m in owned if p.ndim==2 and not is_matrix(p, '', m)} | {p for p,_ in [o for o in owned if o[0].ndim>1][-1:]}
+    embeddings = {p for p,m in owned if p.ndim==2 and not is_matrix(p, '', m)}
+    outer = embeddings | {p for p,_ in [o for o in owned if o[0].ndim>1][-1:]} # and the last layer
     return lambda p, name, module: is_matrix(p, name, module) and p not in outer
 
 # %% ../../nbs/optimizers/family.ipynb #c143b81e
 def Muon(
-    params, # As for `Optimizer`
+    params, # As for Optimizer
     lr:float, # Learning rate, ≥ 0
     mom:float=0.95, # How much of the averaged gradient is kept, in [0,1)
     wd:float=0.1, # Weight decay of all parameters, ≥ 0
-    use_muon=None, # Which parameters? Called with each, its name (or '') and its module (or `None`); default: matrices, no embeddings, not the last layer
+    use_muon=None, # Called with a parameter, its name (or '') and module (or None); default: the inner matrices
     rest=None, # Steppers for the others; default: Adam's
-    model=None, # `nn.Module` to find names and modules in, as a Learner gives it; without it an embedding is a matrix like any other
+    model=None, # nn.Module to find names and modules in, as a Learner gives it; without, embeddings count as matrices
     match_rms:bool=True, # Steps of about Adam's size? Otherwise the first author's
-    **kwargs # More for `Optimizer`, as the hyper-parameters of `rest`
-): # `Optimizer`
+    **kwargs # More for Optimizer, as the hyper-parameters of rest
+): # Optimizer
     "Steps along orthogonal matrices, and another list of steppers for what is no matrix"
     average = partial(average_grad, dampening=True)
     if rest is None: rest = [average, average_sqr_grad, step_stat, adam_step]

@@ -10,7 +10,6 @@ import copy, inspect
 from collections import defaultdict
 from collections.abc import MutableMapping
 from contextlib import contextmanager
-from functools import partial
 from types import SimpleNamespace
 
 import torch
@@ -18,17 +17,18 @@ from torch import Tensor
 from torch.nn.parameter import is_lazy
 
 from fastcore.basics import patch
-from ..optimizer import *
-from ..optimizer import by_param, dtype_name, own_dtype
-from ..basics.param_groups import check_fit, is_optimizer_state, nearest_name, param_list, torch_keys
 from ..basics.comments import show_comments
+from ..basics.param_groups import all_params, check_fit, check_hyper, check_once, is_optimizer_state
+from ..basics.param_groups import nearest_name, param_list, split_params, spread, torch_keys
+from ..basics.torch_optimizer import by_param, dtype_name, own_dtype, shapes_and_dtypes
+from ..optimizer import Optimizer
 
 # %% ../../nbs/optimizers/wrapping.ipynb #875bc62f
 torch_names = dict(momentum='mom', weight_decay='wd', alpha='sqr_mom', rho='sqr_mom', beta1='mom', beta2='sqr_mom')
 
 def hyper_places(
-    defaults:dict # `defaults` of a torch optimizer, or one of its `param_groups`
-): # Dictionary from our names to (torch's key, index in the tuple that is there; `None` if it is no tuple)
+    defaults:dict # defaults of a torch optimizer, or one of its param_groups
+): # Dictionary from our names to (torch's key, index in the tuple that is there; None if it is no tuple)
     "Where torch keeps the hyper-parameters that we know under other names"
     res = {}
     for k,v in defaults.items():
@@ -41,16 +41,19 @@ def hyper_places(
     return res
 
 # %% ../../nbs/optimizers/wrapping.ipynb #f0320da5
-def _is_number(o): return isinstance(o, Tensor) and o.numel()==1 or isinstance(o, (int,float)) and not isinstance(o, bool)
+def _is_number(o):
+    if isinstance(o, Tensor): return o.numel()==1
+    return isinstance(o, (int,float)) and not isinstance(o, bool)
 
 class TorchView(MutableMapping):
     "A group of a torch optimizer under our names: it reads there and writes there"
     def __init__(self,
-        group:dict, # One of the `param_groups`, or the `defaults`
-        places:dict # As from `hyper_places`
+        group:dict, # One of the param_groups, or the defaults
+        places:dict # As from hyper_places
     ): self.group,self.places = group,places
     def __contains__(self, name):
-        return name in self.places or name=='beta' and 'sqr_mom' in self.places or any(name==k for k,_ in self.places.values())
+        if name in self.places or name=='beta' and 'sqr_mom' in self.places: return True
+        return any(name==k for k,_ in self.places.values())
     def __iter__(self): return (k for k in self.places if _is_number(self[k]))
     def __len__(self): return sum(1 for _ in self)
     def __repr__(self): return repr(dict(self))
@@ -63,22 +66,24 @@ class TorchView(MutableMapping):
     def __setitem__(self, name, v):
         key,i = self.place(name)
         old,v = self.group[key],self.check(name, v)
-        self.group[key] = _write(old, v) if i is None else type(old)([_write(o, v) if j==i else o for j,o in enumerate(old)])
+        if i is None: self.group[key] = _write(old, v)
+        else: self.group[key] = type(old)([_write(o, v) if j==i else o for j,o in enumerate(old)])
 
 # %% ../../nbs/optimizers/wrapping.ipynb #2b700be6
 @patch
 def own_name(self:TorchView,
     name:str # A name of ours or of torch's
-): # Our name, or torch's for what has none of ours, such as `betas` as a whole
+): # Our name, or torch's for what has none of ours, such as betas as a whole
     "The one name under which a hyper-parameter is known here; `TypeError` if there is no such thing"
-    if name not in self: raise TypeError(f"there is no hyper-parameter {name!r} here: {nearest_name(name, self.places)}")
+    if name not in self:
+        raise TypeError(f"there is no hyper-parameter {name!r} here: {nearest_name(name, self.places)}")
     if name=='beta' and name not in self.places: return 'sqr_mom'
     return next((n for n,place in self.places.items() if place==(name,None)), name)
 
 @patch
 def place(self:TorchView,
     name:str # A name of ours or of torch's
-): # (torch's key, index or `None`)
+): # (torch's key, index or None)
     "Where a hyper-parameter is"
     name = self.own_name(name)
     return self.places.get(name, (name,None))
@@ -104,8 +109,8 @@ def _write(old, new): return old.fill_(new) if isinstance(old, Tensor) else new
 class OptimWrapper(Optimizer):
     "A torch optimizer of any make, with its hyper-parameters under our names"
     def __init__(self,
-        params=None, # Parameters, as for `Optimizer`; none if `opt` has its own
-        opt=None, # A class of `torch.optim`, or what else makes an optimizer of groups and hyper-parameters; or one that is made
+        params=None, # Parameters, as for Optimizer; none if opt has its own
+        opt=None, # A torch optimizer; or what makes one of groups and hyper-parameters, such as a class of torch.optim
         **hypers # Hyper-parameters, by our names or torch's; a list or a slice is spread over the groups
     ):
         groups,own = [],[]
@@ -122,7 +127,8 @@ class OptimWrapper(Optimizer):
     def __repr__(self):
         lines = [f"OptimWrapper: {type(self.opt).__name__}"]
         for i,(g,view) in enumerate(zip(self.param_groups, self.hypers)):
-            lines.append(f"  group {i}: {len(g['params'])} parameters; " + ', '.join(f'{k} {v:g}' for k,v in view.items()))
+            hypers = ', '.join(f'{k} {v:g}' for k,v in view.items())
+            lines.append(f"  group {i}: {len(g['params'])} parameters; {hypers}")
         return '\n'.join(lines)
 
 # %% ../../nbs/optimizers/wrapping.ipynb #3ea24c4b
@@ -133,20 +139,17 @@ def _group(group):
     if kind=='named tensors': res['param_names'],params = map(list, zip(*params))
     return {**res, 'params': params}, own
 
-def _no_twins(groups):
-    ids = [id(p) for g in groups for p in g['params']]
-    if len(ids)>len(set(ids)): raise ValueError("a parameter is in the optimizer twice: it would be stepped twice. Pass each once")
-
 def _groups(params):
     groups,own = map(list, zip(*map(_group, split_params(params))))
-    _no_twins(groups)
+    check_once(groups)
     return groups, own
 
 # %% ../../nbs/optimizers/wrapping.ipynb #09473dab
 def _signature(opt):
     "The arguments of `opt`, but for the parameters, and their defaults; 0 where there is none"
     ps = list(inspect.signature(opt).parameters.values())[1:]
-    return {o.name:0. if o.default is o.empty else o.default for o in ps if o.kind not in (o.VAR_KEYWORD,o.VAR_POSITIONAL)}
+    named = [o for o in ps if o.kind not in (o.VAR_KEYWORD,o.VAR_POSITIONAL)]
+    return {o.name:0. if o.default is o.empty else o.default for o in named}
 
 def _spread(v, like, n):
     "One value for each of `n` groups; a tuple in the place of a tuple is one value"
@@ -165,33 +168,39 @@ def _made(opt, groups, hypers):
     "The torch optimizer that `opt` is, or makes"
     what = f"a {type(opt).__name__}" if not isinstance(opt, type) else opt.__name__
     if isinstance(opt, torch.optim.Optimizer):
-        if groups: raise TypeError(f"this {type(opt).__name__} has its parameters: pass OptimWrapper(opt=…), or a class and parameters")
+        if groups: raise TypeError(
+            f"this {type(opt).__name__} has its parameters: pass OptimWrapper(opt=…), or a class and parameters")
         if isinstance(opt, Optimizer): raise TypeError(f"{what} answers to our names already: there is nothing to wrap")
         return opt
-    if not callable(opt): raise TypeError(f"opt must be an optimizer, or a class or function that makes one, not {what}")
-    if not groups: raise TypeError(f"{what} needs parameters: pass OptimWrapper(params, {getattr(opt, '__name__', '…')})")
+    if not callable(opt):
+        raise TypeError(f"opt must be an optimizer, or a class or function that makes one, not {what}")
+    if not groups:
+        raise TypeError(f"{what} needs parameters: pass OptimWrapper(params, {getattr(opt, '__name__', '…')})")
     res = opt(groups, **_arguments(opt, hypers, len(groups)))
     if isinstance(res, torch.optim.Optimizer) and not isinstance(res, Optimizer): return res
     raise TypeError(f"{what} made a {type(res).__name__}: expected a torch.optim.Optimizer that is not yet one of ours")
 
 # %% ../../nbs/optimizers/wrapping.ipynb #a933104d
 @patch
-def _hyper_name(self:OptimWrapper, name):
+def hyper_name(self:OptimWrapper,
+    name:str # A name of ours or of torch's
+): # Our name
+    "The one name under which a hyper-parameter is known here; a `TypeError` names the nearest if there is none"
     if name in self.defaults: return self.defaults.own_name(name)
     raise TypeError(f"{type(self.opt).__name__} has no hyper-parameter {name!r}: {nearest_name(name, self.places)}")
 
 @patch
 def set_hypers(self:OptimWrapper,
-    **kwargs # Hyper-parameters and their values: one for all groups, one for each in a list, or a slice to spread over them
+    **kwargs # Hyper-parameters: a value for all groups, one for each in a list, or a slice to spread over them
 ):
     "Set several hyper-parameters; nothing is changed if a value is bad"
-    values = {}
+    values,views = {},self.hypers
     for k,v in kwargs.items():
-        name = self._hyper_name(k)
+        name = self.hyper_name(k)
         if name in values: raise TypeError(f"{name} is given twice, the second time as {k}")
-        values[name] = [view.check(name, o) for view,o in zip(self.hypers, _spread(v, self.hypers[0][name], len(self.hypers)))]
+        values[name] = [view.check(name, o) for view,o in zip(views, _spread(v, views[0][name], len(views)))]
     for name,vs in values.items():
-        for view,v in zip(self.hypers, vs): view[name] = v
+        for view,v in zip(views, vs): view[name] = v
 
 # %% ../../nbs/optimizers/wrapping.ipynb #4e50c242
 def _read(self, name):
@@ -211,8 +220,8 @@ def __setattr__(self:OptimWrapper, name, v):
 class HPOptimizer(OptimWrapper):
     "An `OptimWrapper` around what `opt_fn` makes"
     def __init__(self,
-        params, # Parameters, as for `Optimizer`
-        opt_fn, # Called with groups and `lr`; returns a torch optimizer
+        params, # Parameters, as for Optimizer
+        opt_fn, # Called with groups and lr; returns a torch optimizer
         init_lr:float # Learning rate, ≥ 0
     ): super().__init__(params, opt_fn, lr=init_lr)
 
@@ -221,7 +230,11 @@ _flags = 'do_wd','force_train'
 
 class ParamState(MutableMapping):
     "What was said about a parameter, and what the wrapped optimizer keeps for it"
-    def __init__(self, kept, flags, p): self.kept,self.flags,self.p = kept,flags,p
+    def __init__(self,
+        kept, # State of the wrapped optimizer, by parameter
+        flags, # Flags, by parameter
+        p # Parameter
+    ): self.kept,self.flags,self.p = kept,flags,p
     def _home(self, k): return self.flags if k in _flags else self.kept
     def __getitem__(self, k): return self._home(k).get(self.p, {})[k]
     def __setitem__(self, k, v): self._home(k).setdefault(self.p, {})[k] = v
@@ -233,7 +246,10 @@ class ParamState(MutableMapping):
 # %% ../../nbs/optimizers/wrapping.ipynb #8732a830
 class ParamStates(MutableMapping):
     "From parameters to their `ParamState`"
-    def __init__(self, kept, flags): self.kept,self.flags = kept,flags
+    def __init__(self,
+        kept, # State of the wrapped optimizer, by parameter
+        flags # Flags, by parameter
+    ): self.kept,self.flags = kept,flags
     def __getitem__(self, p): return ParamState(self.kept, self.flags, p)
     def __setitem__(self, p, new):
         self.kept[p]  = {k:v for k,v in new.items() if k not in _flags}
@@ -253,8 +269,9 @@ def clear_state(self:OptimWrapper):
     cls,defaults = type(self.opt),self.opt.defaults
     groups = [{k:v for k,v in g.items() if k=='params' or k in defaults} for g in self.param_groups]
     try: fresh = cls(groups, **{k:v for k,v in defaults.items() if k in _signature(cls)})
-    except Exception as e: raise TypeError(f"clear_state makes a new {cls.__name__} to see what an empty state is, and it cannot be "
-                                           "made from its groups and defaults: see above why, or make a new OptimWrapper") from e
+    except Exception as e: raise TypeError(
+        f"clear_state makes a new {cls.__name__} to see what an empty state is, and it cannot be "
+        "made from its groups and defaults: see above why, or make a new OptimWrapper") from e
     self.opt.state.clear()
     self.opt.state.update(fresh.state)
 
@@ -283,7 +300,7 @@ def _sparing(self:OptimWrapper):
 @patch
 def step(self:OptimWrapper,
     closure=None # Function that recomputes the loss and its gradients, and returns the loss
-): # What the wrapped optimizer returns: that of `closure`, or `None`
+): # What the wrapped optimizer returns: that of closure, or None
     "A step of the wrapped optimizer, without weight decay where `do_wd` is off"
     with self._sparing(): return self.opt.step() if closure is None else self.opt.step(closure)
 
@@ -296,12 +313,12 @@ def zero_grad(self:OptimWrapper,
 
 @patch
 def add_param_group(self:OptimWrapper,
-    param_group:dict # `params`, and the hyper-parameters in which this group differs from the defaults
+    param_group:dict # params, and the hyper-parameters in which this group differs from the defaults
 ):
     "Add a group of parameters; nothing is added if something is wrong with it"
     group,own = _group(param_group)
-    _no_twins([*self.param_groups, group])
-    own = {self._hyper_name(k):self.defaults.check(k, v) for k,v in own.items()}
+    check_once([*self.param_groups, group])
+    own = {self.hyper_name(k):self.defaults.check(k, v) for k,v in own.items()}
     self.opt.add_param_group(group)
     self.hypers[-1].update(own)
 
@@ -309,30 +326,34 @@ def add_param_group(self:OptimWrapper,
 @patch
 def state_dict(self:OptimWrapper): # Dictionary: `state`, `param_groups` (as torch's), `shapes`, `dtypes`, `flags`
     "A copy of all state, hyper-parameters and flags"
-    ps,res = list(enumerate(p for g in self.param_groups for p in g['params'])),self.opt.state_dict()
+    res = self.opt.state_dict()
     if not is_optimizer_state(res): return copy.deepcopy(res) # a hook has made something else of it
-    flags = {i:self.flags[p] for i,p in ps if self.flags.get(p)}
-    shapes,dtypes = {i:list(p.shape) for i,p in ps if not is_lazy(p)},{i:dtype_name(p) for i,p in ps}
-    return copy.deepcopy({**res, 'shapes':shapes, 'dtypes':dtypes, 'flags':flags})
+    flags = {i:self.flags[p] for i,p in enumerate(all_params(self.param_groups)) if self.flags.get(p)}
+    return copy.deepcopy({**res, **shapes_and_dtypes(self.param_groups), 'flags':flags})
 
 @patch
 def _check_load(self:OptimWrapper, state_dict): _check_state(self.places, self.opt, state_dict)
 
 @patch
 def load_state_dict(self:OptimWrapper,
-    state_dict:dict # What `state_dict` returned, here or of a bare optimizer; it is copied, never changed
+    state_dict:dict # What state_dict returned, here or of a bare optimizer; it is copied, never changed
 ):
-    "Load state and hyper-parameters, and flags if there are any; a `ValueError` names what does not fit, and nothing is changed"
-    if not isinstance(state_dict, dict): raise TypeError(f"expected the dict that `state_dict` returns, not a {type(state_dict).__name__}")
-    own,given = copy.deepcopy(state_dict),[]
-    if is_optimizer_state(own): own['state'] = {i:{k:v for k,v in s.items() if k not in _flags} for i,s in own['state'].items()}
+    "Load state, hyper-parameters and flags; a `ValueError` names what does not fit, and nothing is changed"
+    if not isinstance(state_dict, dict):
+        raise TypeError(f"expected the dict that `state_dict` returns, not a {type(state_dict).__name__}")
+    own,given = _without_flags(copy.deepcopy(state_dict)),[]
     def check(opt, state_dict): self._check_load(state_dict), given.append(state_dict)
     def restore(opt): _restore_dtypes(opt, given[0])
     first,last = self.opt.register_load_state_dict_pre_hook,self.opt.register_load_state_dict_post_hook
     with first(check),last(restore, prepend=True): self.opt.load_state_dict(own)
     if 'flags' not in state_dict: return
-    ps = [p for g in self.param_groups for p in g['params']]
+    ps = all_params(self.param_groups)
     self.flags = defaultdict(dict, {ps[i]:dict(o) for i,o in state_dict['flags'].items()})
+
+def _without_flags(state_dict):
+    if not is_optimizer_state(state_dict): return state_dict
+    state = {i:{k:v for k,v in s.items() if k not in _flags} for i,s in state_dict['state'].items()}
+    return {**state_dict, 'state':state}
 
 # %% ../../nbs/optimizers/wrapping.ipynb #4f8e91ac
 def _exact(v, now, p, was):
@@ -358,26 +379,27 @@ def _restore_dtypes(opt, state_dict):
 # %% ../../nbs/optimizers/wrapping.ipynb #5e58a66a
 def _seen_shape(kept, p):
     "The shape of `p`, unless something that torch kept for it contradicts"
-    fits = lambda t: t.ndim==p.ndim and all(a in (1,b) for a,b in zip(t.shape, p.shape))
-    tensors = [] if any(isinstance(o, list) for o in kept.values()) else [o for o in kept.values() if isinstance(o, Tensor) and o.ndim]
+    def fits(t): return t.ndim==p.ndim and all(a in (1,b) for a,b in zip(t.shape, p.shape))
+    has_lists = any(isinstance(o, list) for o in kept.values())
+    tensors = [] if has_lists else [o for o in kept.values() if isinstance(o, Tensor) and o.ndim]
     return next((list(t.shape) for t in tensors if not fits(t)), list(p.shape))
 
 def _check_state(places, opt, state_dict):
     numbers = dict.fromkeys(k for k,i in places.values() if i is not None or _is_number(opt.param_groups[0][k]))
     if is_optimizer_state(state_dict) and 'shapes' not in state_dict:
-        ids,ps = ([p for g in groups for p in g['params']] for groups in (state_dict['param_groups'],opt.param_groups))
         kept = state_dict['state'] if type(opt).__module__.startswith('torch.optim') else {}
-        shapes = {i:_seen_shape(kept.get(i, {}), p) for i,p in zip(ids, ps) if not is_lazy(p)}
+        shapes = {i:_seen_shape(kept.get(i, {}), p) for i,p in by_param(opt, state_dict) if not is_lazy(p)}
         state_dict = {**state_dict, 'shapes':shapes}
     check_fit(SimpleNamespace(param_groups=opt.param_groups, defaults=numbers), state_dict)
-    flags,n = state_dict.get('flags', {}),sum(len(g['params']) for g in opt.param_groups)
+    flags,n = state_dict.get('flags', {}),len(all_params(opt.param_groups))
     if not isinstance(flags, dict) or not all(isinstance(o, dict) and i in range(n) for i,o in flags.items()):
         raise ValueError("this state is damaged: `flags` should be dictionaries, by the numbers of parameters")
 
 # %% ../../nbs/optimizers/wrapping.ipynb #30478a5b
 @patch
 def __getstate__(self:OptimWrapper):
-    left = {k:v for k,v in vars(self.opt).items() if k not in self.opt.__getstate__() and k[:11]!='_optimizer_' and not callable(v)}
+    kept = self.opt.__getstate__()
+    left = {k:v for k,v in vars(self.opt).items() if k not in kept and k[:11]!='_optimizer_' and not callable(v)}
     return dict(opt=self.opt, flags=self.flags, left=left)
 
 @patch
