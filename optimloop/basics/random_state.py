@@ -21,7 +21,8 @@ def _restorer(o):
     if isinstance(o, torch.Generator): return lambda state=o.get_state(): o.set_state(state)
     if isinstance(o, random.Random): return lambda state=o.getstate(): o.setstate(state)
     if isinstance(o, np.random.RandomState): return lambda state=o.get_state(): o.set_state(state)
-    if isinstance(o, np.random.Generator): return lambda state=o.bit_generator.state: setattr(o.bit_generator, 'state', state)
+    if isinstance(o, np.random.Generator): o = o.bit_generator
+    if isinstance(o, np.random.BitGenerator): return lambda state=o.state: setattr(o, 'state', state)
 
 # %% ../../nbs/basics/random_state.ipynb #2f7a634d
 @contextmanager
@@ -31,7 +32,8 @@ def same_random_state(
     "After this context, the random states of Python, numpy and torch are what they were before"
     py,numpy,cpu = random.getstate(),np.random.get_state(),torch.get_rng_state()
     gpu = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else None
-    own = [f for dl in dls for part in loader_parts(dl) for o in getattr(part, '__dict__', {}).values() if (f := _restorer(o))]
+    held = [o for dl in dls for part in loader_parts(dl) for o in getattr(part, '__dict__', {}).values()]
+    own = [f for o in held if (f := _restorer(o))]
     try: yield
     finally:
         random.setstate(py)
