@@ -35,7 +35,7 @@ def sched_lin(
     start, # Value at progress 0: a number, or an array with one for each parameter group
     end, # Value at progress 1
     pos:float # Progress, in [0,1]
-): # The value at `pos`
+): # The value at pos
     "From `start` to `end` in a straight line"
     return start + pos*(end-start)
 
@@ -44,7 +44,7 @@ def sched_cos(
     start, # Value at progress 0
     end, # Value at progress 1
     pos:float # Progress, in [0,1]
-): # The value at `pos`
+): # The value at pos
     "From `start` to `end` along half a cosine"
     return start + (1 + math.cos(math.pi*(1-pos))) * (end-start) / 2
 
@@ -53,7 +53,7 @@ def sched_exp(
     start, # Value at progress 0, not 0
     end, # Value at progress 1, of the same sign
     pos:float # Progress, in [0,1]
-): # The value at `pos`
+): # The value at pos
     "From `start` to `end` by equal factors in equal times"
     apart = start*end > 0 # neither is 0, and no sign changes on the way
     if apart is not True and not np.all(apart):
@@ -66,7 +66,7 @@ def sched_no(
     start, # Value throughout
     end, # Not used: it is there so that this one can stand where the others can
     pos:float # Progress, in [0,1]
-): # `start`
+): # start
     "Always `start`"
     return start
 
@@ -126,7 +126,7 @@ def combine_scheds(
 def combined_cos(
     pct:float, # Fraction of the training for the first cosine, in [0,1]
     start, # Value at progress 0
-    middle, # Value at progress `pct`
+    middle, # Value at progress pct
     end # Value at progress 1
 ): # Function of the progress
     "From `start` to `middle` and on to `end`, along half a cosine each"
@@ -139,7 +139,7 @@ class ParamScheduler(Callback):
     order,run_valid = 45,False
     def __init__(self,
         scheds:dict, # From name to function of the progress that returns a number, or an array with one for each group
-        f=None # Not used: `ParamScheduler('lr', f)`, as in fastai's course, is an error that says what to write
+        f=None # Not used: ParamScheduler('lr', f), as in fastai's course, is an error that says what to write
     ):
         self.scheds,self.old,self.history,self._now = checked_schedules(scheds, f),{},{},{}
 
@@ -213,7 +213,7 @@ def _restore(self:ParamScheduler, k, v):
 @patch
 def plot_sched(self:Recorder,
     names=None # Names of hyper-parameters, one or a list; default: all that were scheduled
-): # List of `Axes`
+): # List of Axes
     "Plot the scheduled hyper-parameters of the last fit, batch by batch"
     if not self.hps: raise ValueError("nothing was scheduled in the last fit: use a ParamScheduler, or fit_one_cycle")
     names = list(as_tuple(names)) or list(self.hps)
@@ -237,12 +237,12 @@ def fit_scheduled(learn, n_epoch, top, make_scheds, cbs=None, reset_opt=False, s
 @delegates(Learner.fit, but='lr')
 def fit_one_cycle(self:Learner,
     n_epoch:int, # Number of epochs, ≥ 1
-    lr_max:float|slice=None, # Highest learning rate; a slice spreads over the groups; default: the Learner's `lr`
-    div:float=25., # The learning rate begins at `lr_max/div`
-    div_final:float=1e5, # and ends at `lr_max/div_final`
+    lr_max:float|slice=None, # Highest learning rate; a slice spreads over the groups; default: the Learner's lr
+    div:float=25., # The learning rate begins at lr_max/div
+    div_final:float=1e5, # and ends at lr_max/div_final
     pct_start:float=.25, # Fraction of the training in which the rate climbs, in [0,1]
-    moms:tuple=None, # Momentum at the beginning, at the highest rate and at the end; default: the Learner's `moms`
-    **kwargs # As for `fit`
+    moms:tuple=None, # Momentum at the beginning, at the highest rate and at the end; default: the Learner's moms
+    **kwargs # As for fit
 ):
     "Train with one cycle of the learning rate, and of momentum where there is one"
     check_fraction(pct_start=pct_start)
@@ -323,7 +323,7 @@ def valley(
     losses:list, # Smoothed losses at them
     part:float=.7, # Of the fall, the fraction that is to be done, in (0,1]
     margin:float=5. # The suggestion is at least so many times lower than the rate at the lowest loss, ≥ 1
-): # Learning rate, or `None` if the loss does not fall
+): # Learning rate, or None if the loss does not fall
     "Where most of the fall of the loss is done, well before its end"
     if not (0<part<=1 and margin>=1):
         raise ValueError(f"part={part}, margin={margin}: expected a fraction in (0,1] and a number ≥ 1")
@@ -340,7 +340,7 @@ def lr_find(self:Learner,
     num_it:int=100, # Number of steps, ≥ 2; a short loader is run through again and again
     stop_div:bool=True, # Stop when the loss exceeds 4 times its best?
     show_plot:bool=True, # Plot the curve and the suggestions?
-    suggest_funcs=(valley,), # Functions of rates and losses that return a rate or `None`, one or several
+    suggest_funcs=(valley,), # Functions of rates and losses that return a rate or None, one or several
     param:str='lr' # Name of the hyper-parameter to vary in place of the learning rate
 ): # Named tuple with one suggestion for each function, under its name; with several groups, for the last
     "Find a learning rate by a mock training, which leaves no trace"

@@ -38,9 +38,9 @@ def _lowest_from(losses, top):
 
 # %% ../../nbs/basics/lr_curves.ipynb #37356910
 def plot_lr_curve(
-    finder, # `LRFinder` after its fit
-    suggested:dict # Suggested values, or `None`, by the names of the rules
-): # The `Axes`
+    finder, # LRFinder after its fit
+    suggested:dict # Suggested values, or None, by the names of the rules
+): # The Axes
     "Plot the smoothed loss against the learning rate, or what was varied in its place, with the suggestions"
     lrs,losses = finder.lrs,finder.smoothed
     ax = plot_axes(size=(6,3.5), xlabel='learning rate' if finder.param=='lr' else finder.param, ylabel='smoothed loss')
@@ -53,7 +53,7 @@ def plot_lr_curve(
 
 def plot_histories(
     values:dict # From name to what a hyper-parameter was in each batch: numbers, or arrays with one for each group
-): # List of `Axes`
+): # List of Axes
     "Plot hyper-parameters, batch by batch, a panel each"
     axs = plot_axes(ncols=len(values), size=(4.5,2.8), xlabel='batch', titles=list(values))
     axs = axs if isinstance(axs, list) else [axs]

@@ -16,9 +16,9 @@ def _sets_plainly(cls): # no subclass has its own way of setting them, as the wr
     return sum('set_hypers' in vars(o) or 'set_hyper' in vars(o) for o in cls.__mro__)==1
 
 def set_quickly(
-    opt, # `Optimizer`
+    opt, # Optimizer
     name:str, # Name of a hyper-parameter
-    value # As for `set_hyper`
+    value # As for set_hyper
 ):
     "Do what `set_hyper` does, in less time for a plain number"
     groups = opt.param_groups

@@ -34,8 +34,8 @@ def check_fraction(**kwargs):
 # %% ../../nbs/basics/schedule_checks.ipynb #ecbba5c3
 def checked_schedules(
     scheds, # What should be a dictionary from names to functions of the progress
-    f=None # What stands behind it, if it was written as `('lr', f)`
-): # `scheds`
+    f=None # What stands behind it, if it was written as ('lr', f)
+): # scheds
     "`scheds`, or an error that says how schedules are given"
     if f is not None or isinstance(scheds, str):
         raise TypeError(f"schedules are given by their names, several at once: write ParamScheduler({{{scheds!r}: …}})")
@@ -73,7 +73,7 @@ def check_names(
 
 # %% ../../nbs/basics/schedule_checks.ipynb #d168449a
 def per_group(
-    v, # As for `spread`: a number, one for each group, or a slice
+    v, # As for spread: a number, one for each group, or a slice
     n:int # Number of groups
 ): # A number, or an array if there are several groups
     "`v` for each of `n` groups"

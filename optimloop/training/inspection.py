@@ -92,7 +92,7 @@ LayerInfo = namedtuple('LayerInfo', 'name layer output params trainable')
 class ModelSummary:
     "The layers of a model, its parameters and its memory"
     def __init__(self,
-        layers:list, # `LayerInfo`s
+        layers:list, # LayerInfos
         sizes:dict # Numbers by name, those of memory in bytes
     ): self.layers,self.sizes = layers,sizes
 
@@ -138,8 +138,8 @@ def _layer_info(name, m, outputs, counted):
 # %% ../../nbs/training/inspection.ipynb #e458fb25
 @patch
 def summary(self:Learner,
-    batch:tuple=None # `(x, y)` to send through the model; default: a batch of the training loader
-): # `ModelSummary`
+    batch:tuple=None # (x, y) to send through the model; default: a batch of the training loader
+): # ModelSummary
     "The layers of the model with their output shapes, parameters and memory; leaves the Learner as it was"
     model,hooks = self.model,[]
     with same_random_state(self.dls.train):

@@ -25,7 +25,7 @@ from ..schedulers import combine_scheds, combined_cos, fill_in, fit_scheduled, s
 def with_restarts(
     sched, # Function of the progress
     n:int, # How many times, ≥ 1
-    mult:float=1. # Each time takes `mult` times as long as the one before, > 0
+    mult:float=1. # Each time takes mult times as long as the one before, > 0
 ): # Function of the progress
     "A schedule from its beginning, `n` times"
     if not (isinstance(n, int) and n>=1 and mult>0):
@@ -72,7 +72,7 @@ class _WarmUp:
 
 def with_warmup(
     sched, # Function of the progress
-    length:float|Steps|Samples, # How long to warm up: a fraction of the training, in [0,1], `Steps(n)` or `Samples(n)`
+    length:float|Steps|Samples, # How long to warm up: a fraction of the training, in [0,1], Steps(n) or Samples(n)
     start:float=0. # Where to start
 ): # Function of the progress
     "From `start` in a straight line to the first value of a schedule; then the schedule, in what is left of the run"
@@ -86,7 +86,7 @@ _curves = dict(cosine=SchedCos, linear=SchedLin, exponential=SchedExp,
 def SchedWSD(
     lr, # The value that is held: a number, or an array with one for each parameter group
     end, # Value at progress 1
-    warmup:float|Steps|Samples=.05, # How long to climb from 0: a fraction of the training, `Steps(n)` or `Samples(n)`
+    warmup:float|Steps|Samples=.05, # How long to climb from 0: a fraction of the training, Steps(n) or Samples(n)
     decay:float|Steps|Samples=.2, # How long to come down, at the end
     curve:str='linear' # Along which curve: 'cosine', 'linear', 'exponential' or 'sqrt'
 ): # Function of the progress
@@ -109,12 +109,12 @@ def _wsd(lr, down, warmup, decay, pos):
 @delegates(Learner.fit)
 def fit_flat_cos(self:Learner,
     n_epoch:int, # Number of epochs, ≥ 1
-    lr:float|slice=None, # Learning rate of the flat part; a slice spreads over the groups; default: the Learner's `lr`
-    div_final:float=1e5, # The learning rate ends at `lr/div_final`
+    lr:float|slice=None, # Learning rate of the flat part; a slice spreads over the groups; default: the Learner's lr
+    div_final:float=1e5, # The learning rate ends at lr/div_final
     pct_start:float=.72, # Fraction of the training at which it begins to come down, in [0,1]
     curve:str='cosine', # Along which curve: 'cosine', 'linear', 'exponential' or 'sqrt'
-    warmup:float|Steps|Samples=0., # How long to climb from 0 before: a fraction, `Steps(n)` or `Samples(n)`
-    **kwargs # As for `fit`
+    warmup:float|Steps|Samples=0., # How long to climb from 0 before: a fraction, Steps(n) or Samples(n)
+    **kwargs # As for fit
 ):
     "Train at a flat learning rate that comes down at the end"
     check_fraction(pct_start=pct_start)
@@ -127,11 +127,11 @@ def fit_flat_cos(self:Learner,
 def fit_wsd(self:Learner,
     n_epoch:int, # Number of epochs, ≥ 1
     lr:float|slice=None, # Learning rate of the stable part; a slice spreads over the groups; default: the Learner's
-    warmup:float|Steps|Samples=.05, # How long to climb from 0: a fraction of the training, `Steps(n)` or `Samples(n)`
+    warmup:float|Steps|Samples=.05, # How long to climb from 0: a fraction of the training, Steps(n) or Samples(n)
     decay:float|Steps|Samples=.2, # How long to come down, at the end
     curve:str='sqrt', # Along which curve: 'cosine', 'linear', 'exponential' or 'sqrt'
-    div_final:float=1e5, # The learning rate ends at `lr/div_final`
-    **kwargs # As for `fit`
+    div_final:float=1e5, # The learning rate ends at lr/div_final
+    **kwargs # As for fit
 ):
     "Train with warm-up, a stable learning rate, and decay"
     fit_scheduled(self, n_epoch, lr, lambda lr: {'lr': SchedWSD(lr, lr/div_final, warmup, decay, curve)}, **kwargs)
@@ -141,9 +141,9 @@ def fit_wsd(self:Learner,
 @delegates(Learner.fit)
 def fit_linear(self:Learner,
     n_epoch:int, # Number of epochs, ≥ 1
-    lr:float|slice=None, # Highest learning rate; a slice spreads over the groups; default: the Learner's `lr`
-    warmup:float|Steps|Samples=.1, # How long to climb from 0: a fraction of the training, `Steps(n)` or `Samples(n)`
-    **kwargs # As for `fit`
+    lr:float|slice=None, # Highest learning rate; a slice spreads over the groups; default: the Learner's lr
+    warmup:float|Steps|Samples=.1, # How long to climb from 0: a fraction of the training, Steps(n) or Samples(n)
+    **kwargs # As for fit
 ):
     "Train with warm-up and a learning rate that falls to 0 in a straight line"
     fit_scheduled(self, n_epoch, lr, lambda lr: {'lr': with_warmup(SchedLin(lr, 0.), warmup)}, **kwargs)
@@ -154,9 +154,9 @@ def fit_linear(self:Learner,
 def fit_sgdr(self:Learner,
     n_cycles:int, # Number of cycles, ≥ 1
     cycle_len:int, # Epochs in the first cycle, ≥ 1
-    lr_max:float|slice=None, # Learning rate at the start of each cycle; a slice spreads over the groups; default: `learn.lr`
+    lr_max:float|slice=None, # Rate at the start of each cycle; a slice spreads over the groups; default: the Learner's lr
     cycle_mult:int=2, # Each cycle is so many times as long as the one before, ≥ 1
-    **kwargs # As for `fit`
+    **kwargs # As for fit
 ):
     "Train with cosines from `lr_max` to 0, one after another, in `cycle_len*(1 + cycle_mult + …)` epochs"
     if not all(isinstance(o, int) and o>=1 for o in (n_cycles,cycle_len,cycle_mult)):
@@ -185,13 +185,13 @@ class FreezeUntil(Callback):
 @delegates(Learner.fit, but='lr')
 def fine_tune(self:Learner,
     n_epoch:int, # Number of epochs with all groups, ≥ 1
-    lr:float=None, # Highest learning rate of the head while the rest is frozen, later half of it; default: `learn.lr`
+    lr:float=None, # Highest learning rate of the head while the rest is frozen, later half of it; default: learn.lr
     freeze_epochs:int=1, # Number of epochs before, with all groups but the last frozen, ≥ 0
     lr_mult:float=100., # The first group has a rate this many times lower than the last, those between in equal factors
     pct_start:float=.3, # Fraction of the second part in which the rate climbs, in [0,1]
-    div:float=5., # There it begins at its highest divided by `div`
+    div:float=5., # There it begins at its highest divided by div
     cbs=None, # Callbacks for this fit only
-    **kwargs # As for `fit`; `start_epoch` counts the frozen epochs too
+    **kwargs # As for fit; start_epoch counts the frozen epochs too
 ):
     "Train the last group for `freeze_epochs`, then all: a cycle each"
     _check_lengths(n_epoch, freeze_epochs)
@@ -311,7 +311,7 @@ def state_dict(self:TorchScheduler): # Dictionary: `sched`, the scheduler's stat
 
 @patch
 def load_state_dict(self:TorchScheduler,
-    state:dict # What `state_dict` returned
+    state:dict # What state_dict returned
 ):
     "Go on from a saved state, within a fit"
     self.history = History(state['history'])

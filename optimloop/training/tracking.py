@@ -70,7 +70,7 @@ class EarlyStopping(TrackValue):
     order = 100
     def __init__(self,
         patience:int=3, # Number of epochs, ≥ 1
-        **kwargs # `monitor`, `mode` and `min_delta` of `TrackValue`
+        **kwargs # monitor, mode and min_delta of TrackValue
     ):
         super().__init__(**kwargs)
         self.patience = _at_least_1(patience=patience)
@@ -92,11 +92,11 @@ class SaveModel(TrackValue):
     "Save the model after each epoch that is the best so far, or every so many epochs"
     order = 70
     def __init__(self,
-        every:int|str=None, # Save every so many epochs, to `{fname}_{epoch}`; 'epoch' is 1; default: whenever `monitor` improved, to `fname`
-        fname:str='model', # Name of the file, as for `learn.save`
+        every:int|str=None, # Save every so many epochs, to {fname}_{epoch}; 'epoch' is 1; default: whenever monitor improved, to fname
+        fname:str='model', # Name of the file, as for learn.save
         with_opt:bool=True, # Save the optimizer's state too?
         at_end:bool=False, # Load the best at the end of the fit?
-        **kwargs # `monitor`, `mode` and `min_delta` of `TrackValue`
+        **kwargs # monitor, mode and min_delta of TrackValue
     ):
         super().__init__(**kwargs)
         if every is not None: every = 1 if every=='epoch' else _at_least_1(every=every)
@@ -129,7 +129,7 @@ class ReduceLROnPlateau(TrackValue):
         patience:int=2, # Number of epochs, ≥ 1
         factor:float=0.1, # What the learning rate is multiplied by, in (0,1)
         min_lr:float=0., # It is not made smaller than this, ≥ 0
-        **kwargs # `monitor`, `mode` and `min_delta` of `TrackValue`
+        **kwargs # monitor, mode and min_delta of TrackValue
     ):
         super().__init__(**kwargs)
         if not 0<factor<1 or not min_lr>=0:
@@ -279,7 +279,7 @@ class CSVLogger(Callback):
     "Write the Recorder's table to a file, a line an epoch, at once"
     order = 55
     def __init__(self,
-        fname:str|Path='history.csv', # Name of the file, in the Learner's `path`
+        fname:str|Path='history.csv', # Name of the file, in the Learner's path
         append:bool=True # Go on with a file that is there? If not, it is written anew by each fit
     ): self.fname,self.append = fname,append
 
