@@ -300,7 +300,7 @@ def after_epoch(self:TorchScheduler):
 @patch
 def _step(self:TorchScheduler, *value):
     with warnings.catch_warnings():
-        warnings.filterwarnings('ignore', message='.*lr_scheduler.step.. before')
+        warnings.filterwarnings('ignore', message='.*lr_scheduler.step.*before')
         self.sched.step(*value)
 
 # %% ../../nbs/training/schedules.ipynb #2331aa53
