@@ -18,51 +18,24 @@ from fastcore.basics import patch
 from ..basics.comments import show_comments
 from ..callbacks import CallbackRunner, batch_events, event
 from ..learner import Learner
-from ..schedulers import same_random_state
+from ..basics.random_state import same_random_state
 
 # %% ../../nbs/training/inspection.ipynb #b2eb693b
-_predict_text = """
-        before_batch
-        pred = model(*xb)
-        after_pred
-        loss = loss_func(pred, *yb)
-        after_loss"""
-_train_text = """
-        before_backward
-        loss.backward()
-        after_cancel_backward
-        after_backward
-        before_step
-        opt.step()
-        after_cancel_step
-        after_step
-        if stepped: opt.zero_grad()
-        leave_batch
-        after_cancel_batch
-        after_batch
-    leave_train
-    after_cancel_train
-    after_train"""
+def _stage(name, *lines):
+    "The lines of a stage, between its events"
+    leave = [f'leave_{name}'] if hasattr(event, f'leave_{name}') else []
+    return [f'before_{name}', *lines, *leave, f'after_cancel_{name}', f'after_{name}']
 
-# %% ../../nbs/training/inspection.ipynb #7bbf3869
-_loop_text = f"""before_fit
-for epoch in range(start_epoch, n_epoch):
-    before_epoch
-    before_train
-    for xb,yb in dls.train:{_predict_text}{_train_text}
-    before_validate
-    for xb,yb in dls.valid:{_predict_text}
-        leave_batch
-        after_cancel_batch
-        after_batch
-    leave_validate
-    after_cancel_validate
-    after_validate
-    after_cancel_epoch
-    after_epoch
-after_cancel_fit
-after_fit
-cleanup_fit"""
+def _loop_over(head, lines): return [head, *('    '+o for o in lines)]
+
+def _loop_lines():
+    "The training loop, line by line"
+    predict = ['pred = model(*xb)', 'after_pred', 'loss = loss_func(pred, *yb)', 'after_loss']
+    update = [*_stage('backward', 'loss.backward()'), *_stage('step', 'opt.step()'), 'if stepped: opt.zero_grad()']
+    train = _loop_over('for xb,yb in dls.train:', _stage('batch', *predict, *update))
+    valid = _loop_over('for xb,yb in dls.valid:', _stage('batch', *predict))
+    epoch = _stage('epoch', *_stage('train', *train), *_stage('validate', *valid))
+    return [*_stage('fit', *_loop_over('for epoch in range(start_epoch, n_epoch):', epoch)), 'cleanup_fit']
 
 # %% ../../nbs/training/inspection.ipynb #5305305b
 @patch
@@ -70,7 +43,7 @@ def show_training_loop(self:Learner):
     "Print the loop, and the callbacks that run at each event in their order"
     phases = {'before_train':True, 'before_validate':False}
     training = True
-    for line in _loop_text.splitlines():
+    for line in _loop_lines():
         name = line.strip()
         training = phases.get(name, training)
         if not hasattr(event, name): print(line)
@@ -97,12 +70,14 @@ class ModelSummary:
     ): self.layers,self.sizes = layers,sizes
 
     def _cells(self): return [list(LayerInfo._fields), *([str(o) if o!='' else '' for o in row] for row in self.layers)]
-    def _facts(self): return [f"{k}: {_memory(v) if k.startswith('memory') else f'{v:,}'}" for k,v in self.sizes.items()]
+    def _facts(self):
+        return [f"{k}: {_memory(v) if k.startswith('memory') else f'{v:,}'}" for k,v in self.sizes.items()]
 
     def __str__(self):
         cells = self._cells()
         widths = [max(map(len, col)) for col in zip(*cells)]
-        return '\n'.join(['  '.join(o.ljust(w) for o,w in zip(row, widths)).rstrip() for row in cells] + ['', *self._facts()])
+        rows = ['  '.join(o.ljust(w) for o,w in zip(row, widths)).rstrip() for row in cells]
+        return '\n'.join([*rows, '', *self._facts()])
     __repr__ = __str__
 
     def _repr_markdown_(self):
@@ -124,16 +99,23 @@ def _tensors(o):
 
 def _n_bytes(ts): return sum(t.numel()*t.element_size() for t in ts)
 
-def _layers(model): return {name or '(model)':m for name,m in model.named_modules() if not [*m.children()] or [*m.parameters(recurse=False)]}
+# %% ../../nbs/training/inspection.ipynb #5c0eb006
+def _layers(model):
+    mods = model.named_modules()
+    return {name or '(model)':m for name,m in mods if not [*m.children()] or [*m.parameters(recurse=False)]}
+
+def _trainable(params, n_new):
+    "In words: are these trained, and were some of them counted before?"
+    trained = {p.requires_grad for p in params}
+    answer = '' if not params else 'in part' if len(trained)>1 else 'yes' if True in trained else 'no'
+    return answer + ' (shared)'*(n_new<len(params))
 
 def _layer_info(name, m, outputs, counted):
     ps = [*m.parameters(recurse=False)]
     new = [p for p in ps if p not in counted]
     counted.update(new)
     shape = outputs[0][0] + f' ({len(outputs)} calls)'*(len(outputs)>1) if outputs else 'not called'
-    trained = {p.requires_grad for p in ps}
-    trainable = ('' if not ps else 'in part' if len(trained)>1 else 'yes' if True in trained else 'no') + ' (shared)'*(len(new)<len(ps))
-    return LayerInfo(name, type(m).__name__, shape, sum(p.numel() for p in new) if ps else '', trainable)
+    return LayerInfo(name, type(m).__name__, shape, sum(p.numel() for p in new) if ps else '', _trainable(ps, len(new)))
 
 # %% ../../nbs/training/inspection.ipynb #e458fb25
 @patch
@@ -144,7 +126,8 @@ def summary(self:Learner,
     model,hooks = self.model,[]
     with same_random_state(self.dls.train):
         batch = _look_at_batch(self.dls.train) if batch is None else batch
-        if any(map(nn.parameter.is_lazy, [*model.parameters(), *model.buffers()])): self.model = copy.deepcopy(model) # or it would be lazy no more
+        if any(map(nn.parameter.is_lazy, [*model.parameters(), *model.buffers()])):
+            self.model = copy.deepcopy(model) # or it would be lazy no more
         layers = _layers(self.model)
         outputs = {name:[] for name in layers}
         try:
@@ -168,9 +151,11 @@ def _summarize(model, layers, outputs):
 
 def _look_at_batch(dl):
     it = iter(dl)
-    if it is dl: raise ValueError("the training loader can be iterated only once, so a batch cannot be looked at without losing it: call summary(batch)")
+    if it is dl: raise ValueError("the training loader can be iterated only once, so a batch cannot be looked at "
+                                  "without losing it: call summary(batch)")
     batch = next(it, None)
-    if batch is None: raise ValueError("the training loader is empty: there is no batch to look at; call summary(batch)")
+    if batch is None:
+        raise ValueError("the training loader is empty, there is no batch to look at: call summary(batch)")
     return batch
 
 # %% ../../nbs/training/inspection.ipynb #1c804c76
@@ -188,18 +173,19 @@ def timed_cbs(self:Learner):
         self.forget_handlers()
 
 @patch
-def _time_key(self:Learner, cb, event_name): return cb.name,event_name,event_name not in batch_events or bool(self.training)
-
-@patch
 def _clocked(self:Learner, cb, event_name, handler):
     times = self.cb_times.setdefault(self._time_key(cb, event_name), [0,0.])
     def run():
         start = time.perf_counter()
-        try: handler()
+        try: return handler()
         finally:
             times[0] += 1
             times[1] += time.perf_counter()-start
     return run
+
+@patch
+def _time_key(self:Learner, cb, event_name):
+    return cb.name,event_name,event_name not in batch_events or bool(self.training)
 
 # %% ../../nbs/training/inspection.ipynb #f3115de0
 @patch
