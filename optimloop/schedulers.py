@@ -105,12 +105,12 @@ SchedPoly = annealer(sched_poly)
 class _Phases:
     def __init__(self, pcts, scheds):
         self.pcts,self.scheds = pcts,scheds
-        self.phases = [(pct,sched) for pct,sched in zip(pcts, scheds) if pct>0]
-        self.starts = [0., *accumulate(pct for pct,_ in self.phases)]
+        used = [(pct,sched) for pct,sched in zip(pcts, scheds) if pct>0]
+        starts = [0., *accumulate(pct for pct,_ in used[:-1])]
+        self.phases,self.ends = [(start,*o) for start,o in zip(starts, used)],starts[1:]
     def __call__(self, pos):
-        i = bisect_right(self.starts, pos+1e-12, 1, len(self.phases)) - 1 # rounding must not give the phase before
-        pct,sched = self.phases[i]
-        return sched(min(1., max(0., (pos-self.starts[i])/pct)))
+        start,pct,sched = self.phases[bisect_right(self.ends, pos+1e-12)] # rounding must not give the phase before
+        return sched(min(1., max(0., (pos-start)/pct)))
     def __repr__(self): return f"combine_scheds({self.pcts}, {self.scheds})"
     def for_run(self, learn, part=1.):
         return _Phases(self.pcts, [fill_in(o, learn, part*pct) for pct,o in zip(self.pcts, self.scheds)])
@@ -158,10 +158,10 @@ class ParamScheduler(Callback):
         self.show_history()
 
     def before_batch(self):
-        learn,history = self.learn,self.history
+        pos,opt,history = self.learn.pct_train,self.learn.opt,self.history
         for name,sched in self._now.items():
-            value = sched(learn.pct_train)
-            set_quickly(learn.opt, name, value) # the same as opt.set_hyper
+            value = sched(pos)
+            set_quickly(opt, name, value) # the same as opt.set_hyper
             history[name].append(value)
 
     def cleanup_fit(self):

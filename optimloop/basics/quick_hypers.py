@@ -12,8 +12,9 @@ from .comments import show_comments
 
 # %% ../../nbs/basics/quick_hypers.ipynb #5977949e
 @lru_cache
-def _sets_plainly(cls): # no subclass has its own way of setting them, as the wrapper of torch's optimizers has
-    return sum('set_hypers' in vars(o) or 'set_hyper' in vars(o) for o in cls.__mro__)==1
+def _is_plain(cls, name): # no subclass has its own way of setting them, as the wrapper of torch's optimizers has
+    ways = [o for o in cls.__mro__ if 'set_hypers' in vars(o) or 'set_hyper' in vars(o)]
+    return name in ('lr','mom','sqr_mom','wd') and len(ways)==1
 
 def set_quickly(
     opt, # Optimizer
@@ -22,8 +23,7 @@ def set_quickly(
 ):
     "Do what `set_hyper` does, in less time for a plain number"
     groups = opt.param_groups
-    if (type(value) is float and 0<=value<1 and name in ('lr','mom','sqr_mom','wd') and _sets_plainly(type(opt))
-            and dict.__contains__(groups[0], name)):
+    if type(value) is float and 0<=value<1 and _is_plain(type(opt), name) and dict.__contains__(groups[0], name):
         for group in groups: dict.__setitem__(group, name, value)
     else: opt.set_hyper(name, value)
 

@@ -45,6 +45,7 @@ def checked_schedules(
         raise TypeError(f"schedules must be functions of the progress, got {scheds}")
     return scheds
 
+# %% ../../nbs/basics/schedule_checks.ipynb #5c0ec001
 def checked_phases(
     pcts, # Fractions of the training
     scheds # Schedules
@@ -60,6 +61,7 @@ def checked_phases(
         raise ValueError(f"fractions must add up to 1, got {pcts}, which add up to {sum(pcts):g}")
     return pcts,scheds
 
+# %% ../../nbs/basics/schedule_checks.ipynb #5c0ec002
 old_names = dict(lr='lr_max', max_lr='lr_max', div_factor='div', final_div='div_final', final_div_factor='div_final',
                  cyc_len='n_epoch', epochs='n_epoch', tot_epochs='n_epoch', callbacks='cbs', weight_decay='wd',
                  pct_warmup='pct_start')

@@ -154,7 +154,7 @@ def fit_linear(self:Learner,
 def fit_sgdr(self:Learner,
     n_cycles:int, # Number of cycles, ≥ 1
     cycle_len:int, # Epochs in the first cycle, ≥ 1
-    lr_max:float|slice=None, # Rate at the start of each cycle; a slice spreads over the groups; default: the Learner's lr
+    lr_max:float|slice=None, # Rate at the start of each cycle; a slice spreads over groups; default: the Learner's lr
     cycle_mult:int=2, # Each cycle is so many times as long as the one before, ≥ 1
     **kwargs # As for fit
 ):
