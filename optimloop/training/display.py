@@ -14,7 +14,7 @@ from ..basics.comments import show_comments
 from ..basics.plotting import plot_axes
 from ..callbacks import Callback
 from ..learner import Learner, by_default, print_row, rehearses
-from .tracking import _check_recorder
+from .tracking import check_recorder
 
 # %% ../../nbs/training/display.ipynb #70c281a9
 class _PlainScreen:
@@ -48,8 +48,10 @@ class _NotebookScreen:
         return '\n'.join(rows) + (f'\n\n`{self.text}`' if self.text else '')
 
 # %% ../../nbs/training/display.ipynb #d9746d8a
+def _in_notebook(): return 'IPython' in sys.modules and hasattr(sys.modules['IPython'].get_ipython(), 'kernel')
+
 def _find_screen():
-    if 'IPython' in sys.modules and hasattr(sys.modules['IPython'].get_ipython(), 'kernel'): return _NotebookScreen()
+    if _in_notebook(): return _NotebookScreen()
     return _TerminalScreen() if sys.stderr.isatty() else _PlainScreen()
 
 # %% ../../nbs/training/display.ipynb #2dfbba2a
@@ -85,13 +87,15 @@ def _start_bar(self:ProgressCallback, phase):
     from tqdm import tqdm
     file = self.screen and self.screen.bar
     where = f'epoch {self.epoch+1}/{self.n_epoch} ' if self.screen and self.epoch is not None else ''
-    ncols = 80 if isinstance(file, _NotebookScreen) else shutil.get_terminal_size().columns # 80 too where a terminal does not know
-    bar = tqdm(total=self.n_iter, initial=self.first_iter, desc=f'{self.desc} {where}{phase}'.strip(), file=file, disable=file is None, leave=False, ncols=ncols)
+    ncols = 80 if isinstance(file, _NotebookScreen) else shutil.get_terminal_size().columns # 80 if it is not known
+    desc = f'{self.desc} {where}{phase}'.strip()
+    bar = tqdm(total=self.n_iter, initial=self.first_iter, desc=desc, file=file, disable=file is None, leave=False,
+               ncols=ncols)
     self._bars.append((phase,bar))
 
 @patch
-def _end_bar(self:ProgressCallback, phase):
-    if self._bars and self._bars[-1][0]==phase: self._bars.pop()[1].close() # a stage that was cancelled at its start has none
+def _end_bar(self:ProgressCallback, phase): # a stage that was cancelled at its start has none
+    if self._bars and self._bars[-1][0]==phase: self._bars.pop()[1].close()
 
 @patch
 def _close_bars(self:ProgressCallback):
@@ -122,7 +126,7 @@ class ShowGraph(Callback):
     ): self.seconds,self.log,self._handle,self._drawn,self._end = seconds,log,None,0.,None
 
     def before_fit(self):
-        _check_recorder(self)
+        check_recorder(self)
         self.run_train = not rehearses(self) and _in_notebook()
         self._drawn = time.perf_counter()
     def before_train(self): self._end = self.n_iter and self.n_iter*(self.n_epoch-self.start_epoch)
@@ -131,8 +135,6 @@ class ShowGraph(Callback):
     def after_epoch(self):
         if self.run_train: self._show()
     def cleanup_fit(self): self._handle = None
-
-def _in_notebook(): return 'IPython' in sys.modules and hasattr(sys.modules['IPython'].get_ipython(), 'kernel')
 
 # %% ../../nbs/training/display.ipynb #ed1c07d8
 @patch
