@@ -9,7 +9,8 @@ from torch import nn
 
 from optimloop.all import *
 from optimloop.basics.course import *
-from optimloop.basics.precision import grads_of, half_dtypes
+from optimloop.basics.gradients import grads_of
+from optimloop.basics.precision import half_dtypes
 from optimloop.learner import synth_learner
 
 images = digits()[0].flatten(1)[:704]

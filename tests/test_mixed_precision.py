@@ -9,7 +9,8 @@ from torch import nn
 
 from optimloop.all import *
 from optimloop.basics.course import *
-from optimloop.basics.precision import grads_of, new_autocast
+from optimloop.basics.gradients import grads_of
+from optimloop.basics.precision import new_autocast
 from optimloop.callbacks import sort_cbs
 from optimloop.learner import synth_learner
 
