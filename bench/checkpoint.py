@@ -24,8 +24,10 @@ from torch import nn
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 import optimloop.all as ol
 from common import resnet34
+from optimloop.basics import saved_state
 from optimloop.runs import checkpoints
-from optimloop.runs.checkpoints import Checkpoint, read_random
+from optimloop.runs.checkpoints import Checkpoint
+from optimloop.runs.parts import read_random
 
 class Clock(ol.Callback):
     "When each training batch ended, and how much processor time the process had had"
@@ -55,13 +57,13 @@ def cost_to_the_run(args, folder):
     learn.fit(1)
     batch = median(b-a for a,b in zip(learn.clock.times[2:], learn.clock.times[3:]))
     held,behind = [],[]
-    pack,write = checkpoints._pack,checkpoints._write_file
+    pack,write = checkpoints.pack_state,checkpoints.write_packed
     learn = learner(args, folder, args.batches+2, [Checkpoint(every_batches=1, keep=1)])
     state = Checkpoint._state
     Checkpoint._start_writing,start = clocked(Checkpoint._start_writing, held),Checkpoint._start_writing
-    checkpoints._pack,Checkpoint._state,checkpoints._write_file = clocked(pack, packs := []),clocked(state, states := []),clocked(write, behind, time.thread_time)
+    checkpoints.pack_state,Checkpoint._state,checkpoints.write_packed = clocked(pack, packs := []),clocked(state, states := []),clocked(write, behind, time.thread_time)
     try: learn.fit(1)
-    finally: checkpoints._pack,Checkpoint._state,checkpoints._write_file,Checkpoint._start_writing = pack,state,write,start
+    finally: checkpoints.pack_state,Checkpoint._state,checkpoints.write_packed,Checkpoint._start_writing = pack,state,write,start
     small = median(clocked(lambda: read_random(learn), times := [])() and times[-1] for _ in range(200))
     held = median(a+b+c for a,b,c in zip(packs[1:], states[1:], held[1:]))
     behind = median(behind[1:])
@@ -70,14 +72,14 @@ def cost_to_the_run(args, folder):
     print(f'behind     {behind:.3f} s')
     print(f'every 100  {held/batch:.2f} % with a free core, at most {(held+behind)/batch:.2f} %')
     print(f'small      {small*1e6:.0f} us, {small/batch*100:.4f} % of a batch')
-    state = checkpoints.load_state(next(iter(sorted((Path(folder)/'checkpoints').glob('0*')))))
+    state = saved_state.load_state(next(iter(sorted((Path(folder)/'checkpoints').glob('0*')))))
     return {k:state[k] for k in ('weights','optimizer')} # what torch.load reads with `weights_only` too
 
 def without_sync(f):
     def res(*args):
-        sync,checkpoints.os.fsync = os.fsync,lambda fd: None
+        sync,saved_state.os.fsync = os.fsync,lambda fd: None
         try: return f(*args)
-        finally: checkpoints.os.fsync = sync
+        finally: saved_state.os.fsync = sync
     return res
 
 def torch_save_synced(state, path):
@@ -95,9 +97,9 @@ def read_all(state): return sum(t.reshape(-1).view(torch.uint8).sum(dtype=torch.
 
 def files(args, folder, state):
     ours,theirs = Path(folder)/'a.safetensors',Path(folder)/'a.pth'
-    what = {'save_state':lambda: checkpoints.save_state(ours, state), 'save_state, no fsync':lambda: without_sync(checkpoints.save_state)(ours, state),
+    what = {'save_state':lambda: saved_state.save_state(ours, state), 'save_state, no fsync':lambda: without_sync(saved_state.save_state)(ours, state),
             'torch.save':lambda: torch.save(state, theirs), 'torch.save, fsync':lambda: torch_save_synced(state, theirs),
-            'load_state':lambda: read_all(checkpoints.load_state(ours)), 'torch.load':lambda: read_all(torch.load(theirs, weights_only=True))}
+            'load_state':lambda: read_all(saved_state.load_state(ours)), 'torch.load':lambda: read_all(torch.load(theirs, weights_only=True))}
     times = {k:[] for k in what}
     for _ in range(args.rounds):
         for k,f in what.items(): clocked(f, times[k])()

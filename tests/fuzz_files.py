@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from optimloop.runs import checkpoints
+from optimloop.basics import saved_state
 from optimloop.all import *
 from optimloop.basics.course import *
 from optimloop.learner import synth_learner
@@ -36,7 +36,7 @@ def some_state(many=False):
     more = dict(parameters={f'layers.{i}.weight':dict(avg=torch.full((i%3+1,), float(i)), sqr=torch.zeros(2), step=3) for i in range(600)}) if many else {}
     return {
         'a':a, 'tied':a, 'transposed':a.t(), 'last':torch.randn(2, 3, 4, 5, generator=g).to(memory_format=torch.channels_last), 'c64':torch.randn(2, dtype=torch.complex64, generator=g),
-        **{str(o):torch.ones(3).to(o) for o in checkpoints._dtypes.values()}, 'zero':torch.tensor(3.), 'empty':torch.empty(0, 3), 'even':base[::2], 'odd':base[1::2],
+        **{str(o):torch.ones(3).to(o) for o in saved_state._dtypes.values()}, 'zero':torch.tensor(3.), 'empty':torch.empty(0, 3), 'even':base[::2], 'odd':base[1::2],
         'bits':base[2:9].view(torch.int32), 'expanded':torch.ones(1).expand(5), 'windows':torch.arange(6.).unfold(0, 3, 1), 'gaps':torch.ones(9, 9)[:,0], 'one':torch.arange(6.)[::2][:1], 'conj':torch.ones(2, dtype=torch.complex64).conj(),
         'parameter':torch.nn.Parameter(torch.ones(2)), 'numbers':[1, 2.5, math.nan, math.inf, -math.inf, -0., 10**30, True, None, 'ü\ud800'], 'tuple':(1,(2,),[]),
         'keys':{1:'a', (1,2):3, None:4, 2.5:5, b'x':6, frozenset([1]):7, np.int64(9):torch.ones(1), 1j:8}, 'numpy':np.arange(5), 'numpy_0d':np.array(3.), 'number':np.float32(1.5), 'truth':np.bool_(True),
@@ -81,11 +81,11 @@ def signed(skeleton, tensors=None, **meta):
     header,data = dict(__metadata__={'format':'pt', 'version':'2', 'sha256':'', **meta}),b''
     for name,t in {**tensors, 'skeleton':torch.frombuffer(bytearray(text), dtype=torch.uint8)}.items():
         raw = t.contiguous().reshape(-1).view(torch.uint8).numpy().tobytes() if t.numel() else b''
-        header[name],data = dict(dtype=checkpoints._code(t), shape=list(t.shape), data_offsets=[len(data),len(data)+len(raw)]),data+raw
+        header[name],data = dict(dtype=saved_state._code(t), shape=list(t.shape), data_offsets=[len(data),len(data)+len(raw)]),data+raw
     return written(header, data)
 
 strange = None,0,-1,1,7,2**31,2**63,2**64,1e300,math.nan,True,'','x','F64','float64','U8','next','like','os','a'*5000,[],[[]],{},[1,2],{'dict':[1,2]},{'tuple':[1]},{'like':0},{'like':5},{'tensor':['a']},{'float':'nan'},{'texts':['a']},{'next':[0,[1]]},{'path':'/x'}
-kinds = *checkpoints._makers,*checkpoints._kinds,'like','eval'
+kinds = *saved_state._makers,*saved_state._kinds,'like','eval'
 
 def changed(o, rng, others=strange):
     "`o` with one part of it changed, anywhere; or with one more, or one less"

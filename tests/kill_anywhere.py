@@ -30,7 +30,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from optimloop.runs import checkpoints
+from optimloop.basics import saved_state
 from optimloop.all import *
 from optimloop.basics.course import *
 from optimloop.learner import synth_learner
@@ -170,8 +170,8 @@ def result(learn):
 class Forgetful(Checkpoint):
     "Puts back all but one part"
     name,forgets = 'checkpoint',''
-    def _put(self, state): super()._put(forget(self.forgets, state))
-    def _go_on(self, state): super()._go_on(forget(self.forgets, state))
+    def _put_state(self, state): super()._put_state(forget(self.forgets, state))
+    def _resume(self, state): super()._resume(forget(self.forgets, state))
 
 def forget(what, state):
     if what=='position': return dict(state, run=dict(state['run'], batch=0))
@@ -184,7 +184,7 @@ def run(folder, n=None, when=None, forgets='', case='main'):
     os.makedirs(folder, exist_ok=True)
     os.dup2(os.open(Path(folder)/'out.txt', os.O_WRONLY|os.O_CREAT|os.O_APPEND), 1)
     warnings.simplefilter('error')
-    if when in ('before','after','amid'): checkpoints.os = DeadlyOS(n, when)
+    if when in ('before','after','amid'): saved_state.os = DeadlyOS(n, when) # all that is written is written there
     cb = Forgetful(every_batches=1)
     cb.forgets = forgets
     learn = learner(folder, cb, os.open(Path(folder)/'log.txt', os.O_WRONLY|os.O_CREAT|os.O_APPEND), case)
@@ -254,6 +254,7 @@ def kill_anywhere(kills, folder, case='main'):
     truth = load_state(folder/'truth'/'result.safetensors'),samples(folder/'truth')
     assert sorted(truth[1])==[(e, i) for e in ((0,10,11) if case=='asgd' else range(n_epoch)) for i in range(n_batches//n_epoch)] and (case!='main' or len(set(truth[0]['kept']['mixed_precision']['kept']['scales']))>1)
     n_calls = count_calls(folder/'counted', case)
+    assert n_calls>6*(n_batches+n_epoch), 'the calls of the operating system are not seen: nothing would be killed in writing'
     done,wrong,kinds,every = 0,[],collections.Counter(),plans(n_calls, seconds, rng)
     fixed = n_batches+2*(n_calls//(n_batches+n_epoch+1)+1)
     for i,plan in enumerate(every):
@@ -274,7 +275,7 @@ def count_calls(folder, case):
     if not pid:
         try:
             counter = DeadlyOS(10**9, 'before')
-            checkpoints.os = counter
+            saved_state.os = counter
             run(folder, case=case)
             Path(folder, 'calls').write_text(str(10**9-counter.left))
         finally: os._exit(0)

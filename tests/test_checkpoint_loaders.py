@@ -13,7 +13,8 @@ import pytest
 import torch
 from torch.utils.data import BatchSampler, ConcatDataset, DataLoader, Dataset, IterableDataset, RandomSampler, Subset, WeightedRandomSampler, get_worker_info
 
-from optimloop.runs import checkpoints
+from optimloop.runs import loaders
+from optimloop.runs.parts import generators_within
 from optimloop.all import *
 from optimloop.basics.course import *
 from optimloop.learner import synth_learner
@@ -283,8 +284,8 @@ def test_broken_worker(tmp_path, monkeypatch):
     "Nobody waits for ever for a batch that was not made"
     learn = make(tmp_path, one(Broken, bs=2, **persistent), {})
     learn.remove_cb(Shut)
-    real = checkpoints.time.monotonic
-    monkeypatch.setattr(checkpoints.time, 'monotonic', lambda: real()*100)
+    real = loaders.time.monotonic
+    monkeypatch.setattr(loaders.time, 'monotonic', lambda: real()*100)
     with pytest.raises(OSError, match='cable'): learn.fit(1)
     with pytest.warns(UserWarning, match='they did not tell them'): learn.fit(2)
     assert len(learn.recorder.values)>=2
@@ -301,11 +302,11 @@ def test_generators_found():
         def __init__(self): self.held = [torch.Generator(), {'a':np.random.default_rng(1)}, partial(max, np.random.RandomState(1)), Jitter(), self]
         def draws(self): return in_a_module.random()
     rng = np.random.Generator(np.random.MT19937(1))
-    found = checkpoints._generators(o=Made(), f=lambda x=random.Random(2): rng.normal())
+    found = generators_within(o=Made(), f=lambda x=random.Random(2): rng.normal())
     assert set(found)=={'o.held.0','o.held.1.a','o.held.2.args.0','o.held.3.rng','o.rng','o.draws.in_a_module','f.rng','f.defaults.0'}
     endless = endless_list = []
     endless.append(endless_list)
-    assert checkpoints._generators(o=[endless, [[i] for i in range(10**5)]])=={}
+    assert generators_within(o=[endless, [[i] for i in range(10**5)]])=={}
 
 # Other loaders than before
 
@@ -466,7 +467,7 @@ def test_damaged(tmp_path):
         learn = make(tmp_path, one(Rows, **persistent), {}, seed=8)
         before = dict(learn.model.state_dict())
         with pytest.raises(ValueError, match='what the checkpoint says of the loaders makes no sense'): learn.fit(2, resume=save_state(tmp_path/f'bad{i}', dict(state, feed=bad)))
-        assert not differs(before, dict(learn.model.state_dict())) and not checkpoints._to_restore
+        assert not differs(before, dict(learn.model.state_dict())) and not loaders._to_restore
 
 def test_peeked(tmp_path):
     "Whoever begins to iterate and does not go on leaves the loader as it was"

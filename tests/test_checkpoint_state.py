@@ -20,7 +20,6 @@ import torch
 from torch import nn
 
 sys.path.insert(0, str(Path(__file__).parent))
-from optimloop.runs import checkpoints
 from optimloop.all import *
 from optimloop.basics.course import *
 from optimloop.learner import synth_learner
@@ -455,7 +454,6 @@ class Tally(Callback):
         self.kinds.add(k)
         self.table[k].append(self.iter)
 
-@pytest.mark.skipif(not hasattr(checkpoints, '_kinds'), reason='the format of files has no such containers')
 @pytest.mark.parametrize('cls', [Tally, type('Heir', (Tally,), dict(keeps='more', more=0, name='tally', before_train=lambda self: object.__setattr__(self, 'more', self.more+1)))])
 def test_containers(cls, tmp_path):
     "A deque, a defaultdict and their like are kept, with their length and what makes the missing ones; what base classes keep, too"

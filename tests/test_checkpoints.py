@@ -25,6 +25,7 @@ import safetensors.torch
 import torch
 
 from fuzz_files import signed
+from optimloop.basics import saved_state
 from optimloop.runs import checkpoints
 from optimloop.all import *
 from optimloop.basics.course import *
@@ -354,7 +355,7 @@ def failing(monkeypatch, errno_, after):
         full = open_('/dev/full', os.O_WRONLY)
         try: return write(full, data)
         finally: os.close(full)
-    monkeypatch.setattr(checkpoints.os, 'write', full)
+    monkeypatch.setattr(saved_state.os, 'write', full)
 
 @pytest.mark.skipif(not os.path.exists('/dev/full'), reason='there is no /dev/full')
 @pytest.mark.parametrize('errno_', [errno.ENOSPC, errno.EROFS])
@@ -437,12 +438,12 @@ def test_cancelled_after_epoch(tmp_path):
 
 def test_best_after_a_kill(tmp_path, monkeypatch):
     "Killed when the best was written, but had not got its name"
-    real = checkpoints._link
+    real = checkpoints.link_file
     def dies(file, name): raise Dies
-    monkeypatch.setattr(checkpoints, '_link', dies)
+    monkeypatch.setattr(checkpoints, 'link_file', dies)
     with pytest.warns(UserWarning, match='The run goes on'): make(tmp_path, {}).fit(2)
     assert not (tmp_path/'checkpoints'/'best.safetensors').exists()
-    monkeypatch.setattr(checkpoints, '_link', real)
+    monkeypatch.setattr(checkpoints, 'link_file', real)
     with pytest.warns(UserWarning): (learn := make(tmp_path, {})).fit(3, resume=True)
     best = make(tmp_path, {}).resume(tmp_path/'checkpoints'/'best.safetensors')
     assert best.recorder.values[-1][1]==min(o[1] for o in learn.recorder.values)

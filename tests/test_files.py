@@ -19,6 +19,8 @@ import safetensors.torch
 import torch
 from fuzz_files import differs, read, signed, some_state, written
 
+from optimloop.basics import saved_state
+from optimloop.basics.saved_state import pack_state, replacing
 from optimloop.runs import checkpoints
 from optimloop.all import *
 from optimloop.basics.course import *
@@ -72,7 +74,7 @@ states = [some_state(True), [[]]*999, [()]*999, [set()]*99, [{}]*999, [torch.one
 @pytest.mark.parametrize('i', range(len(states)))
 def test_room(i, tmp_path, monkeypatch):
     "The writer counts at least as many parts as the reader: without an allowance, every state can be read"
-    monkeypatch.setattr(checkpoints, '_room', lambda size: size//64)
+    monkeypatch.setattr(saved_state, '_room', lambda size: size//64)
     assert not differs(states[i], load_state(save_state(tmp_path/'a', states[i])))
 
 def nested(how, n):
@@ -155,7 +157,7 @@ def test_errors_that_are_none_of_the_file(tmp_path, monkeypatch):
         for name in '_read_tensors','_sound','_parsed','_entries':
             def fails(*args): raise error
             with monkeypatch.context() as m, pytest.raises(expected):
-                m.setattr(checkpoints, name, fails)
+                m.setattr(saved_state, name, fails)
                 load_state(file)
 
 def test_interrupts(tmp_path):
@@ -164,7 +166,7 @@ def test_interrupts(tmp_path):
     def run(at):
         left = [at]
         def trace(frame, event, arg):
-            if event=='line' and 'checkpoints' in frame.f_code.co_filename:
+            if event=='line' and 'saved_state' in frame.f_code.co_filename:
                 left[0] -= 1
                 if not left[0]: raise KeyboardInterrupt
             return trace
@@ -186,7 +188,7 @@ def full_disk(monkeypatch, folder, room, error=errno.ENOSPC):
     def limited(fd, data):
         if used()+len(data)>room: raise OSError(error, os.strerror(error))
         return write(fd, data)
-    monkeypatch.setattr(checkpoints.os, 'write', limited)
+    monkeypatch.setattr(saved_state.os, 'write', limited)
     monkeypatch.setattr(checkpoints, '_free', lambda folder: room-used() if error==errno.ENOSPC else 10**12)
 
 @pytest.mark.parametrize('error', [errno.ENOSPC, errno.EDQUOT])
@@ -210,7 +212,7 @@ def test_disk_that_stays_full(tmp_path, monkeypatch):
         with monkeypatch.context() as m:
             full_disk(m, tmp_path, 0)
             m.setattr(checkpoints, '_free', lambda folder: room if room else -10**9)
-            with pytest.raises(OSError): Checkpoint(keep=3)._write_in_room(tmp_path/'checkpoints'/'000099_epoch9_batch9.safetensors', checkpoints._pack(dict(a=torch.ones(9))))
+            with pytest.raises(OSError): Checkpoint(keep=3)._write_in_room(tmp_path/'checkpoints'/'000099_epoch9_batch9.safetensors', pack_state(dict(a=torch.ones(9))))
         assert sorted((tmp_path/'checkpoints').iterdir())==files
 
 def test_last_whole_file_stays(tmp_path, monkeypatch):
@@ -220,10 +222,10 @@ def test_last_whole_file_stays(tmp_path, monkeypatch):
     *_,old,whole,damaged = sorted((tmp_path/'checkpoints').glob('0*'))
     for o in damaged,old: o.write_bytes(o.read_bytes()[:-1])
     full_disk(monkeypatch, tmp_path, 100, errno.EDQUOT)
-    with pytest.raises(OSError): Checkpoint(keep=3)._write_in_room(tmp_path/'checkpoints'/'000099_epoch9_batch9.safetensors', checkpoints._pack(dict(a=1)))
+    with pytest.raises(OSError): Checkpoint(keep=3)._write_in_room(tmp_path/'checkpoints'/'000099_epoch9_batch9.safetensors', pack_state(dict(a=1)))
     assert load_state(whole) and not old.exists()
     whole.write_bytes(whole.read_bytes()[:-1])
-    with pytest.raises(OSError): Checkpoint(keep=3)._write_in_room(tmp_path/'checkpoints'/'000099_epoch9_batch9.safetensors', checkpoints._pack(dict(a=1)))
+    with pytest.raises(OSError): Checkpoint(keep=3)._write_in_room(tmp_path/'checkpoints'/'000099_epoch9_batch9.safetensors', pack_state(dict(a=1)))
     assert whole.exists() and damaged.exists()
 
 def test_folder_of_a_name(tmp_path, recwarn):
@@ -262,7 +264,7 @@ def test_what_is_left_aside(tmp_path):
     os.utime(tmp_path/'.a.1-1.tmp', (0,0)); os.utime(tmp_path/'.ab.1-1.tmp', (0,0))
     save_state(tmp_path/'a', 1)
     assert set(os.listdir(tmp_path))=={'a','.a.2-2.tmp','.ab.1-1.tmp','.a.tmp','.a.x-1.tmp'}
-    with pytest.raises(KeyboardInterrupt), checkpoints.replacing(tmp_path/'a'): raise KeyboardInterrupt
+    with pytest.raises(KeyboardInterrupt), replacing(tmp_path/'a'): raise KeyboardInterrupt
     assert len(os.listdir(tmp_path))==5 and load_state(tmp_path/'a')==1
 
 @pytest.mark.skipif(not os.path.exists('/dev/full'), reason='there is no /dev/full')
