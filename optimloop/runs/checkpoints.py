@@ -75,7 +75,7 @@ class _Told:
 # %% ../../nbs/runs/checkpoints.ipynb #83c366e4
 class Checkpoint(Callback):
     "Save all of a run while it goes on, such that `fit(…, resume=True)` goes on as if nothing had happened"
-    order,parts = math.inf,run_parts
+    order,parts,transient = math.inf,run_parts,'_fit'
     def __init__(self,
         every_batches:int=None, # Save after so many batches of each epoch, ≥ 1
         every_epochs:int=1, # and after so many epochs, ≥ 1; the last is always saved
