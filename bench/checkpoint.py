@@ -31,7 +31,7 @@ from optimloop.runs.parts import read_random
 
 class Clock(ol.Callback):
     "When each training batch ended, and how much processor time the process had had"
-    order,run_valid = 2000,False
+    order,run_valid,transient = 2000,False,('times','cpu')
     def before_fit(self): self.times,self.cpu = [time.perf_counter()],[time.process_time()]
     def after_batch(self):
         self.times.append(time.perf_counter())

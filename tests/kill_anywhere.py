@@ -1,4 +1,4 @@
-"""Kill a run, anywhere and again and again, resume it to its end, and compare it bit for bit with the run that nobody killed.
+"""Kill a run, anywhere and again and again, resume it to its end, and compare it bit for bit with the run that was not killed.
 
 python tests/kill_anywhere.py --kills 200      # all of it, some minutes
 python tests/kill_anywhere.py --kills 24       # a part of it, evenly chosen
@@ -265,7 +265,7 @@ def kill_anywhere(kills, folder, case='main'):
             if in_child(folder=where, case=case, **death):
                 done += 1
                 kinds[death.get('when', 'SIGTERM' if 'number' in death else 'instant')] += 1
-        if in_child(folder=where, case=case): raise AssertionError('nobody was to kill this one')
+        if in_child(folder=where, case=case): raise AssertionError('this one was not to be killed')
         if bad := compare(where, truth): wrong.append(f'{case}, {plan}: {bad}')
     return done,wrong,kinds,truth
 

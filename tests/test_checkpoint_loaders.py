@@ -126,7 +126,7 @@ class Urn:
         while left: yield left.pop(torch.randint(len(left), ()).item())
 
 class UrnOfPython(Urn):
-    "The same by Python's generator, from which nobody else draws here"
+    "The same by Python's generator, from which nothing else draws here"
     def __iter__(self):
         left = list(range(22))
         while left: yield left.pop(random.randrange(len(left)))
@@ -281,7 +281,7 @@ class Broken(Rows):
         return super().__getitem__(i)
 
 def test_broken_worker(tmp_path, monkeypatch):
-    "Nobody waits for ever for a batch that was not made"
+    "A batch that was not made is not waited for without end"
     learn = make(tmp_path, one(Broken, bs=2, **persistent), {})
     learn.remove_cb(Shut)
     real = loaders.time.monotonic
@@ -470,7 +470,7 @@ def test_damaged(tmp_path):
         assert not differs(before, dict(learn.model.state_dict())) and not loaders._to_restore
 
 def test_peeked(tmp_path):
-    "Whoever begins to iterate and does not go on leaves the loader as it was"
+    "An iteration that is begun and not gone on with leaves the loader as it was"
     class Peeks(Callback):
         def before_train(self): iter(self.dl)
     for dls in one(Rows, cls=Wrapped), one(Rows, cls=Wrapped, **persistent), one(Rows):

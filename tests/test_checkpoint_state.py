@@ -288,7 +288,7 @@ class Wrapped(nn.Module):
 
 @pytest.mark.parametrize('compiled', [(), (0,), (1,)])
 def test_names(compiled, tmp_path):
-    "Names are those of the model, whoever wraps it"
+    "Names are those of the model, however it is wrapped"
     lives_done = []
     def new(folder):
         learn = with_model(Wrapped, cbs=[partial(GradientAccumulation, 10), BnFreeze])(folder)

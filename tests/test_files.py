@@ -183,7 +183,7 @@ def test_interrupts(tmp_path):
 # Writing
 
 def full_disk(monkeypatch, folder, room, error=errno.ENOSPC):
-    "A disk with room for so many bytes in a folder; whoever writes more gets an error"
+    "A disk with room for so many bytes in a folder; writing more is an error"
     write,used = os.write,lambda: sum(o.stat().st_size for o in Path(folder).rglob('*') if o.is_file())
     def limited(fd, data):
         if used()+len(data)>room: raise OSError(error, os.strerror(error))
