@@ -23,6 +23,8 @@ import torch
 
 from optimloop.basics import saved_state
 from optimloop.all import *
+from optimloop.basics.saved_state import *
+from optimloop.runs.parts import *
 from optimloop.basics.course import *
 from optimloop.learner import synth_learner
 

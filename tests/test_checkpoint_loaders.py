@@ -16,6 +16,8 @@ from torch.utils.data import BatchSampler, ConcatDataset, DataLoader, Dataset, I
 from optimloop.runs import loaders
 from optimloop.runs.parts import generators_within
 from optimloop.all import *
+from optimloop.basics.saved_state import *
+from optimloop.runs.parts import *
 from optimloop.basics.course import *
 from optimloop.learner import synth_learner
 from test_checkpoints import DieAfter, Dies, Seen, differs

@@ -21,6 +21,8 @@ from torch import nn
 
 sys.path.insert(0, str(Path(__file__).parent))
 from optimloop.all import *
+from optimloop.basics.saved_state import *
+from optimloop.runs.parts import *
 from optimloop.basics.course import *
 from optimloop.learner import synth_learner
 from test_checkpoints import DieAfter, Dies, arrays, differs, lives, make, outcome, signed

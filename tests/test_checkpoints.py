@@ -28,6 +28,8 @@ from fuzz_files import signed
 from optimloop.basics import saved_state
 from optimloop.runs import checkpoints
 from optimloop.all import *
+from optimloop.basics.saved_state import *
+from optimloop.runs.parts import *
 from optimloop.basics.course import *
 from optimloop.learner import synth_learner
 

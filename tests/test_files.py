@@ -23,6 +23,7 @@ from optimloop.basics import saved_state
 from optimloop.basics.saved_state import pack_state, replacing
 from optimloop.runs import checkpoints
 from optimloop.all import *
+from optimloop.basics.saved_state import *
 from optimloop.basics.course import *
 from optimloop.learner import synth_learner
 

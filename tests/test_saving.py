@@ -10,6 +10,8 @@ import torch.nn.functional as F
 from torch import nn
 
 from optimloop.all import *
+from optimloop.basics.saved_state import *
+from optimloop.runs.parts import *
 from optimloop.basics.course import *
 from optimloop.learner import synth_learner
 
