@@ -1,4 +1,5 @@
-"""Many training callbacks together: they come through an error, begin the next fit anew, hold no model, and wait for the device no more often than they must.
+"""Many training callbacks together: they come through an error, begin the next fit anew, hold no model, and wait for
+the device no more often than they must.
 
 pytest tests/test_all_callbacks.py
 """
@@ -19,7 +20,8 @@ class GradNorm(Callback):
     def after_backward(self): self.norms[self.train_iter+1] = self.model.weight.grad.norm().item()
 
 def all_cbs():
-    return [EarlyStopping(1), SaveModel, SaveModel('epoch', 'each'), ReduceLROnPlateau, ShortEpoch(.5), EveryN(2, GradNorm),
+    return [EarlyStopping(1), SaveModel, SaveModel('epoch', 'each'), ReduceLROnPlateau, ShortEpoch(.5),
+        EveryN(2, GradNorm),
             SkipValidation(1), StopValidation, CSVLogger('all.csv'), ShowGraph]
 
 class FailsOnce(Callback):

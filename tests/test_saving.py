@@ -1,4 +1,5 @@
-"""What `learn.save` and `learn.export` write, and what is refused when it is read; copies of a Learner; loaders that begin in the midst of an epoch.
+"""What `learn.save` and `learn.export` write, and what is refused when it is read; copies of a Learner; loaders that
+begin in the midst of an epoch.
 
 pytest tests/test_saving.py
 """
@@ -15,7 +16,8 @@ from optimloop.runs.parts import *
 from optimloop.basics.course import *
 from optimloop.learner import synth_learner
 
-def line(path, model=None): return Learner(synth_dls(), nn.Linear(1, 1) if model is None else model, F.mse_loss, path=path)
+def line(path, model=None):
+    return Learner(synth_dls(), nn.Linear(1, 1) if model is None else model, F.mse_loss, path=path)
 
 # save and load
 
@@ -25,9 +27,13 @@ def test_other_files_and_models_are_refused(tmp_path):
     save_state(learn.save('a').with_name('plain.safetensors'), dict(learn.model.state_dict()))
     with pytest.raises(ValueError, match='was not written by Learner.save'): learn.load('plain')
     torch.save(learn.model.state_dict(), tmp_path/'models'/'old.pth')
-    with pytest.raises(FileNotFoundError, match='there is no .*old.safetensors. What is in old.pth can be read with torch.load'): learn.load('old')
+    with pytest.raises(FileNotFoundError,
+        match='there is no .*old.safetensors. What is in old.pth can be read with torch.load'):
+        learn.load('old')
     other = line(tmp_path, nn.Sequential(nn.Linear(1, 1), nn.Linear(1, 1)))
-    with pytest.raises(ValueError, match=r'missing in the file: 0.weight, 0.bias, 1.weight, 1.bias; unexpected, .* name: weight, bias\.'): other.load('a')
+    with pytest.raises(ValueError,
+        match=r'missing in the file: 0.weight, 0.bias, 1.weight, 1.bias; unexpected, .* name: weight, bias\.'):
+        other.load('a')
     weights = [p.tolist() for p in other.model.parameters()]
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter('always')
@@ -60,7 +66,8 @@ def test_a_wider_model_loads_what_fits(tmp_path):
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter('always')
         wider.load('a', with_opt=False, strict=False)
-    assert (wider.model.bias.item(), wider.model.weight.tolist(), len(told))==(learn.model.bias.item(), before[0], 1) # what fits, and a warning of the rest
+    # what fits, and a warning of the rest
+    assert (wider.model.bias.item(), wider.model.weight.tolist(), len(told))==(learn.model.bias.item(), before[0], 1)
 
 def test_a_wrapped_model_has_plain_names(tmp_path):
     learn = line(tmp_path)
@@ -91,7 +98,8 @@ def test_what_load_learner_refuses(tmp_path):
         with pytest.raises(ValueError, match='is damaged'): load_learner(tmp_path/'junk', synth_learner)
     with pytest.raises(TypeError, match='pass a Learner to put them into'): load_learner(line)
     wider = Learner(synth_dls(), nn.Linear(2, 1), F.mse_loss)
-    with pytest.raises(ValueError, match=r'weight: \(1, 1\) in the file, \(1, 2\) in the model'): load_learner(line, wider)
+    with pytest.raises(ValueError, match=r'weight: \(1, 1\) in the file, \(1, 2\) in the model'):
+        load_learner(line, wider)
     assert wider.opt is None
     learn.loss_func = lambda p,y: F.mse_loss(p, y)
     with pytest.raises(TypeError, match='cannot be pickled'): learn.export('whole.pth', whole=True)

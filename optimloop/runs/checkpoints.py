@@ -731,7 +731,7 @@ def _warn_of_missing_generators(self:Checkpoint, state):
 # %% ../../nbs/runs/checkpoints.ipynb #771bfee5
 @patch
 def resume(self:Learner,
-    path:str|Path # A file that `Checkpoint` wrote
+    path:str|Path # A file that Checkpoint wrote
 ): # The Learner
     "Take the state of a run from a checkpoint, to look at it or use it; to go on with the run: `fit(…, resume=path)`"
     parts,names = {k:run_parts[k] for k in ('weights','loss','optimizer','callbacks')},{cb.name for cb in self.cbs}

@@ -135,7 +135,7 @@ def _pairs(learn, state):
 
 def check_weights(
     learn, # The Learner
-    state # What `read_weights` returned
+    state # What read_weights returned
 ):
     "A `ValueError` if this is the state of another model"
     for mine,saved in _pairs(learn, state):
@@ -174,7 +174,7 @@ def _put_buffer(learn, name, state):
 @torch.no_grad()
 def put_weights(
     learn, # The Learner
-    state # What `read_weights` returned
+    state # What read_weights returned
 ):
     "Put the model back"
     check_weights(learn, state)
@@ -218,7 +218,7 @@ def _for_today(learn, state):
 
 def check_optimizer(
     learn, # The Learner
-    state # What `read_optimizer` returned
+    state # What read_optimizer returned
 ):
     "A `ValueError` if this is the state of another optimizer"
     learn.opt._check_load(_for_today(learn, state))
@@ -226,7 +226,7 @@ def check_optimizer(
 # %% ../../nbs/runs/parts.ipynb #7e5b90df
 def put_optimizer(
     learn, # The Learner
-    state # What `read_optimizer` returned
+    state # What read_optimizer returned
 ):
     "Put the optimizer back; parameters that are in other groups than they were are an error that names them"
     learn.opt.load_state_dict(_for_today(learn, state))
@@ -252,7 +252,7 @@ def _gradient(o):
 
 def check_gradients(
     learn, # The Learner
-    state # What `read_gradients` returned
+    state # What read_gradients returned
 ):
     "A `ValueError` if these are gradients of other parameters"
     kinds = {k:(p.shape,p.dtype) for k,p in _all_params(learn).items()}
@@ -261,7 +261,7 @@ def check_gradients(
 
 def put_gradients(
     learn, # The Learner
-    state # What `read_gradients` returned
+    state # What read_gradients returned
 ):
     "Put the gradients back, and drop all others"
     check_gradients(learn, state)
@@ -361,7 +361,7 @@ def read_random(
 
 def check_random(
     learn, # The Learner
-    state # What `read_random` returned
+    state # What read_random returned
 ):
     "An error if generators could not be set to this state"
     random.Random().setstate(state['python'])
@@ -372,7 +372,7 @@ def check_random(
 # %% ../../nbs/runs/parts.ipynb #92dbc256
 def put_random(
     learn, # The Learner
-    state # What `read_random` returned
+    state # What read_random returned
 ):
     "Put all random generators back"
     put_global_random_state(state)
@@ -400,7 +400,7 @@ def _as_kept(v):
 # %% ../../nbs/runs/parts.ipynb #eee8cae2
 @patch
 def _put_run_state(self:Callback,
-    state # What `_run_state` returned
+    state # What _run_state returned
 ):
     "Take it back"
     if state['state'] is not None: self.load_state_dict(state['state'])
@@ -413,7 +413,7 @@ def _put_run_state(self:Callback,
 # %% ../../nbs/runs/parts.ipynb #1d96e0b8
 @patch
 def _check_run_state(self:Callback,
-    state # What `_run_state` returned
+    state # What _run_state returned
 ):
     "An error if the state is of another callback; a warning if the class declares other attributes today"
     if type(self)._run_state is not Callback._run_state: return check_alike(self._run_state(), state)
@@ -537,7 +537,7 @@ def read_callbacks(
 
 def check_callbacks(
     learn, # The Learner
-    state # What `read_callbacks` returned
+    state # What read_callbacks returned
 ):
     "A `ValueError` if a state is not that of the callback of its name; a warning if there is no such callback"
     gone = set(state) - {cb.name for cb in learn.cbs}
@@ -551,7 +551,7 @@ def check_callbacks(
 
 def put_callbacks(
     learn, # The Learner
-    state # What `read_callbacks` returned
+    state # What read_callbacks returned
 ):
     "Give the callbacks back what they kept"
     state = copy.deepcopy(state) # it may be put back a second time, when callbacks have gone on with what they got
@@ -575,7 +575,7 @@ def read_loss(
 
 def check_loss(
     learn, # The Learner
-    state # What `read_loss` returned
+    state # What read_loss returned
 ):
     "A `ValueError` if this is the state of another loss function"
     text,_ = weight_misfits(read_loss(learn), state)
@@ -584,7 +584,7 @@ def check_loss(
 
 def put_loss(
     learn, # The Learner
-    state # What `read_loss` returned
+    state # What read_loss returned
 ):
     "Put the loss function back"
     check_loss(learn, state)
@@ -616,7 +616,7 @@ def _kept_aside(o):
 def put_parts(
     learn, # The Learner
     state, # From names of parts to what was read
-    parts=None # From names to pairs or triples of functions; default: `run_parts`. Those in `state` are put back
+    parts=None # From names to pairs or triples of functions; default: run_parts. Those in state are put back
 ):
     "Put parts of a state back, all of them or, if one does not fit, none: a `ValueError`, and nothing has changed"
     parts = {k:o for k,o in (run_parts if parts is None else parts).items() if k in state}
