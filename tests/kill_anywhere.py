@@ -1,14 +1,20 @@
-"""Kill a run, anywhere and again and again, resume it to its end, and compare it bit for bit with the run that nobody killed.
+"""Kill a run, anywhere and again and again, resume it to its end, and compare it bit for bit with the run that was
+not killed.
 
 python tests/kill_anywhere.py --kills 200      # all of it, some minutes
 python tests/kill_anywhere.py --kills 24       # a part of it, evenly chosen
 python tests/kill_anywhere.py --cases fp64     # one of the runs only
 
-The run, `main`: a model with batch norm and dropout, unique samples that are shuffled, a ragged last batch, gradients accumulated over
-12 samples in batches of 8, clipping, EMA, one cycle, fp16 with a loss scale that grows, a checkpoint after every batch. It is
-killed by SIGKILL at each boundary between two batches, inside the writing of a file at each call of the operating system
-(before it, after it, and in the midst of a write), and at random instants, some by SIGTERM, of which it is told; once, or several times one after another. Other runs die less often (`cases`): fp64 and
-bf16 weights beside state of other types, buffers that come and grow, a loss with parameters, callbacks that keep all sorts of things, and two fits. Then
+The run, `main`: a model with batch norm and dropout, unique samples that are shuffled, a ragged last batch, gradients
+accumulated over
+12 samples in batches of 8, clipping, EMA, one cycle, fp16 with a loss scale that grows, a checkpoint after every
+batch. It is
+killed by SIGKILL at each boundary between two batches, inside the writing of a file at each call of the operating
+system
+(before it, after it, and in the midst of a write), and at random instants, some by SIGTERM, of which it is told;
+once, or several times one after another. Other runs die less often (`cases`): fp64 and
+bf16 weights beside state of other types, buffers that come and grow, a loss with parameters, callbacks that keep all
+sorts of things, and two fits. Then
 parts are left out of the checkpoint one by one, and the comparison must fail.
 """
 import argparse
@@ -19,7 +25,6 @@ import signal
 import sys
 import tempfile
 import time
-import types
 import warnings
 from pathlib import Path
 
@@ -30,10 +35,11 @@ import numpy as np
 import torch
 from torch import nn
 
-from optimloop.runs import checkpoints
+from optimloop.basics import saved_state
 from optimloop.all import *
+from optimloop.basics.saved_state import *
+from optimloop.runs.parts import *
 from optimloop.basics.course import *
-from optimloop.learner import synth_learner
 
 torch.set_num_threads(1)
 n_epoch,n_samples,bs = 3,37,8
@@ -45,7 +51,9 @@ class Log(Callback):
     order = -100
     def __init__(self, file): self.to_file = file
     def before_batch(self):
-        if self.training: os.write(self.to_file, f'{self.epoch+10*getattr(self.learn, "fits_done", 0)} {self.iter} {self.xb[0][:,0].int().tolist()}\n'.encode())
+        if not self.training: return
+        epoch,ids = self.epoch + 10*getattr(self.learn, 'fits_done', 0),self.xb[0][:,0].int().tolist()
+        os.write(self.to_file, f'{epoch} {self.iter} {ids}\n'.encode())
 
 class KillAfterBatch(Callback):
     run_valid,run_after,transient = False,Checkpoint,'left'
@@ -55,7 +63,8 @@ class KillAfterBatch(Callback):
         if not self.left: os.kill(os.getpid(), signal.SIGKILL)
 
 class DeadlyOS:
-    "Stands for the module `os`, counts the calls that write, and kills at number `n`: 'before' it, 'after' it, or 'amid' what it writes"
+    """Stands for the module `os`, counts the calls that write, and kills at number `n`: 'before' it, 'after' it, or
+    'amid' what it writes"""
     def __init__(self, n, when): self.left,self.when = n,when
     def __getattr__(self, k):
         f = getattr(os, k)
@@ -77,18 +86,21 @@ def data():
 def learner(folder, checkpoint, log, case='main'):
     for f in torch.manual_seed,np.random.seed,random.seed: f(1) # as a script would
     x,y = data()
-    return cases[case](DataLoaders.from_arrays(x, y, x, y, bs=bs), [Log(log), checkpoint, GradientClip(5.), CSVLogger(append=False)], folder)
+    return cases[case](DataLoaders.from_arrays(x, y, x, y, bs=bs),
+        [Log(log), checkpoint, GradientClip(5.), CSVLogger(append=False)], folder)
 
 def main(dls, cbs, folder):
     model = nn.Sequential(nn.Linear(6, 12), nn.BatchNorm1d(12), nn.ReLU(), nn.Dropout(.3), nn.Linear(12, 2))
     cbs = [*cbs, GradientAccumulation(12), EMA(.8)]
-    return Learner(dls, model, nn.CrossEntropyLoss(), Adam, lr=.01, cbs=cbs, metrics=accuracy, path=folder).to_fp16(init_scale=2.**12, growth_interval=2)
+    return Learner(dls, model, nn.CrossEntropyLoss(), Adam, lr=.01, cbs=cbs, metrics=accuracy,
+        path=folder).to_fp16(init_scale=2.**12, growth_interval=2)
 
 class Grows(nn.Module):
     "A network in any dtype, whose buffers come, grow and go while it is trained"
     def __init__(self, dtype):
         super().__init__()
-        self.body = nn.Sequential(nn.Linear(6, 12), nn.BatchNorm1d(12), nn.ReLU(), nn.Dropout(.3), nn.Linear(12, 2)).to(dtype)
+        self.body = nn.Sequential(nn.Linear(6, 12), nn.BatchNorm1d(12), nn.ReLU(), nn.Dropout(.3),
+            nn.Linear(12, 2)).to(dtype)
         self.register_buffer('recent', None)
         self.register_buffer('first', torch.zeros(3))
         self.register_buffer('aside', torch.zeros(0), persistent=False)
@@ -115,22 +127,28 @@ class Diary(Callback):
     "Keeps a deque, a counter and more, and halves a rate after each epoch's training"
     keeps,order = ('last','counts','sums','rng_state','n_trained'),2000
     def __init__(self):
-        self.last,self.counts,self.sums,self.rng = collections.deque(maxlen=5),collections.Counter(),collections.defaultdict(lambda: torch.zeros(2)),torch.Generator().manual_seed(3)
+        self.last,self.counts = collections.deque(maxlen=5),collections.Counter()
+        self.sums,self.rng = collections.defaultdict(lambda: torch.zeros(2)),torch.Generator().manual_seed(3)
         self.n_trained = 0
     rng_state = property(lambda self: self.rng.get_state(), lambda self, state: self.rng.set_state(state))
     transient = 'rng' # which is kept as its state
     def before_batch(self):
-        if self.training: self.learn.xb = (self.x + torch.cat([torch.zeros(len(self.x), 1), .1*torch.randn(len(self.x), 5, generator=self.rng)], 1),)
+        if self.training:
+            self.learn.xb = (self.x + torch.cat([torch.zeros(len(self.x), 1),
+                .1*torch.randn(len(self.x), 5, generator=self.rng)], 1),)
     def after_batch(self):
         self.last.append((self.epoch,self.iter,self.training))
         self.counts[self.iter] += 1
         self.sums[self.iter%2] += 1
-    def after_train(self): self.opt.lr,self.n_trained = self.opt.lr/2 if isinstance(self.opt.lr, float) else [o/2 for o in self.opt.lr],self.n_trained+1
+    def after_train(self):
+        self.opt.lr = self.opt.lr/2 if isinstance(self.opt.lr, float) else [o/2 for o in self.opt.lr]
+        self.n_trained += 1
 
 def odd_state(p, wide=None, n=None, seen=None, **kwargs):
     "State of other types than the parameter's: wide weights, an integer, flags"
     wide = p.data.to(torch.float32 if p.dtype!=torch.float32 else torch.float64) if wide is None else wide
-    return dict(wide=wide.add_(p.grad.to(wide.dtype), alpha=-.01), n=torch.ones((), dtype=torch.int32) if n is None else n+1, seen=p.data>0 if seen is None else seen|(p.data>0))
+    return dict(wide=wide.add_(p.grad.to(wide.dtype), alpha=-.01),
+        n=torch.ones((), dtype=torch.int32) if n is None else n+1, seen=p.data>0 if seen is None else seen|(p.data>0))
 
 def odd_step(p, lr, wide, n, seen, **kwargs): p.data.copy_(torch.where(seen, wide - lr*1e-3*n, wide))
 
@@ -138,16 +156,19 @@ def fp64(dls, cbs, folder):
     loss = Weighed()
     cbs = [*cbs, GradientAccumulation(12), NaNPolicy('skip'), Diary]
     opt_func = partial(OptimWrapper, opt=partial(torch.optim.NAdam, momentum_decay=.1))
-    return Learner(dls, Grows(torch.float64), loss, opt_func, lr=.01, cbs=cbs, path=folder, splitter=lambda m: [[*m.parameters()], [loss.logs]])
+    return Learner(dls, Grows(torch.float64), loss, opt_func, lr=.01, cbs=cbs, path=folder,
+        splitter=lambda m: [[*m.parameters()], [loss.logs]])
 
 def bf16(dls, cbs, folder):
     opt_func = lambda ps, lr: Optimizer(ps, [odd_state, odd_step], lr=lr)
-    return Learner(dls, Grows(torch.bfloat16), nn.CrossEntropyLoss(), opt_func, lr=.1, cbs=[*cbs, EMA(.8, in_valid=True), TerminateOnNaN, Diary], path=folder)
+    return Learner(dls, Grows(torch.bfloat16), nn.CrossEntropyLoss(), opt_func, lr=.1,
+        cbs=[*cbs, EMA(.8, in_valid=True), TerminateOnNaN, Diary], path=folder)
 
 def asgd(dls, cbs, folder):
     model = nn.Sequential(nn.Linear(6, 12), nn.ReLU(), nn.Linear(12, 2)).double()
     opt_func = partial(OptimWrapper, opt=partial(torch.optim.ASGD, t0=3., lambd=.1))
-    return Learner(dls, nn.Sequential(Doubled(), model), nn.CrossEntropyLoss(), opt_func, lr=.1, cbs=[*cbs, GradientAccumulation(12), TerminateOnNaN], path=folder)
+    return Learner(dls, nn.Sequential(Doubled(), model), nn.CrossEntropyLoss(), opt_func, lr=.1,
+        cbs=[*cbs, GradientAccumulation(12), TerminateOnNaN], path=folder)
 
 class Doubled(nn.Module):
     def forward(self, x): return x.double()
@@ -158,20 +179,24 @@ def two_fits(learn):
     learn.fit_one_cycle(n_epoch-1, resume=True)
 
 cases = dict(main=main, fp64=fp64, bf16=bf16, asgd=asgd)
-fits = dict(main=lambda learn: learn.fit_one_cycle(n_epoch, resume=True), fp64=lambda learn: learn.fit(n_epoch, resume=True), bf16=lambda learn: learn.fit(n_epoch, resume=True), asgd=two_fits)
+fits = dict(main=lambda learn: learn.fit_one_cycle(n_epoch, resume=True),
+    fp64=lambda learn: learn.fit(n_epoch, resume=True), bf16=lambda learn: learn.fit(n_epoch, resume=True),
+    asgd=two_fits)
 
 def result(learn):
     rec,opt = learn.recorder,read_optimizer(learn)
     opt['state'] = dict(sorted(opt['state'].items()))
     kept = {k:v for k,v in read_callbacks(learn).items() if k not in ('recorder','csv_logger')}
-    return dict(model=read_weights(learn), loss=dict(read_loss(learn)), opt=opt, kept=kept, looks=getattr(learn, 'looks', None), values=rec.values, losses=rec.losses, hps=rec.hps, clip=learn.gradient_clip.norms,
-                iters=learn.train_iter, csv=[row[:-1] for row in (o.split(',') for o in (learn.path/'history.csv').read_text().splitlines())])
+    rows = [o.split(',')[:-1] for o in (learn.path/'history.csv').read_text().splitlines()]
+    return dict(model=read_weights(learn), loss=dict(read_loss(learn)), opt=opt, kept=kept,
+                looks=getattr(learn, 'looks', None), values=rec.values, losses=rec.losses, hps=rec.hps,
+                clip=learn.gradient_clip.norms, iters=learn.train_iter, csv=rows)
 
 class Forgetful(Checkpoint):
     "Puts back all but one part"
     name,forgets = 'checkpoint',''
-    def _put(self, state): super()._put(forget(self.forgets, state))
-    def _go_on(self, state): super()._go_on(forget(self.forgets, state))
+    def _put_state(self, state): super()._put_state(forget(self.forgets, state))
+    def _resume(self, state): super()._resume(forget(self.forgets, state))
 
 def forget(what, state):
     if what=='position': return dict(state, run=dict(state['run'], batch=0))
@@ -184,7 +209,7 @@ def run(folder, n=None, when=None, forgets='', case='main'):
     os.makedirs(folder, exist_ok=True)
     os.dup2(os.open(Path(folder)/'out.txt', os.O_WRONLY|os.O_CREAT|os.O_APPEND), 1)
     warnings.simplefilter('error')
-    if when in ('before','after','amid'): checkpoints.os = DeadlyOS(n, when)
+    if when in ('before','after','amid'): saved_state.os = DeadlyOS(n, when) # all that is written is written there
     cb = Forgetful(every_batches=1)
     cb.forgets = forgets
     learn = learner(folder, cb, os.open(Path(folder)/'log.txt', os.O_WRONLY|os.O_CREAT|os.O_APPEND), case)
@@ -200,7 +225,8 @@ def warm_up():
             with learn.no_logging(): learn.fit_one_cycle(1)
 
 def in_child(seconds=None, number=signal.SIGKILL, **kwargs):
-    "Run the script in a process of its own, to which signal `number` is sent after `seconds`; was it killed, by any of this?"
+    """Run the script in a process of its own, to which signal `number` is sent after `seconds`; was it killed, by any
+    of this?"""
     pid = os.fork()
     if not pid:
         try:
@@ -222,7 +248,8 @@ def samples(folder):
     res = {}
     for line in (Path(folder)/'log.txt').read_text().splitlines():
         epoch,i,ids = line.split(' ', 2)
-        if res.setdefault((int(epoch),int(i)), ids)!=ids: raise AssertionError(f'epoch {epoch}, batch {i} had other samples when it came again')
+        if res.setdefault((int(epoch),int(i)), ids)!=ids:
+            raise AssertionError(f'epoch {epoch}, batch {i} had other samples when it came again')
     return res
 
 def compare(folder, truth):
@@ -230,19 +257,24 @@ def compare(folder, truth):
     from test_checkpoints import differs
     try: seen = samples(folder)
     except AssertionError as e: return str(e)
-    return differs(truth[0], load_state(Path(folder)/'result.safetensors')) or ('' if seen==truth[1] else 'the samples differ')
+    return differs(truth[0], load_state(Path(folder)/'result.safetensors')) or ('' if seen==truth[1]
+        else 'the samples differ')
 
 def plans(n_calls, seconds, rng):
-    "Kinds of death: lists of arguments of `in_child`, one for each kill; the first ones cover every boundary and every call"
+    """Kinds of death: lists of arguments of `in_child`, one for each kill; the first ones cover every boundary and
+    every call"""
     yield from ([dict(n=n, when='boundary')] for n in range(1, n_batches+1))
     one_file = n_calls//(n_batches+n_epoch+1)
-    yield from ([dict(n=n, when=when)] for n in range(one_file, 2*one_file+1) for when in ('before','amid')) # of the second file
+    # of the second file
+    yield from ([dict(n=n, when=when)] for n in range(one_file, 2*one_file+1) for when in ('before','amid'))
     while True:
         yield [dict(seconds=rng.uniform(.005, seconds))]
         yield [dict(seconds=rng.uniform(.005, seconds), number=signal.SIGTERM)]
         yield [dict(n=rng.randrange(1, n_calls), when=rng.choice(['before','amid','after']))]
-        yield [dict(n=rng.randrange(1, 5), when='boundary') for _ in range(rng.randrange(2, 5))] # killed, resumed, killed, resumed …
-        yield [dict(seconds=rng.uniform(.005, seconds/2)), dict(n=rng.randrange(1, 60), when='amid'), dict(n=1, when='boundary')]
+        # killed, resumed, killed, resumed …
+        yield [dict(n=rng.randrange(1, 5), when='boundary') for _ in range(rng.randrange(2, 5))]
+        yield [dict(seconds=rng.uniform(.005, seconds/2)), dict(n=rng.randrange(1, 60), when='amid'),
+            dict(n=1, when='boundary')]
 
 def kill_anywhere(kills, folder, case='main'):
     "How many kills there were, and a list of what went wrong"
@@ -252,8 +284,11 @@ def kill_anywhere(kills, folder, case='main'):
     in_child(folder=folder/'truth', case=case)
     seconds = time.perf_counter()-start
     truth = load_state(folder/'truth'/'result.safetensors'),samples(folder/'truth')
-    assert sorted(truth[1])==[(e, i) for e in ((0,10,11) if case=='asgd' else range(n_epoch)) for i in range(n_batches//n_epoch)] and (case!='main' or len(set(truth[0]['kept']['mixed_precision']['kept']['scales']))>1)
+    assert sorted(truth[1])==[(e, i) for e in ((0,10,11) if case=='asgd' else range(n_epoch))
+        for i in range(n_batches//n_epoch)] and (case!='main'
+        or len(set(truth[0]['kept']['mixed_precision']['kept']['scales']))>1)
     n_calls = count_calls(folder/'counted', case)
+    assert n_calls>6*(n_batches+n_epoch), 'no calls of the operating system are seen: nothing would die in writing'
     done,wrong,kinds,every = 0,[],collections.Counter(),plans(n_calls, seconds, rng)
     fixed = n_batches+2*(n_calls//(n_batches+n_epoch+1)+1)
     for i,plan in enumerate(every):
@@ -264,7 +299,7 @@ def kill_anywhere(kills, folder, case='main'):
             if in_child(folder=where, case=case, **death):
                 done += 1
                 kinds[death.get('when', 'SIGTERM' if 'number' in death else 'instant')] += 1
-        if in_child(folder=where, case=case): raise AssertionError('nobody was to kill this one')
+        if in_child(folder=where, case=case): raise AssertionError('this one was not to be killed')
         if bad := compare(where, truth): wrong.append(f'{case}, {plan}: {bad}')
     return done,wrong,kinds,truth
 
@@ -274,17 +309,19 @@ def count_calls(folder, case):
     if not pid:
         try:
             counter = DeadlyOS(10**9, 'before')
-            checkpoints.os = counter
+            saved_state.os = counter
             run(folder, case=case)
             Path(folder, 'calls').write_text(str(10**9-counter.left))
         finally: os._exit(0)
     os.waitpid(pid, 0)
     return int(Path(folder, 'calls').read_text())
 
-forgotten = 'weights optimizer gradients random position order ema gradient_accumulation mixed_precision recorder gradient_clip sched_lr_mom csv_logger'.split()
+forgotten = '''weights optimizer gradients random position order ema gradient_accumulation mixed_precision recorder
+    gradient_clip sched_lr_mom csv_logger'''.split()
 
 def controls(folder, truth, n):
-    "What each part, left out, does to the run: where it differs first. A part without which nothing differs is not tested by the comparison"
+    """What each part, left out, does to the run: where it differs first. A part without which nothing differs is not
+    tested by the comparison"""
     res = {}
     for part in forgotten[::-(-len(forgotten)//n)]:
         where = Path(folder)/f'without_{part}'
@@ -308,7 +345,9 @@ if __name__=='__main__':
             kills = args.kills if len(args.cases)==1 else -(-args.kills*(3 if case=='main' else 1)//(2+len(args.cases)))
             done,wrong,kinds,truth = kill_anywhere(kills, folder, case)
             failed = failed or bool(wrong)
-            print(f'{case}: {done} kills ({dict(kinds)}), {len(wrong)} runs that differ, {time.perf_counter()-start:.0f} s', *wrong, sep='\n', flush=True)
+            seconds = time.perf_counter()-start
+            print(f'{case}: {done} kills ({dict(kinds)}), {len(wrong)} runs that differ, {seconds:.0f} s', *wrong,
+                  sep='\n', flush=True)
             if case!='main': continue
             for part,bad in controls(Path(folder)/case, truth, args.controls).items():
                 print(f'without {part}: {bad or "NOTHING DIFFERS"}', flush=True)

@@ -4,7 +4,6 @@ pytest tests/test_checkpoint_state.py
 """
 import collections
 import copy
-import math
 import os
 import random
 import signal
@@ -20,11 +19,11 @@ import torch
 from torch import nn
 
 sys.path.insert(0, str(Path(__file__).parent))
-from optimloop.runs import checkpoints
 from optimloop.all import *
+from optimloop.basics.saved_state import *
+from optimloop.runs.parts import *
 from optimloop.basics.course import *
-from optimloop.learner import synth_learner
-from test_checkpoints import DieAfter, Dies, arrays, differs, lives, make, outcome, signed
+from test_checkpoints import DieAfter, Dies, differs, make, outcome
 
 torch.set_num_threads(1)
 
@@ -35,16 +34,20 @@ def odd_state(p, master=None, n=None, seen=None, history=None, **kwargs):
     master = p.data.to(torch.float64 if p.dtype==torch.float32 else torch.float32) if master is None else master
     n,seen = torch.zeros((), dtype=torch.int32) if n is None else n,p.data>0 if seen is None else seen|(p.data>0)
     history = [] if history is None else history
-    return dict(master=master.add_(p.grad.to(master.dtype), alpha=-.01), n=n+1, seen=seen, history=[*history[-2:], p.grad.abs().max().double()], label='odd')
+    return dict(master=master.add_(p.grad.to(master.dtype), alpha=-.01), n=n+1, seen=seen,
+        history=[*history[-2:], p.grad.abs().max().double()], label='odd')
 
 def odd_step(p, lr, master, n, seen, history, **kwargs):
     p.data.copy_(torch.where(seen, master - lr*1e-3*n*history[0].to(master.dtype), master))
 
 def own(ps, lr, **kwargs): return Optimizer(ps, [odd_state, odd_step], engine='loop', lr=lr)
 
-torch_opts = {o for o in torch.optim.__all__ if isinstance(getattr(torch.optim, o), type) and o not in ('Optimizer','LBFGS','SparseAdam','Muon')}
-opts = {'own':own, 'Adam':Adam, 'Lamb':Lamb, 'ranger':ranger, **{f'torch {o}':partial(OptimWrapper, opt=getattr(torch.optim, o)) for o in sorted(torch_opts)},
-    'torch fused Adam':partial(OptimWrapper, opt=partial(torch.optim.Adam, fused=True)), 'torch decaying NAdam':partial(OptimWrapper, opt=partial(torch.optim.NAdam, momentum_decay=.1)),
+torch_opts = {o for o in torch.optim.__all__ if isinstance(getattr(torch.optim, o), type)
+    and o not in ('Optimizer','LBFGS','SparseAdam','Muon')}
+opts = {'own':own, 'Adam':Adam, 'Lamb':Lamb, 'ranger':ranger,
+    **{f'torch {o}':partial(OptimWrapper, opt=getattr(torch.optim, o)) for o in sorted(torch_opts)},
+    'torch fused Adam':partial(OptimWrapper, opt=partial(torch.optim.Adam, fused=True)),
+    'torch decaying NAdam':partial(OptimWrapper, opt=partial(torch.optim.NAdam, momentum_decay=.1)),
     'torch averaging ASGD':partial(OptimWrapper, opt=partial(torch.optim.ASGD, t0=3., lambd=.1))}
 
 def steps(opt, ps, seeds):
@@ -63,7 +66,8 @@ def kinds(o, path=''):
 @pytest.mark.parametrize('name', opts)
 def test_dtypes(name, dtype, tmp_path):
     "State comes back in the dtype that it had, through memory and through a file, and the path goes on to the last bit"
-    new = lambda: [nn.Parameter(torch.linspace(-1, 1, 6, dtype=dtype).view(2, 3).clone()), nn.Parameter(torch.ones(3, dtype=dtype)), nn.Parameter(torch.ones((), dtype=dtype))]
+    new = lambda: [nn.Parameter(torch.linspace(-1, 1, 6, dtype=dtype).view(2, 3).clone()),
+        nn.Parameter(torch.ones(3, dtype=dtype)), nn.Parameter(torch.ones((), dtype=dtype))]
     opt = opts[name](ps := new(), lr=.1)
     if dtype==torch.float64 and 'fused' in name: torch.set_default_dtype(torch.float64)
     try:
@@ -83,7 +87,8 @@ def test_dtypes(name, dtype, tmp_path):
 
 @pytest.mark.parametrize('name', ['Adam','torch AdamW','torch NAdam'])
 def test_other_parameters(name):
-    "Parameters of another dtype than when the state was saved: what had theirs goes with them, the rest does not, as without the dtypes, or from torch's own optimizer"
+    """Parameters of another dtype than when the state was saved: what had theirs goes with them, the rest does not,
+    as without the dtypes, or from torch's own optimizer"""
     wide,narrow = ([nn.Parameter(torch.ones(3, dtype=dtype))] for dtype in (torch.float32,torch.bfloat16))
     steps(opt := opts[name](wide, lr=.1), wide, range(3))
     bare = [] if name=='Adam' else [opt.opt.state_dict()]
@@ -98,11 +103,14 @@ def test_load_is_all_or_nothing():
     for new in Adam,partial(OptimWrapper, opt=torch.optim.AdamW):
         steps(opt := new(ps := [nn.Parameter(torch.ones(3))], lr=.1), ps, range(3))
         before,seen = opt.state_dict(),[]
-        bad = [{**before, 'param_groups':[{**before['param_groups'][0], 'lr':'fast'}]}] if new is Adam else [{**before, 'flags':{7:{}}}, {**before, 'flags':3}]
+        bad = [{**before, 'param_groups':[{**before['param_groups'][0], 'lr':'fast'}]}] if new is Adam else [
+            {**before, 'flags':{7:{}}}, {**before, 'flags':3}]
         for o in bad:
             with pytest.raises(ValueError, match='this state is damaged'): opt.load_state_dict(o)
             assert not differs(opt.state_dict(), before)
-        hooks = opt.register_load_state_dict_pre_hook(lambda o, sd: {**sd, 'param_groups':[{**sd['param_groups'][0], 'lr':.7}]}),opt.register_load_state_dict_post_hook(lambda o: seen.append(o.param_groups[0]['lr']))
+        hooks = opt.register_load_state_dict_pre_hook(lambda o,
+            sd: {**sd, 'param_groups':[{**sd['param_groups'][0], 'lr':.7}]}),opt.register_load_state_dict_post_hook(
+            lambda o: seen.append(o.param_groups[0]['lr']))
         opt.load_state_dict(before)
         assert seen==[.7] and opt.lr==.7
         for o in hooks: o.remove()
@@ -112,9 +120,12 @@ def test_load_is_all_or_nothing():
 def everything(learn, *but):
     "All that a file could change; `but` for parts that a fit begins anew, whatever it finds"
     state = {k:o[0](learn) for k,o in run_parts.items() if k not in but}
-    state['callbacks'] = {k:{a:b for a,b in v.items() if a!='seconds'} if k=='recorder' else v for k,v in state['callbacks'].items() if k not in but}
-    state['optimizer']['state'] = dict(sorted(state['optimizer']['state'].items())) # in no order, as the flags come from a set
-    return copy.deepcopy(dict(state, opt=[{k:v for k,v in g.items() if k!='params'} for g in learn.opt.param_groups], grad=[p.requires_grad for p in learn.model.parameters()]))
+    state['callbacks'] = {k:{a:b for a,b in v.items() if a!='seconds'} if k=='recorder' else v for k,
+        v in state['callbacks'].items() if k not in but}
+    # in no order, as the flags come from a set
+    state['optimizer']['state'] = dict(sorted(state['optimizer']['state'].items()))
+    return copy.deepcopy(dict(state, opt=[{k:v for k,v in g.items() if k!='params'} for g in learn.opt.param_groups],
+        grad=[p.requires_grad for p in learn.model.parameters()]))
 
 class Picky(Callback):
     "Refuses at the last moment, when all else was put back"
@@ -136,15 +147,25 @@ def broken_off(folder, *cbs, n=8, fit=lambda learn: learn.fit(3), **kwargs):
 def changed(part, f): return lambda state: (f(state[part]),)
 two_groups = lambda m: [list(m[:2].parameters()), list(m[2:].parameters())]
 misfits = { # what is said of it: another Learner, what to change in the file, is it seen by `learn.resume`?
-    'the optimizer has 2 groups': (dict(splitter=two_groups),None,True), 'hyper-parameter': (dict(opt_func=partial(SGD, mom=.9)),None,True),
-    'of another model. missing in the file: 0.weight': ({},changed('weights', lambda o: o['model'].pop('0.weight')),True),
-    'of another type: 0.weight: torch.float64 in the file': ({},changed('weights', lambda o: o['model'].update({'0.weight':o['model']['0.weight'].double()})),False),
-    r'0.bias: \(7,\) in the file, \(6,\) in the model': ({},changed('weights', lambda o: o['model'].update({'0.bias':torch.zeros(7)})),True),
-    'no place in this one': ({},changed('weights', lambda o: o['changed'].append('0.weight')),True), 'of another loss function': ({},changed('loss', lambda o: o.update(weight=torch.ones(1))),True),
-    'gradients in the file are of other parameters: 0.bias': ({},changed('gradients', lambda o: o.update({'0.bias':torch.zeros(9)})),False),
-    'the averages are of another model': ({},changed('callbacks', lambda o: o['ema']['state']['avg'].pop('0.weight')),True), 'the state of ema does not fit': ({},changed('callbacks', lambda o: o.update(ema=[1])),True),
-    'the state of recorder does not fit': ({},changed('callbacks', lambda o: o['recorder'].pop('values')),True), 'saved optimizer cannot be put back': ({},changed('optimizer', lambda o: o['param_groups'][0].pop('params')),True),
-    'saved random': ({},changed('random', lambda o: o.pop('cpu')),False), "the place of the run in the checkpoint makes no sense: epoch '1'": ({},changed('run', lambda o: o.update(epoch='1')),False)}
+    'the optimizer has 2 groups': (dict(splitter=two_groups),None,True),
+    'hyper-parameter': (dict(opt_func=partial(SGD, mom=.9)),None,True),
+    'of another model. missing in the file: 0.weight': ({},changed('weights', lambda o: o['model'].pop('0.weight')),
+        True),
+    'of another type: 0.weight: torch.float64 in the file': ({},
+        changed('weights', lambda o: o['model'].update({'0.weight':o['model']['0.weight'].double()})),False),
+    r'0.bias: \(7,\) in the file, \(6,\) in the model': ({},
+        changed('weights', lambda o: o['model'].update({'0.bias':torch.zeros(7)})),True),
+    'no place in this one': ({},changed('weights', lambda o: o['changed'].append('0.weight')),True),
+    'of another loss function': ({},changed('loss', lambda o: o.update(weight=torch.ones(1))),True),
+    'gradients in the file are of other parameters: 0.bias': ({},
+        changed('gradients', lambda o: o.update({'0.bias':torch.zeros(9)})),False),
+    'the averages are of another model': ({},changed('callbacks', lambda o: o['ema']['state']['avg'].pop('0.weight')),
+        True), 'the state of ema does not fit': ({},changed('callbacks', lambda o: o.update(ema=[1])),True),
+    'the state of recorder does not fit': ({},changed('callbacks', lambda o: o['recorder'].pop('values')),True),
+    'saved optimizer cannot be put back': ({},changed('optimizer', lambda o: o['param_groups'][0].pop('params')),True),
+    'saved random': ({},changed('random', lambda o: o.pop('cpu')),False),
+    "the place of the run in the checkpoint makes no sense: epoch '1'": ({},
+        changed('run', lambda o: o.update(epoch='1')),False)}
 
 @pytest.mark.parametrize('msg', misfits)
 def test_refused_resume_changes_nothing(msg, tmp_path):
@@ -176,14 +197,17 @@ def test_refused_at_the_last_moment(error, tmp_path):
     before,other.picky.refuses = everything(other),error
     with pytest.raises(ValueError if isinstance(error, KeyError) else type(error)): other.load('x')
     assert not differs(before, everything(other))
-    assert not differs(before['weights'], read_weights(other)) and differs(read_weights(other), read_weights(learn.load('x')))
+    assert not differs(before['weights'], read_weights(other)) and differs(read_weights(other),
+        read_weights(learn.load('x')))
 
 def test_cannot_put_back(tmp_path):
     "Should even that fail, it is said what was changed"
     (learn := make(tmp_path, {})).fit(1)
     def put(learn, o): raise ValueError('broken')
-    with pytest.raises(ValueError) as e: put_parts(learn, dict(weights=read_weights(learn), mine=1), dict(run_parts, mine=(lambda learn: 2,put)))
-    assert any('mine: changed in part, and what was there before could not be put back (ValueError: broken)' in o for o in e.value.__notes__)
+    with pytest.raises(ValueError) as e:
+        put_parts(learn, dict(weights=read_weights(learn), mine=1), dict(run_parts, mine=(lambda learn: 2,put)))
+    assert any('mine: changed in part, and what was there before could not be put back (ValueError: broken)' in o
+        for o in e.value.__notes__)
 
 def test_refused_load_changes_nothing(tmp_path):
     "EMA, weights, optimizer, loss function"
@@ -191,9 +215,13 @@ def test_refused_load_changes_nothing(tmp_path):
     (learn := new()).fit(1)
     file = learn.save('x')
     state = load_state(file)
-    for msg,change in {'the averages are of another': changed('cbs', lambda o: o['ema']['avg'].pop('0.weight')), 'missing in the file: 0.weight': changed('model', lambda o: o.pop('0.weight')),
-            'of another shape: 0.weight': changed('model', lambda o: o.update({'0.weight':torch.ones(1)})), 'they differ in 0.weight': changed('opt', lambda o: o['param_groups'][0]['params'].remove('0.weight')),
-            "optimizer's state cannot be put back": changed('opt', lambda o: o['param_groups'][0].pop('params')), 'damaged: lr': changed('opt', lambda o: o['param_groups'][0].update(lr='x')), 'loss function': lambda o: o.update(loss=dict(a=torch.ones(1)))}.items():
+    for msg,change in {'the averages are of another': changed('cbs', lambda o: o['ema']['avg'].pop('0.weight')),
+        'missing in the file: 0.weight': changed('model', lambda o: o.pop('0.weight')),
+            'of another shape: 0.weight': changed('model', lambda o: o.update({'0.weight':torch.ones(1)})),
+            'they differ in 0.weight': changed('opt', lambda o: o['param_groups'][0]['params'].remove('0.weight')),
+            "optimizer's state cannot be put back": changed('opt', lambda o: o['param_groups'][0].pop('params')),
+            'damaged: lr': changed('opt', lambda o: o['param_groups'][0].update(lr='x')),
+            'loss function': lambda o: o.update(loss=dict(a=torch.ones(1)))}.items():
         bad = copy.deepcopy(state)
         change(bad)
         save_state(file, bad)
@@ -224,7 +252,9 @@ def several(folder, deaths, new, fit=lambda learn, **kwargs: learn.fit(3, **kwar
         learn = new(folder)
         if death is None: fit(learn, resume=True)
         else:
-            with learn.added_cbs(DieAfter(*death) if isinstance(death, tuple) else DieAfter(death)), pytest.raises((Dies,KeyboardInterrupt)): fit(learn, resume=True)
+            with learn.added_cbs(DieAfter(*death) if isinstance(death, tuple)
+                else DieAfter(death)), pytest.raises((Dies,KeyboardInterrupt)):
+                fit(learn, resume=True)
     return learn
 
 def same_end(tmp_path, new, deaths=(5, 4), what=outcome, **kwargs):
@@ -259,12 +289,14 @@ class Queue(nn.Module):
 
 def test_buffers(tmp_path):
     truth,again = same_end(tmp_path, with_model(Queue))
-    assert set(again.model.state_dict())=={'body.weight','body.bias','grows','none','appears','kind'} and again.model.kind.dtype==torch.int64 and again.model.gone is None
+    assert set(again.model.state_dict())=={'body.weight','body.bias','grows','none','appears',
+        'kind'} and again.model.kind.dtype==torch.int64 and again.model.gone is None
     assert torch.equal(truth.model.aside, again.model.aside) and len(again.model.aside)==9
     file = max((tmp_path/'again'/'checkpoints').glob('0*'))
     looked = with_model(Queue)(tmp_path/'look').resume(file)
     assert torch.equal(looked.model.grows, again.model.grows)
-    with pytest.raises(ValueError, match='missing in the file: extra'): with_model(lambda: nn.ModuleDict(dict(extra=nn.Linear(1, 1))))(tmp_path/'look').resume(file)
+    with pytest.raises(ValueError, match='missing in the file: extra'):
+        with_model(lambda: nn.ModuleDict(dict(extra=nn.Linear(1, 1))))(tmp_path/'look').resume(file)
     with pytest.raises(ValueError, match='unexpected.*body.bias'):
         q = Queue()
         q.body = nn.Linear(4, 1, bias=False)
@@ -275,7 +307,8 @@ def test_buffer_where_none_belongs(tmp_path):
     learn = with_model(lambda: nn.Sequential(nn.BatchNorm1d(4), nn.Linear(4, 1)))(tmp_path/'a')
     learn.fit(1)
     file = max((tmp_path/'a'/'checkpoints').glob('0*'))
-    with pytest.raises(ValueError, match='unexpected.*running_mean'): with_model(lambda: nn.Sequential(nn.GroupNorm(1, 4), nn.Linear(4, 1)))(tmp_path/'b').resume(file)
+    with pytest.raises(ValueError, match='unexpected.*running_mean'):
+        with_model(lambda: nn.Sequential(nn.GroupNorm(1, 4), nn.Linear(4, 1)))(tmp_path/'b').resume(file)
 
 class Wrapped(nn.Module):
     "A part that is called `module`, beside a twin of its names; one layer under two names; tied weights"
@@ -285,19 +318,22 @@ class Wrapped(nn.Module):
         self.add_module('0', nn.Linear(4, 4))
         self.again,self.last = self.module[0],nn.Linear(4, 4)
         self.last.weight = self._modules['0'].weight
-    def forward(self, x): return self.last(self.norm(self.again(self._modules['0'](self.module(x))))).mean(1, keepdim=True)
+    def forward(self, x):
+        return self.last(self.norm(self.again(self._modules['0'](self.module(x))))).mean(1, keepdim=True)
 
 @pytest.mark.parametrize('compiled', [(), (0,), (1,)])
 def test_names(compiled, tmp_path):
-    "Names are those of the model, whoever wraps it"
+    "Names are those of the model, however it is wrapped"
     lives_done = []
     def new(folder):
         learn = with_model(Wrapped, cbs=[partial(GradientAccumulation, 10), BnFreeze])(folder)
         learn.model.module.requires_grad_(False)
-        if folder.name=='again' and len(lives_done) in compiled: learn.model = torch.compile(learn.model, backend='eager')
+        if folder.name=='again' and len(lives_done) in compiled:
+            learn.model = torch.compile(learn.model, backend='eager')
         if folder.name=='again': lives_done.append(1)
         return learn
-    truth,again = same_end(tmp_path, new, [5], what=lambda learn: [*learn.model.state_dict().values(), learn.recorder.losses])
+    truth,again = same_end(tmp_path, new, [5],
+        what=lambda learn: [*learn.model.state_dict().values(), learn.recorder.losses])
     state = load_state(max((tmp_path/'again'/'checkpoints').glob('0*')))
     assert {'module.0.weight','0.weight','again.weight','last.weight'} <= set(state['weights']['model'])
     assert [k for k in state['weights']['eval']]==[] or 'module.1' in state['weights']['eval']
@@ -310,7 +346,8 @@ def test_torn_twins(tmp_path):
         res = net()
         res[1].weight = res[0].weight
         return res
-    with pytest.raises(ValueError, match='one in the model, and two in the file: 0.weight and 1.weight'): with_model(tied)(tmp_path).load('x')
+    with pytest.raises(ValueError, match='one in the model, and two in the file: 0.weight and 1.weight'):
+        with_model(tied)(tmp_path).load('x')
 
 class HalvesAfterTrain(Callback):
     "Changes things after training, and before and within validation"
@@ -325,11 +362,13 @@ class HalvesAfterTrain(Callback):
 
 class Late(HalvesAfterTrain): order = 5000
 
-@pytest.mark.parametrize('death', [(2, 'before_validate'), (9, 'after_pred'), (2, 'before_validate', KeyboardInterrupt), (2, 'after_epoch'), (2, 'after_train'), (2, 'before_train')])
+@pytest.mark.parametrize('death', [(2, 'before_validate'), (9, 'after_pred'),
+    (2, 'before_validate', KeyboardInterrupt), (2, 'after_epoch'), (2, 'after_train'), (2, 'before_train')])
 @pytest.mark.parametrize('cb,every', [(HalvesAfterTrain,dict(every_batches=1)), (Late,dict(every_epochs=9))])
 def test_dies_around_validation(death, cb, every, tmp_path):
     "Whatever was changed between training and validation is done once; callbacks of any order are within what is saved"
-    truth,again = same_end(tmp_path, lambda folder: make(folder, {}, cbs=[cb, partial(GradientAccumulation, 10)], checkpoint=every), [death])
+    truth,again = same_end(tmp_path, lambda folder: make(folder, {}, cbs=[cb, partial(GradientAccumulation, 10)],
+        checkpoint=every), [death])
     assert next(o for o in again.cbs if isinstance(o, cb)).n==3*111 and again.opt.lr==.02/8
 
 def test_told_in_validation(tmp_path):
@@ -352,7 +391,8 @@ def test_told_in_validation(tmp_path):
 @pytest.mark.parametrize('half', [False, True])
 def test_after_the_last_batch(death, judge, half, tmp_path):
     "The step that is made with what is left is judged by the last loss"
-    cbs = [partial(GradientAccumulation, 15), judge, *([partial(MixedPrecision, init_scale=2.**12, growth_interval=2)] if half else [])]
+    cbs = [partial(GradientAccumulation, 15), judge,
+        *([partial(MixedPrecision, init_scale=2.**12, growth_interval=2)] if half else [])]
     same_end(tmp_path, lambda folder: make(folder, {}, cbs=cbs), [death])
 
 class Uncertainty(nn.Module):
@@ -372,11 +412,14 @@ def test_loss_with_parameters(kind, tmp_path):
     "They are kept wherever the loss function has them; trained, if the splitter returns them"
     def new(folder):
         loss = Uncertainty()
-        learn = make(folder, {}, cbs=[partial(GradientAccumulation, 10)], splitter=lambda m: [[*m.parameters()], [loss.logvars]])
-        learn.loss_func = dict(module=loss, method=loss.method, partial=partial(loss.method), hidden=lambda pred, y: loss(pred, y))[kind]
+        learn = make(folder, {}, cbs=[partial(GradientAccumulation, 10)],
+            splitter=lambda m: [[*m.parameters()], [loss.logvars]])
+        learn.loss_func = dict(module=loss, method=loss.method, partial=partial(loss.method), hidden=lambda pred,
+            y: loss(pred, y))[kind]
         learn.weighs = loss
         return learn
-    truth,again = same_end(tmp_path, new, [5, 4], what=lambda learn: (outcome(learn), learn.weighs.logvars.detach(), None if kind=='hidden' else learn.weighs.n))
+    truth,again = same_end(tmp_path, new, [5, 4],
+        what=lambda learn: (outcome(learn), learn.weighs.logvars.detach(), None if kind=='hidden' else learn.weighs.n))
     assert again.weighs.logvars.abs().min()>0
     again.save('x')
     loaded = new(tmp_path/'again').load('x')
@@ -388,25 +431,34 @@ def histories(fits):
         learn.looks = []
         for i,f in enumerate(fits):
             f(learn, **kwargs)
-            learn.looks.append((learn.recorder.losses, learn.recorder.values, learn.recorder.epoch_ends, learn.recorder.hps, learn.recorder.smooth_loss, learn.train_iter))
+            learn.looks.append((learn.recorder.losses, learn.recorder.values, learn.recorder.epoch_ends,
+                learn.recorder.hps, learn.recorder.smooth_loss, learn.train_iter))
     return program
 
-two = lambda **more: [lambda learn, **kwargs: learn.fit(2, **more, **kwargs), lambda learn, **kwargs: learn.fit_one_cycle(2, **kwargs), lambda learn, **kwargs: learn.fit(1, **more, **kwargs)]
-torch_steps = lambda every: partial(TorchScheduler, partial(torch.optim.lr_scheduler.StepLR, step_size=1, gamma=.7), every)
-@pytest.mark.parametrize('cbs', [(), (torch_steps('step'),), (torch_steps('epoch'),), (partial(CSVLogger, append=False),), (CSVLogger,), (partial(SaveModel, at_end=True),), (partial(ReduceLROnPlateau, 1, .5, min_delta=.5),), (partial(EarlyStopping, 1, min_delta=.5),), (partial(NaNPolicy, 'rollback', 2), GradientClip)])
+two = lambda **more: [lambda learn, **kwargs: learn.fit(2, **more, **kwargs), lambda learn,
+    **kwargs: learn.fit_one_cycle(2, **kwargs), lambda learn, **kwargs: learn.fit(1, **more, **kwargs)]
+torch_steps = lambda every: partial(TorchScheduler, partial(torch.optim.lr_scheduler.StepLR, step_size=1, gamma=.7),
+    every)
+@pytest.mark.parametrize('cbs', [(), (torch_steps('step'),), (torch_steps('epoch'),),
+    (partial(CSVLogger, append=False),), (CSVLogger,), (partial(SaveModel, at_end=True),),
+    (partial(ReduceLROnPlateau, 1, .5, min_delta=.5),), (partial(EarlyStopping, 1, min_delta=.5),),
+    (partial(NaNPolicy, 'rollback', 2), GradientClip)])
 def test_several_fits(cbs, tmp_path):
     "Killed in any of several fits, those that are over have their history, and the others go on"
-    fits = two() if not any('TorchScheduler' in str(o) or 'Plateau' in str(o) for o in cbs) else [two()[i] for i in (0,2,0)]
+    fits = two() if not any('TorchScheduler' in str(o) or 'Plateau' in str(o) for o in cbs) else [two()[i]
+        for i in (0,2,0)]
     what = lambda learn: (outcome(learn), learn.looks)
     truth = several(tmp_path/'truth', [], lambda folder: make(folder, {}, cbs=cbs), fit=histories(fits))
     for n in 8,20:
         folder = tmp_path/f'{n}'
-        again = several(folder, [n] if 'Early' not in str(cbs) else [n//2], lambda folder: make(folder, {}, cbs=cbs), fit=histories(fits))
+        again = several(folder, [n] if 'Early' not in str(cbs) else [n//2], lambda folder: make(folder, {}, cbs=cbs),
+            fit=histories(fits))
         a,b = what(truth),what(again)
         assert not differs(a[0], b[0]), n
         for i,(x,y) in enumerate(zip(a[1], b[1])): assert not differs(x[:-1], y[:-1]), (n, i)
         if any('CSV' in str(o) for o in cbs):
-            rows = [[row.split(',')[:-1] for row in (f/'history.csv').read_text().splitlines()] for f in (tmp_path/'truth',folder)]
+            rows = [[row.split(',')[:-1] for row in (f/'history.csv').read_text().splitlines()]
+                for f in (tmp_path/'truth',folder)]
             assert rows[0]==rows[1]
 
 @pytest.mark.parametrize('inner_checkpoint', [False, True])
@@ -432,7 +484,8 @@ def test_told_in_a_fit_within(inner_checkpoint, tmp_path):
             learn.checkpoint._patience,learn.checkpoint.every_batches = .3,None
             start = time.monotonic()
             with pytest.raises(Told): learn.fit(3)
-            assert time.monotonic()-start<10 and newest in max(o for o in os.listdir(tmp_path/f'{seconds}'/'checkpoints') if o[0]=='0'), seconds
+            assert time.monotonic()-start<10 and newest in max(o
+                for o in os.listdir(tmp_path/f'{seconds}'/'checkpoints') if o[0]=='0'), seconds
             assert signal.getsignal(signal.SIGTERM) is told and not learn.running
     finally: signal.signal(signal.SIGTERM, old)
 
@@ -442,7 +495,8 @@ class Tally(Callback):
     "Keeps all sorts of things"
     keeps = 'recent','by_label','counts','ordered','kinds','table'
     def __init__(self):
-        self.recent,self.by_label,self.counts = collections.deque(maxlen=3),collections.defaultdict(lambda: torch.zeros(1)),collections.Counter()
+        self.recent,self.by_label,self.counts = collections.deque(maxlen=3),collections.defaultdict(
+            lambda: torch.zeros(1)),collections.Counter()
         self.ordered,self.kinds,self.table = collections.OrderedDict(),set(),collections.defaultdict(list)
     def after_batch(self):
         if not self.training: return
@@ -455,10 +509,11 @@ class Tally(Callback):
         self.kinds.add(k)
         self.table[k].append(self.iter)
 
-@pytest.mark.skipif(not hasattr(checkpoints, '_kinds'), reason='the format of files has no such containers')
-@pytest.mark.parametrize('cls', [Tally, type('Heir', (Tally,), dict(keeps='more', more=0, name='tally', before_train=lambda self: object.__setattr__(self, 'more', self.more+1)))])
+@pytest.mark.parametrize('cls', [Tally, type('Heir', (Tally,),
+    dict(keeps='more', more=0, name='tally', before_train=lambda self: object.__setattr__(self, 'more', self.more+1)))])
 def test_containers(cls, tmp_path):
-    "A deque, a defaultdict and their like are kept, with their length and what makes the missing ones; what base classes keep, too"
+    """A deque, a defaultdict and their like are kept, with their length and what makes the missing ones; what base
+    classes keep, too"""
     truth,again = same_end(tmp_path, lambda folder: make(folder, {}, cbs=[cls]), what=lambda learn: None)
     a,b = truth.tally,again.tally
     for k in Tally.keeps: assert type(getattr(a, k)) is type(getattr(b, k)) and getattr(a, k)==getattr(b, k), k
@@ -477,7 +532,12 @@ def test_defaultdict_of_ones_own(tmp_path):
 class Forgets(Callback):
     "Changes what it does not declare"
     keeps,transient = 'said','passing'
-    def __init__(self): self.said = self.passing = 0; self.number,self.queue,self.own,self.net,self.fixed = 0,collections.deque(maxlen=2),torch.Generator(),nn.Linear(1, 1),[1,2]; self.thing = type('Thing', (), {})(); self.thing.n = 0; self.weights = torch.zeros(3); self.rates = np.zeros(2); self.python = random.Random(0)
+    def __init__(self):
+        self.said = self.passing = 0
+        self.number,self.queue,self.own,self.net,self.fixed = 0,collections.deque(
+            maxlen=2),torch.Generator(),nn.Linear(1, 1),[1,2]
+        self.thing = type('Thing', (), {})()
+        self.thing.n = 0; self.weights = torch.zeros(3); self.rates = np.zeros(2); self.python = random.Random(0)
     def after_batch(self):
         for k in 'said','passing','number': setattr(self, k, getattr(self, k)+1)
         self.queue.append(1)
@@ -490,18 +550,24 @@ class Forgets(Callback):
         self.late = 1
 
 def test_undeclared(tmp_path):
-    "What changes and is not declared is named once, at the first save after training has begun, with the line to write; nothing else is"
+    """What changes and is not declared is named once, at the first save after training has begun, with the line to
+    write; nothing else is"""
     class Counts(Callback):
         def __init__(self): self.count,self.setting,self.net = 0,[3,4],None
         def before_fit(self): self.net = self.learn.model
         def after_batch(self): self.count += 1
     with pytest.warns(UserWarning) as told: make(tmp_path, {}, cbs=[Forgets, Counts]).fit(2)
     told = [str(o.message) for o in told if 'what is not saved' in str(o.message)]
-    assert len(told)==2 and told[1].startswith("Counts keeps what is not saved: count. A run that is resumed begins it anew, and may differ. Write in the class `keeps = 'count',`; or, if nothing depends on it, `transient = 'count',`")
-    assert told[0].startswith('Forgets keeps what is not saved: number, queue, own, net, thing, weights, rates, python, late. ') and 'give the class `state_dict`' in told[0]
+    assert len(told)==2 and told[1].startswith(
+        "Counts keeps what is not saved: count. A run that is resumed begins it anew, and may differ. "
+        "Write in the class `keeps = 'count',`; or, if nothing depends on it, `transient = 'count',`")
+    names = 'number, queue, own, net, thing, weights, rates, python, late'
+    assert told[0].startswith(f'Forgets keeps what is not saved: {names}. ')
+    assert 'give the class `state_dict`' in told[0]
     with warnings.catch_warnings():
         warnings.simplefilter('error')
-        make(tmp_path/'own', {}, **with_state(GradientClip, partial(NaNPolicy, 'rollback'), SampleByLoss, CSVLogger, EarlyStopping, SaveModel, partial(EveryN, 2, GradientClip), partial(MixedPrecision, 'bf16'))).fit(2)
+        make(tmp_path/'own', {}, **with_state(GradientClip, partial(NaNPolicy, 'rollback'), SampleByLoss, CSVLogger,
+            EarlyStopping, SaveModel, partial(EveryN, 2, GradientClip), partial(MixedPrecision, 'bf16'))).fit(2)
 
 class Victim(Callback):
     keeps,folder,keep = 'n',None,3
@@ -515,29 +581,40 @@ def test_only_what_is_declared(tmp_path):
     for i in range(9): (precious/f'00000{i}_epoch0_batch{i}.safetensors').write_text('mine')
     cbs = [partial(Victim, tmp_path), partial(SaveModel, at_end=True), partial(EveryN, 2, Victim)]
     state = load_state(broken_off(tmp_path/'run', *cbs))
-    evil = dict(folder=str(precious), keep=1, fname='../../outside', to=str(precious), __class__='x', before_batch='x', _learn=None, path=str(precious))
-    for k in 'victim','save_model','checkpoint': state['callbacks'].setdefault(k, dict(kept={}, state=None))['kept'].update(evil)
+    evil = dict(folder=str(precious), keep=1, fname='../../outside', to=str(precious), __class__='x', before_batch='x',
+        _learn=None, path=str(precious))
+    for k in 'victim','save_model','checkpoint':
+        state['callbacks'].setdefault(k, dict(kept={}, state=None))['kept'].update(evil)
     state['callbacks']['every_2_victim']['of']['kept'].update(evil)
     state['callbacks']['gradient_accumulation']['kept']['n_acc'] = 1
     save_state(bad := tmp_path/'bad.safetensors', state)
     learn = make(tmp_path/'run', {}, **with_state(*cbs))
-    with pytest.warns(UserWarning, match='victim: the checkpoint and the class differ in what the callback keeps: .*folder.* That is not put back'): learn.fit(3, resume=bad)
-    assert len(list(precious.iterdir()))==9 and learn.checkpoint.keep==3 and learn.checkpoint.folder is None and learn.victim.to==tmp_path and learn.save_model.fname=='model'
+    with pytest.warns(UserWarning,
+        match='victim: the checkpoint and the class differ in what the callback keeps: .*folder.* '
+            'That is not put back'):
+        learn.fit(3, resume=bad)
+    assert len(list(precious.iterdir()))==9 and learn.checkpoint.keep==3 and learn.checkpoint.folder is None
+    assert learn.victim.to==tmp_path and learn.save_model.fname=='model'
     assert learn.gradient_accumulation.n_acc==10 and not list(tmp_path.glob('outside*')) and learn.victim.folder is None
 
 def test_checkpoint_comes_last(tmp_path):
     "Inside another callback it would not see the run; and what comes after it would be missing in the file"
-    with pytest.raises(ValueError, match='add it to the Learner, and use its every_batches'): make(tmp_path, {}, cbs=[partial(EveryN, 3, Checkpoint)], checkpoint=None).fit(1)
+    with pytest.raises(ValueError, match='add it to the Learner, and use its every_batches'):
+        make(tmp_path, {}, cbs=[partial(EveryN, 3, Checkpoint)], checkpoint=None).fit(1)
     class Later(Victim): run_after = Checkpoint
     with pytest.raises(ValueError, match='later comes after the Checkpoint'): make(tmp_path, {}, cbs=[Later]).fit(1)
 
 def test_other_rate(tmp_path):
-    "A rate that was changed between two lives is not ignored in silence; one that was not, or is scheduled, is no matter"
+    """A rate that was changed between two lives is not ignored in silence; one that was not, or is scheduled, is no
+    matter"""
     rate = lambda lr, **more: (lambda learn, **kwargs: learn.fit(3, lr=lr, **more, **kwargs))
     with pytest.raises(Dies): rate(.02)(make(tmp_path, {}, cbs=[DieAfter(5)]))
-    with pytest.warns(UserWarning, match=r'fit is called with another lr 0.01 \(then 0.02\), wd 0.1 \(then 0.01\) than when the run began'), pytest.raises(Dies):
+    with pytest.warns(UserWarning,
+        match=r'fit is called with another lr 0.01 \(then 0.02\), wd 0.1 \(then 0.01\) than when the run began'), \
+            pytest.raises(Dies):
         rate(.01, wd=.1)(make(tmp_path, {}, cbs=[DieAfter(5)]), resume=True)
-    with pytest.warns(UserWarning, match='another lr'), pytest.raises(Dies): rate(.01)(make(tmp_path, {}, cbs=[DieAfter(5)]), resume=True)
+    with pytest.warns(UserWarning, match='another lr'), pytest.raises(Dies):
+        rate(.01)(make(tmp_path, {}, cbs=[DieAfter(5)]), resume=True)
     with warnings.catch_warnings():
         warnings.simplefilter('error')
         rate(.02)(make(tmp_path, {}), resume=True)

@@ -25,10 +25,12 @@ import safetensors.torch
 import torch
 
 from fuzz_files import signed
+from optimloop.basics import saved_state
 from optimloop.runs import checkpoints
 from optimloop.all import *
+from optimloop.basics.saved_state import *
+from optimloop.runs.parts import *
 from optimloop.basics.course import *
-from optimloop.learner import synth_learner
 
 torch.set_num_threads(1)
 
@@ -38,23 +40,36 @@ def some_state():
     g = torch.Generator().manual_seed(0)
     a,base = torch.randn(6, 4, generator=g),torch.arange(20.)
     return {
-        'a':a, 'tied':a, 'transposed':a.t(), 'last':torch.randn(2, 3, 4, 5, generator=g).to(memory_format=torch.channels_last),
-        'bf16':torch.randn(3, generator=g).bfloat16(), 'c64':torch.randn(2, dtype=torch.complex64, generator=g), 'c128':torch.ones(2, 2, dtype=torch.complex128)*1j,
-        'f8':torch.ones(5).to(torch.float8_e4m3fn), 'u16':torch.tensor([1,65535], dtype=torch.uint16), 'bool':torch.tensor([True,False]), 'zero':torch.tensor(3.),
-        'empty':torch.empty(0, 3), 'even':base[::2], 'odd':base[1::2], 'bits':base[2:9].view(torch.int32), 'expanded':torch.ones(1).expand(5), 'gaps':torch.ones(9, 9)[:,0],
-        'numbers':[1, 2.5, math.nan, math.inf, -math.inf, -0., 10**30, True, None, 'ü\ud800'], 'tuple':(1,(2,),[]), 'keys':{1:'a', (1,2):3, None:4, 2.5:5},
-        'numpy':np.arange(5), 'numpy_0d':np.array(3.), 'number':np.float32(1.5), 'array':array('d', [1.,2.]), 'bytes':b'abc', 'no_bytes':b'',
-        'long':[float(i) for i in range(50)], 'python':random.Random(0).getstate(), 'ordered':collections.OrderedDict(a=1),
-        'x.y':torch.zeros(2), 'x':{'y':torch.ones(2)}, '__metadata__':torch.ones(1), 'many':torch.randn(3000, generator=g)}
+        'a':a, 'tied':a, 'transposed':a.t(), 'last':torch.randn(2, 3, 4, 5,
+            generator=g).to(memory_format=torch.channels_last),
+        'bf16':torch.randn(3, generator=g).bfloat16(), 'c64':torch.randn(2, dtype=torch.complex64, generator=g),
+        'c128':torch.ones(2, 2, dtype=torch.complex128)*1j,
+        'f8':torch.ones(5).to(torch.float8_e4m3fn), 'u16':torch.tensor([1,65535], dtype=torch.uint16),
+        'bool':torch.tensor([True,False]), 'zero':torch.tensor(3.),
+        'empty':torch.empty(0, 3), 'even':base[::2], 'odd':base[1::2], 'bits':base[2:9].view(torch.int32),
+        'expanded':torch.ones(1).expand(5), 'gaps':torch.ones(9, 9)[:,0],
+        'numbers':[1, 2.5, math.nan, math.inf, -math.inf, -0., 10**30, True, None, 'ü\ud800'], 'tuple':(1,(2,),[]),
+        'keys':{1:'a', (1,2):3, None:4, 2.5:5},
+        'numpy':np.arange(5), 'numpy_0d':np.array(3.), 'number':np.float32(1.5), 'array':array('d', [1.,2.]),
+        'bytes':b'abc', 'no_bytes':b'',
+        'long':[float(i) for i in range(50)], 'python':random.Random(0).getstate(),
+        'ordered':collections.OrderedDict(a=1),
+        'x.y':torch.zeros(2), 'x':{'y':torch.ones(2)}, '__metadata__':torch.ones(1),
+        'many':torch.randn(3000, generator=g)}
 
 def differs(a, b, path=''):
     "Where two states differ, in the last bit; an empty string if nowhere"
-    if isinstance(a, dict) and isinstance(b, dict): return repr(list(a))!=repr(list(b)) and f'{path}: keys' or next(filter(None, (differs(a[k], b[k], f'{path}.{k}') for k in a)), '')
+    if isinstance(a, dict) and isinstance(b, dict):
+        return repr(list(a))!=repr(list(b)) and f'{path}: keys' or next(
+            filter(None, (differs(a[k], b[k], f'{path}.{k}') for k in a)), '')
     if type(a) is not type(b): return f'{path}: {type(a)} {type(b)}'
-    if isinstance(a, (list,tuple)): return len(a)!=len(b) and f'{path}: length' or next(filter(None, (differs(v, w, f'{path}.{i}') for i,(v,w) in enumerate(zip(a, b)))), '')
+    if isinstance(a, (list,tuple)):
+        return len(a)!=len(b) and f'{path}: length' or next(
+            filter(None, (differs(v, w, f'{path}.{i}') for i,(v,w) in enumerate(zip(a, b)))), '')
     if isinstance(a, (np.ndarray,np.generic)): a,b = map(torch.from_numpy, (np.array(a),np.array(b)))
     if isinstance(a, torch.Tensor):
-        same = a.dtype==b.dtype and a.shape==b.shape and torch.equal(*(o.contiguous().reshape(-1).view(torch.uint8) for o in (a,b)))
+        same = a.dtype==b.dtype and a.shape==b.shape and torch.equal(
+            *(o.contiguous().reshape(-1).view(torch.uint8) for o in (a,b)))
         return '' if same else f'{path}: tensors'
     return '' if repr(a)==repr(b) else f'{path}: {a!r} {b!r}'
 
@@ -67,7 +82,8 @@ def test_round_trip(tmp_path):
     assert not differs(state, load_state(save_state(tmp_path/'b.safetensors', again)))
     assert os.path.getsize(file) < os.path.getsize(tmp_path/'b.safetensors')*1.05
     assert set(os.listdir(tmp_path))=={'a.safetensors','b.safetensors'}
-    with pytest.raises(TypeError, match='cbs.ema.f: a function cannot be saved'): save_state(file, {'cbs':{'ema':{'f':len}}})
+    with pytest.raises(TypeError, match='cbs.ema.f: a function cannot be saved'):
+        save_state(file, {'cbs':{'ema':{'f':len}}})
     assert not differs(state, load_state(file)) # still there
 
 class Evil:
@@ -89,24 +105,48 @@ def hostile_files(good, tmp):
     entry = lambda a, b, dtype='F32', shape=(1,): dict(dtype=dtype, shape=list(shape), data_offsets=[a,b])
     view = lambda *o: signed({'tensor':['t', list(o)]}, t)
     fixed = dict(
-        torch_pickle=evil, pickle=pickle.dumps(Evil(mark)), old_pickle=pickle.dumps(Evil(mark), 0), zip_bomb=bomb.read_bytes(), empty=b'', short=b'abc', text=b'hello '*99, zeros=bytes(999),
-        pickle_as_header=raw(pickle.dumps(Evil(mark))), pickle_as_tensor=signed({'pickle':['t']}, {'t':torch.frombuffer(bytearray(pickle.dumps(Evil(mark))), dtype=torch.uint8)}),
-        huge_header=struct.pack('<Q', 2**63)+good[8:], largest_header=b'\xff'*8+good[8:], header_past_end=struct.pack('<Q', len(good))+good[8:], no_header=raw(b''), header_is_list=raw([1]),
-        overlap=raw(dict(a=entry(0, 4), b=entry(2, 6)), bytes(6)), same_bytes=raw(dict(a=entry(0, 4), b=entry(0, 4)), bytes(4)), gap=raw(dict(a=entry(0, 4), b=entry(8, 12)), bytes(12)),
-        past_end=raw(dict(a=entry(0, 400, shape=(100,))), bytes(4)), backwards=raw(dict(a=entry(4, 0)), bytes(4)), negative=raw(dict(a=entry(-4, 0)), bytes(4)),
-        huge_shape=raw(dict(a=entry(0, 4, shape=(2**62, 2**62))), bytes(4)), terabyte=raw(dict(a=entry(0, 2**42, shape=(2**40,)))), no_dtype=raw(dict(a=entry(0, 4, 'F33')), bytes(4)),
-        code_as_dtype=raw(dict(a=entry(0, 4, '__import__')), bytes(4)), twice=raw(b'{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}', bytes(8)),
-        deep_header=raw(b'{"a":'*20000+b'1'+b'}'*20000), deep_lists_header=raw(b'['*10**6), foreign=safetensors.torch.save(t), foreign_meta=safetensors.torch.save(t, {'format':'pt'}),
-        no_digest=safetensors.torch.save(t, {'optimloop':'1', 'version':'1'}), other_version=signed(1, t, version='3'), long_version=signed(1, version='9'*10**6), wrong_digest=re.sub(b'[0-9a-f]{64}', b'0'*64, signed(1, t), 1),
-        trailing=good+b'more', meta_is_number=raw(dict(__metadata__=dict(optimloop=1))), meta_is_deep=raw(dict(__metadata__=dict(optimloop=dict(a=1)))),
-        not_json=signed('{"a"'), python_code=signed('__import__("os").system("touch harm")'), deep=signed('['*5000+']'*5000), deeper=signed('{"tuple":'*10**5+'1'+'}'*10**5), unclosed=signed('['*10**6),
-        wide=signed('['+'[],'*5*10**6+'1]'), wide_dicts=signed('['+'{"":1},'*3*10**6+'1]'), huge_int=signed('9'*10**6), unknown_kind=signed({'eval':['1']}), dunder_kind=signed({'__class__':[1]}),
-        two_kinds=signed({'tuple':[], 'list':[]}), no_kind=signed({}), missing=signed({'tensor':['nowhere']}), no_name=signed({'tensor':[]}), many_names=signed({'tensor':['t',1,2,3]}, t),
-        name_is_list=signed({'tensor':[['t']]}, t), unhashable=signed({'dict':[[1],2]}), dict_of_none=signed({'dict':None}), odd_pairs=signed({'dict':[1,2,3]}), wide_floats=signed('['+'1.5,'*4*10**6+'1]'), float_of_code=signed({'float':'exit()'}),
-        past_memory=view('float32', [8], [1], 0), far_stride=view('float32', [2], [10**9], 0), far_offset=view('float32', [1], [1], 10**12), negative_offset=view('float32', [1], [1], -1),
-        negative_stride=view('float32', [2], [-1], 3), negative_size=view('float32', [-5], [1], 0), no_type=view('float33', [1], [1], 0), type_is_function=view('load', [1], [1], 0), type_is_module=view('os', [1], [1], 0),
-        overflow=view('float32', [2**40]*4, [2**40]*4, 0), big_int=view('float32', [2**70], [1], 0), shape_is_str=view('float32', 'ab', [1], 0), numbers_of_words=signed({'numbers':['eval', {'tensor':['t']}]}, t),
-        array_of_x=signed({'array':['x', {'tensor':['t']}]}, t), array_of_code=signed({'array':['u', {'tensor':['t']}]}, t), bytes_of_int=signed({'bytes':5}), numpy_of_str=signed({'numpy':'abc'}))
+        torch_pickle=evil, pickle=pickle.dumps(Evil(mark)), old_pickle=pickle.dumps(Evil(mark), 0),
+        zip_bomb=bomb.read_bytes(), empty=b'', short=b'abc', text=b'hello '*99, zeros=bytes(999),
+        pickle_as_header=raw(pickle.dumps(Evil(mark))),
+        pickle_as_tensor=signed({'pickle':['t']},
+            {'t':torch.frombuffer(bytearray(pickle.dumps(Evil(mark))), dtype=torch.uint8)}),
+        huge_header=struct.pack('<Q', 2**63)+good[8:], largest_header=b'\xff'*8+good[8:],
+        header_past_end=struct.pack('<Q', len(good))+good[8:], no_header=raw(b''), header_is_list=raw([1]),
+        overlap=raw(dict(a=entry(0, 4), b=entry(2, 6)), bytes(6)),
+        same_bytes=raw(dict(a=entry(0, 4), b=entry(0, 4)), bytes(4)),
+        gap=raw(dict(a=entry(0, 4), b=entry(8, 12)), bytes(12)),
+        past_end=raw(dict(a=entry(0, 400, shape=(100,))), bytes(4)), backwards=raw(dict(a=entry(4, 0)), bytes(4)),
+        negative=raw(dict(a=entry(-4, 0)), bytes(4)),
+        huge_shape=raw(dict(a=entry(0, 4, shape=(2**62, 2**62))), bytes(4)),
+        terabyte=raw(dict(a=entry(0, 2**42, shape=(2**40,)))), no_dtype=raw(dict(a=entry(0, 4, 'F33')), bytes(4)),
+        code_as_dtype=raw(dict(a=entry(0, 4, '__import__')), bytes(4)),
+        twice=raw(b'{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},'
+                  b'"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}', bytes(8)),
+        deep_header=raw(b'{"a":'*20000+b'1'+b'}'*20000), deep_lists_header=raw(b'['*10**6),
+        foreign=safetensors.torch.save(t), foreign_meta=safetensors.torch.save(t, {'format':'pt'}),
+        no_digest=safetensors.torch.save(t, {'optimloop':'1', 'version':'1'}), other_version=signed(1, t, version='3'),
+        long_version=signed(1, version='9'*10**6), wrong_digest=re.sub(b'[0-9a-f]{64}', b'0'*64, signed(1, t), 1),
+        trailing=good+b'more', meta_is_number=raw(dict(__metadata__=dict(optimloop=1))),
+        meta_is_deep=raw(dict(__metadata__=dict(optimloop=dict(a=1)))),
+        not_json=signed('{"a"'), python_code=signed('__import__("os").system("touch harm")'),
+        deep=signed('['*5000+']'*5000), deeper=signed('{"tuple":'*10**5+'1'+'}'*10**5), unclosed=signed('['*10**6),
+        wide=signed('['+'[],'*5*10**6+'1]'), wide_dicts=signed('['+'{"":1},'*3*10**6+'1]'), huge_int=signed('9'*10**6),
+        unknown_kind=signed({'eval':['1']}), dunder_kind=signed({'__class__':[1]}),
+        two_kinds=signed({'tuple':[], 'list':[]}), no_kind=signed({}), missing=signed({'tensor':['nowhere']}),
+        no_name=signed({'tensor':[]}), many_names=signed({'tensor':['t',1,2,3]}, t),
+        name_is_list=signed({'tensor':[['t']]}, t), unhashable=signed({'dict':[[1],2]}),
+        dict_of_none=signed({'dict':None}), odd_pairs=signed({'dict':[1,2,3]}),
+        wide_floats=signed('['+'1.5,'*4*10**6+'1]'), float_of_code=signed({'float':'exit()'}),
+        past_memory=view('float32', [8], [1], 0), far_stride=view('float32', [2], [10**9], 0),
+        far_offset=view('float32', [1], [1], 10**12), negative_offset=view('float32', [1], [1], -1),
+        negative_stride=view('float32', [2], [-1], 3), negative_size=view('float32', [-5], [1], 0),
+        no_type=view('float33', [1], [1], 0), type_is_function=view('load', [1], [1], 0),
+        type_is_module=view('os', [1], [1], 0),
+        overflow=view('float32', [2**40]*4, [2**40]*4, 0), big_int=view('float32', [2**70], [1], 0),
+        shape_is_str=view('float32', 'ab', [1], 0), numbers_of_words=signed({'numbers':['eval', {'tensor':['t']}]}, t),
+        array_of_x=signed({'array':['x', {'tensor':['t']}]}, t),
+        array_of_code=signed({'array':['u', {'tensor':['t']}]}, t), bytes_of_int=signed({'bytes':5}),
+        numpy_of_str=signed({'numpy':'abc'}))
     yield from fixed.items()
     rng,at = random.Random(0),struct.unpack('<Q', good[:8])[0]+8
     def spot(): return rng.randrange(*rng.choice([(0, 8), (8, at), (at, len(good)), (0, len(good))]))
@@ -119,9 +159,14 @@ def hostile_files(good, tmp):
         return good[:a]+good[b:b+n]+good[a+n:b]+good[a:a+n]+good[b+n:]
     while True:
         a,b,n = spot(),spot(),rng.randrange(1, 300)
-        yield from dict(truncated=good[:a], flipped=flipped(1), flipped_more=flipped(rng.randrange(2, 9)), swapped_bytes=swapped(1), swapped_blocks=swapped(512), zeroed=good[:a]+bytes(len(good[a:a+n]))+good[a+n:],
-                        inserted=good[:a]+rng.randbytes(n)+good[a:], cut_out=good[:a]+good[a+n:], overwritten=good[:a]+rng.randbytes(len(good[a:a+n]))+good[a+n:], header_length=struct.pack('<Q', rng.choice([rng.randrange(2**64), rng.randrange(at), at+b]))+good[8:],
-                        noise=rng.randbytes(n), noise_in_header=raw(rng.randbytes(n), good[at:]), evil_inside=good[:a]+pickle.dumps(Evil(mark))+good[a:], evil_at_end=good[:a]+evil).items()
+        yield from dict(truncated=good[:a], flipped=flipped(1), flipped_more=flipped(rng.randrange(2, 9)),
+            swapped_bytes=swapped(1), swapped_blocks=swapped(512), zeroed=good[:a]+bytes(len(good[a:a+n]))+good[a+n:],
+                        inserted=good[:a]+rng.randbytes(n)+good[a:], cut_out=good[:a]+good[a+n:],
+                        overwritten=good[:a]+rng.randbytes(len(good[a:a+n]))+good[a+n:],
+                        header_length=struct.pack('<Q', rng.choice([rng.randrange(2**64), rng.randrange(at), at+b]))+
+                        good[8:],
+                        noise=rng.randbytes(n), noise_in_header=raw(rng.randbytes(n), good[at:]),
+                        evil_inside=good[:a]+pickle.dumps(Evil(mark))+good[a:], evil_at_end=good[:a]+evil).items()
 
 def memory(key):
     "Memory of this process in bytes: now (VmRSS), or the most since the last look (VmHWM); 0 where Linux does not tell"
@@ -131,7 +176,8 @@ def memory(key):
     return res
 
 def attack(tmp, n=1000):
-    "Try `n` files; the messages by name, the longest time in seconds, and the most memory in bytes that was taken beyond the length of the file"
+    """Try `n` files; the messages by name, the longest time in seconds, and the most memory in bytes that was taken
+    beyond the length of the file"""
     state,file = some_state(),tmp/'x.safetensors'
     good,seen,slowest,most = save_state(file, state).read_bytes(),collections.defaultdict(set),0.,0
     load_state(file)
@@ -140,14 +186,16 @@ def attack(tmp, n=1000):
         file.write_bytes(content)
         before,start = memory('VmRSS'),time.perf_counter()
         try:
-            if where := differs(state, load_state(file)): raise AssertionError(f'{name}: another state was loaded, which differs at {where}')
+            if where := differs(state, load_state(file)):
+                raise AssertionError(f'{name}: another state was loaded, which differs at {where}')
         except DamagedFile as e: seen[name].add(str(e).replace(str(tmp), ''))
         slowest,most = max(slowest, time.perf_counter()-start),max(most, memory('VmHWM')-before-len(content))
     assert not (tmp/'harm').exists() and set(os.listdir(tmp))=={'x.safetensors','bomb.zip'}
     return seen,slowest,most
 
 def test_hostile_files(tmp_path):
-    "1,000 files: none is loaded as another state, none runs code, none takes 1 s, or more memory than it is long and the 48 MiB to read the longest header"
+    """1,000 files: none is loaded as another state, none runs code, none takes 1 s, or more memory than it is long
+    and the 48 MiB to read the longest header"""
     seen,slowest,most = attack(tmp_path)
     assert slowest<1 and most<48*2**20 and sum(map(len, seen.values()))>400
     assert all(len(msg)<1000 and msg.startswith('/x.safetensors') for msgs in seen.values() for msg in msgs)
@@ -173,13 +221,16 @@ class DieAfter(Callback):
 class Rows(torch.utils.data.Dataset):
     "Samples with random augmentation, by the three generators"
     def __len__(self): return 22
-    def __getitem__(self, i): return torch.tensor([i, torch.rand(()), np.random.rand(), random.random()]).float(),torch.tensor([i/10])
+    def __getitem__(self, i):
+        return torch.tensor([i, torch.rand(()), np.random.rand(), random.random()]).float(),torch.tensor([i/10])
 
 class Stream(torch.utils.data.IterableDataset):
-    def __iter__(self): return ((torch.tensor([i, 1., 2., 3.]),torch.tensor([i/10])) for i in torch.randperm(22).tolist())
+    def __iter__(self):
+        return ((torch.tensor([i, 1., 2., 3.]),torch.tensor([i/10])) for i in torch.randperm(22).tolist())
 
 class KnowsItsPlace(Stream):
-    "A stream that can say where it is; torchdata would otherwise skip what was seen, and too much of it after a second resume"
+    """A stream that can say where it is; torchdata would otherwise skip what was seen, and too much of it after a
+    second resume"""
     order,i = None,0
     def __iter__(self):
         if self.order is None: self.order,self.i = torch.randperm(22).tolist(),0
@@ -200,15 +251,19 @@ def loaders(kind):
     valid = [(x,y)]
     if kind=='arrays': return DataLoaders.from_arrays(x, y, x, y, bs=4)
     if kind=='dataset': return DataLoaders(DataLoader(Rows(), 4, shuffle=True), valid)
-    if kind=='own_generator': return DataLoaders(DataLoader(Rows(), 4, shuffle=True, generator=torch.Generator().manual_seed(3)), valid)
-    if kind=='weighted': return DataLoaders(DataLoader(Rows(), 4, sampler=WeightedRandomSampler(torch.arange(1., 23), 22)), valid)
+    if kind=='own_generator':
+        return DataLoaders(DataLoader(Rows(), 4, shuffle=True, generator=torch.Generator().manual_seed(3)), valid)
+    if kind=='weighted':
+        return DataLoaders(DataLoader(Rows(), 4, sampler=WeightedRandomSampler(torch.arange(1., 23), 22)), valid)
     if kind=='single': return DataLoaders(DataLoader(Rows(), batch_size=None, shuffle=True), valid)
     if kind=='list': return DataLoaders([(x[i:i+4],y[i:i+4]) for i in range(0, 22, 4)], valid)
     if kind=='stream': return DataLoaders(DataLoader(Stream(), 4), valid)
     if kind=='workers': return DataLoaders(DataLoader(Rows(), 4, shuffle=True, num_workers=2), valid)
-    if kind=='persistent': return DataLoaders(DataLoader(Rows(), 4, shuffle=True, num_workers=2, persistent_workers=True), valid)
+    if kind=='persistent':
+        return DataLoaders(DataLoader(Rows(), 4, shuffle=True, num_workers=2, persistent_workers=True), valid)
     stateful = pytest.importorskip('torchdata.stateful_dataloader').StatefulDataLoader
-    return DataLoaders(stateful(Rows() if kind=='stateful' else KnowsItsPlace(), 4, shuffle=True if kind=='stateful' else None, num_workers=0), valid)
+    return DataLoaders(stateful(Rows() if kind=='stateful' else KnowsItsPlace(), 4,
+        shuffle=True if kind=='stateful' else None, num_workers=0), valid)
 
 class Seen(Callback):
     "What was trained on: the whole input of each batch, by epoch and number, for all the lives of a run"
@@ -219,7 +274,9 @@ class Seen(Callback):
 
 def make(folder, seen, kind='arrays', cbs=(), opt_func=Adam, drop=.2, checkpoint=dict(every_batches=1), **more):
     for f in torch.manual_seed,np.random.seed,random.seed: f(7)
-    model = torch.nn.Sequential(torch.nn.Linear(4, 6), torch.nn.BatchNorm1d(6) if kind!='single' else torch.nn.Identity(), torch.nn.Dropout(drop), torch.nn.ReLU(), torch.nn.Linear(6, 1))
+    model = torch.nn.Sequential(torch.nn.Linear(4, 6),
+        torch.nn.BatchNorm1d(6) if kind!='single' else torch.nn.Identity(), torch.nn.Dropout(drop), torch.nn.ReLU(),
+        torch.nn.Linear(6, 1))
     loss = torch.nn.functional.mse_loss
     cbs = [o() if isinstance(o, (type,partial)) else o for o in cbs]
     learn = Learner(loaders(kind), model, loss, opt_func, lr=.02, cbs=[Seen(seen), *cbs], path=folder, **more)
@@ -229,8 +286,10 @@ def make(folder, seen, kind='arrays', cbs=(), opt_func=Adam, drop=.2, checkpoint
 
 def outcome(learn):
     rec,opt = learn.recorder,read_optimizer(learn)
-    return dict(model=dict(learn.model.state_dict()), state=dict(sorted(opt['state'].items())), groups=opt['param_groups'], losses=rec.losses, values=rec.values, ends=rec.epoch_ends, hps=rec.hps,
-                kept={k:s for k,s in read_callbacks(learn).items() if k not in ('recorder','csv_logger')}, n=learn.train_iter)
+    return dict(model=dict(learn.model.state_dict()), state=dict(sorted(opt['state'].items())),
+        groups=opt['param_groups'], losses=rec.losses, values=rec.values, ends=rec.epoch_ends, hps=rec.hps,
+                kept={k:s for k,s in read_callbacks(learn).items() if k not in ('recorder','csv_logger')},
+                n=learn.train_iter)
 
 def lives(folder, deaths, fit=lambda learn, **kwargs: learn.fit(3, **kwargs), **kwargs):
     "Train, dying as told, and resuming each time; the outcome and what was seen"
@@ -239,7 +298,9 @@ def lives(folder, deaths, fit=lambda learn, **kwargs: learn.fit(3, **kwargs), **
         learn = make(folder, seen, **kwargs)
         if death is None: fit(learn, resume=hasattr(learn, 'checkpoint'))
         else:
-            with learn.added_cbs(DieAfter(*death) if isinstance(death, tuple) else DieAfter(death)), pytest.raises((Dies,KeyboardInterrupt,OSError)): fit(learn, resume=True)
+            with learn.added_cbs(DieAfter(*death) if isinstance(death, tuple)
+                else DieAfter(death)), pytest.raises((Dies,KeyboardInterrupt,OSError)):
+                fit(learn, resume=True)
     return outcome(learn),{k:v[-1] for k,v in seen.items()},seen
 
 def three_fits(learn, **kwargs):
@@ -264,15 +325,33 @@ class CancelsSome(Callback):
 
 one_cycle = lambda learn, **kwargs: learn.fit_one_cycle(3, **kwargs)
 setups = dict(
-    plain={}, one_cycle=dict(fit=one_cycle), flat_cos=dict(fit=lambda learn, **kwargs: learn.fit_flat_cos(3, **kwargs)), accumulation=dict(cbs=[partial(GradientAccumulation, 10), partial(GradientClip, 1.)]),
-    ema=dict(cbs=[partial(EMA, .7, in_valid=True)]), fp16=dict(cbs=[partial(MixedPrecision, init_scale=2.**30, growth_interval=2), partial(GradientAccumulation, 10)], fit=one_cycle),
-    bf16=dict(cbs=[partial(MixedPrecision, 'bf16')]), lookahead=dict(opt_func=lambda ps, lr: Lookahead(Adam(ps, lr))), ranger=dict(opt_func=ranger), lamb=dict(opt_func=Lamb),
-    torch_adam=dict(opt_func=partial(OptimWrapper, opt=torch.optim.AdamW)), loop=dict(opt_func=partial(Adam, engine='loop')), early=dict(cbs=[partial(EarlyStopping, 1, min_delta=.5)]),
-    plateau=dict(cbs=[partial(ReduceLROnPlateau, 1, .5, min_delta=.5)]), by_loss=dict(cbs=[SampleByLoss]), by_loss_short=dict(cbs=[SampleByLoss, partial(ShortEpoch, n_batches=4)]), short=dict(cbs=[partial(ShortEpoch, .6)]),
-    nan=dict(cbs=[partial(NaNPolicy, 'rollback', 2)]), every=dict(cbs=[partial(EveryN, 3, GradientClip)]), save=dict(cbs=[partial(SaveModel, at_end=True)]), csv=dict(cbs=[partial(CSVLogger, append=False)]),
-    fine_tune=dict(fit=lambda learn, **kwargs: learn.fine_tune(2, **kwargs), splitter=lambda m: [list(m[:2].parameters()), list(m[2:].parameters())]), three_fits=dict(fit=three_fits), sgdr=dict(fit=lambda learn, **kwargs: learn.fit_sgdr(2, 1, **kwargs)), wsd=dict(fit=lambda learn, **kwargs: learn.fit_wsd(3, warmup=Steps(3), **kwargs)), linear=dict(fit=lambda learn, **kwargs: learn.fit_linear(3, **kwargs)),
-    torch_steps=dict(cbs=[partial(TorchScheduler, partial(torch.optim.lr_scheduler.OneCycleLR, max_lr=.1, total_steps=99, cycle_momentum=False))]), torch_plateau=dict(cbs=[partial(TorchScheduler, partial(torch.optim.lr_scheduler.ReduceLROnPlateau, patience=0, threshold=.5), 'epoch')]),
-    gathers=dict(cbs=[Gathers]), cancels=dict(cbs=[CancelsSome, partial(GradientAccumulation, 10)]), skip_valid=dict(cbs=[partial(SkipValidation, every=2)]), **{kind:dict(kind=kind) for kind in 'dataset own_generator weighted single list stream stateful stateful_stream'.split()})
+    plain={}, one_cycle=dict(fit=one_cycle),
+    flat_cos=dict(fit=lambda learn, **kwargs: learn.fit_flat_cos(3, **kwargs)),
+    accumulation=dict(cbs=[partial(GradientAccumulation, 10), partial(GradientClip, 1.)]),
+    ema=dict(cbs=[partial(EMA, .7, in_valid=True)]),
+    fp16=dict(cbs=[partial(MixedPrecision, init_scale=2.**30, growth_interval=2), partial(GradientAccumulation, 10)],
+        fit=one_cycle),
+    bf16=dict(cbs=[partial(MixedPrecision, 'bf16')]), lookahead=dict(opt_func=lambda ps, lr: Lookahead(Adam(ps, lr))),
+    ranger=dict(opt_func=ranger), lamb=dict(opt_func=Lamb),
+    torch_adam=dict(opt_func=partial(OptimWrapper, opt=torch.optim.AdamW)),
+    loop=dict(opt_func=partial(Adam, engine='loop')), early=dict(cbs=[partial(EarlyStopping, 1, min_delta=.5)]),
+    plateau=dict(cbs=[partial(ReduceLROnPlateau, 1, .5, min_delta=.5)]), by_loss=dict(cbs=[SampleByLoss]),
+    by_loss_short=dict(cbs=[SampleByLoss, partial(ShortEpoch, n_batches=4)]), short=dict(cbs=[partial(ShortEpoch, .6)]),
+    nan=dict(cbs=[partial(NaNPolicy, 'rollback', 2)]), every=dict(cbs=[partial(EveryN, 3, GradientClip)]),
+    save=dict(cbs=[partial(SaveModel, at_end=True)]), csv=dict(cbs=[partial(CSVLogger, append=False)]),
+    fine_tune=dict(fit=lambda learn, **kwargs: learn.fine_tune(2, **kwargs),
+        splitter=lambda m: [list(m[:2].parameters()), list(m[2:].parameters())]), three_fits=dict(fit=three_fits),
+            sgdr=dict(fit=lambda learn, **kwargs: learn.fit_sgdr(2, 1, **kwargs)),
+            wsd=dict(fit=lambda learn, **kwargs: learn.fit_wsd(3, warmup=Steps(3), **kwargs)),
+            linear=dict(fit=lambda learn, **kwargs: learn.fit_linear(3, **kwargs)),
+    torch_steps=dict(cbs=[partial(TorchScheduler,
+        partial(torch.optim.lr_scheduler.OneCycleLR, max_lr=.1, total_steps=99, cycle_momentum=False))]),
+            torch_plateau=dict(cbs=[partial(TorchScheduler,
+                partial(torch.optim.lr_scheduler.ReduceLROnPlateau, patience=0, threshold=.5), 'epoch')]),
+    gathers=dict(cbs=[Gathers]), cancels=dict(cbs=[CancelsSome, partial(GradientAccumulation, 10)]),
+    skip_valid=dict(cbs=[partial(SkipValidation, every=2)]),
+    **{kind:dict(kind=kind) for kind in ('dataset','own_generator','weighted','single','list','stream','stateful',
+                                         'stateful_stream')})
 
 @pytest.mark.filterwarnings('error', "ignore:'set_vital'")
 @pytest.mark.parametrize('setup', setups)
@@ -293,10 +372,12 @@ def test_workers(kind, tmp_path):
     assert not differs(truth, again) and not differs(seen, again_seen)
     assert len({tuple(row[1:].tolist()) for x in seen.values() for row in x})==66 # each epoch has other numbers
 
-@pytest.mark.parametrize('death', [(8, 'before_batch', KeyboardInterrupt), (8, 'after_backward', KeyboardInterrupt), (2, 'before_validate'), (9, 'after_pred', OSError), (2, 'after_validate'), (2, 'before_epoch'), (2, 'after_epoch')])
+@pytest.mark.parametrize('death', [(8, 'before_batch', KeyboardInterrupt), (8, 'after_backward', KeyboardInterrupt),
+    (2, 'before_validate'), (9, 'after_pred', OSError), (2, 'after_validate'), (2, 'before_epoch'), (2, 'after_epoch')])
 def test_errors(death, tmp_path):
     "An error anywhere: what is saved is a state between two batches, or nothing"
-    setup = dict(cbs=[partial(EMA, .7, in_valid=True), partial(GradientAccumulation, 10)], checkpoint=dict(every_epochs=2))
+    setup = dict(cbs=[partial(EMA, .7, in_valid=True), partial(GradientAccumulation, 10)],
+        checkpoint=dict(every_epochs=2))
     truth,seen,_ = lives(tmp_path/'truth', [], **setup)
     again,again_seen,_ = lives(tmp_path/'again', [death], **setup)
     assert not differs(truth, again) and not differs(seen, again_seen)
@@ -331,12 +412,14 @@ def test_sigterm(at, n, file, tmp_path):
     def told(*args): raise Told
     old = signal.signal(signal.SIGTERM, told)
     try:
-        setup = dict(cbs=[partial(EMA, .7, in_valid=True), partial(GradientAccumulation, 10)], checkpoint=dict(every_epochs=9))
+        setup = dict(cbs=[partial(EMA, .7, in_valid=True), partial(GradientAccumulation, 10)],
+            checkpoint=dict(every_epochs=9))
         truth,seen,_ = lives(tmp_path/'truth', [], **setup)
         learn = make(tmp_path/'again', {}, **setup)
         dying = DieAfter(n, at)
         dying.error = None
-        setattr(dying, at, lambda: (setattr(dying, 'left', dying.left-1), dying.left==0 and os.kill(os.getpid(), signal.SIGTERM)))
+        setattr(dying, at, lambda: (setattr(dying, 'left', dying.left-1),
+            dying.left==0 and os.kill(os.getpid(), signal.SIGTERM)))
         with learn.added_cbs(dying), pytest.raises(Told): learn.fit(3)
         assert signal.getsignal(signal.SIGTERM) is told
         assert f'000003_{file}.safetensors' in os.listdir(tmp_path/'again'/'checkpoints')
@@ -354,16 +437,18 @@ def failing(monkeypatch, errno_, after):
         full = open_('/dev/full', os.O_WRONLY)
         try: return write(full, data)
         finally: os.close(full)
-    monkeypatch.setattr(checkpoints.os, 'write', full)
+    monkeypatch.setattr(saved_state.os, 'write', full)
 
 @pytest.mark.skipif(not os.path.exists('/dev/full'), reason='there is no /dev/full')
 @pytest.mark.parametrize('errno_', [errno.ENOSPC, errno.EROFS])
 def test_disk_full(errno_, tmp_path, monkeypatch):
     truth,*_ = lives(tmp_path/'truth', [])
     failing(monkeypatch, errno_, 200) # in the third file or so
-    with pytest.warns(UserWarning, match=r'could not be written \((No space left|Read-only)'): again,*_ = lives(tmp_path/'warn', [])
+    with pytest.warns(UserWarning, match=r'could not be written \((No space left|Read-only)'):
+        again,*_ = lives(tmp_path/'warn', [])
     assert not differs(truth, again)                                       # the fit went on
-    with pytest.raises(OSError, match='could not be written'): make(tmp_path/'raise', {}, checkpoint=dict(every_batches=1, on_error='raise')).fit(3)
+    with pytest.raises(OSError, match='could not be written'):
+        make(tmp_path/'raise', {}, checkpoint=dict(every_batches=1, on_error='raise')).fit(3)
     monkeypatch.undo()
     for folder in 'warn','raise':
         files = os.listdir(tmp_path/folder/'checkpoints') if (tmp_path/folder/'checkpoints').exists() else []
@@ -375,7 +460,8 @@ def test_disk_full(errno_, tmp_path, monkeypatch):
 
 def test_read_only_folder(tmp_path):
     (tmp_path/'file').write_text('in the way')
-    with pytest.warns(UserWarning, match='no checkpoint|The run goes on'): make(tmp_path, {}, checkpoint=dict(folder=tmp_path/'file')).fit(1)
+    with pytest.warns(UserWarning, match='no checkpoint|The run goes on'):
+        make(tmp_path, {}, checkpoint=dict(folder=tmp_path/'file')).fit(1)
 
 def test_damaged_checkpoint(tmp_path):
     "The one before is used, with a warning; if none is whole nothing is begun anew unasked"
@@ -385,11 +471,14 @@ def test_damaged_checkpoint(tmp_path):
     content = bytearray(newest.read_bytes())
     content[-5] ^= 1
     newest.write_bytes(content)
-    with pytest.warns(UserWarning, match='the digest differs.*The checkpoint before it is tried'): again,*_ = lives(tmp_path/'a', [])
+    with pytest.warns(UserWarning, match='the digest differs.*The checkpoint before it is tried'):
+        again,*_ = lives(tmp_path/'a', [])
     assert not differs(truth, again)
     for o in (tmp_path/'a'/'checkpoints').glob('0*'): o.write_bytes(o.read_bytes()[:-1])
-    with pytest.warns(UserWarning), pytest.raises(ValueError, match='none of the 3 checkpoints'): make(tmp_path/'a', {}).fit(3, resume=True)
-    with pytest.raises(ValueError, match='add a Checkpoint'): make(tmp_path/'a', {}, checkpoint=None).fit(3, resume=True)
+    with pytest.warns(UserWarning), pytest.raises(ValueError, match='none of the 3 checkpoints'):
+        make(tmp_path/'a', {}).fit(3, resume=True)
+    with pytest.raises(ValueError, match='add a Checkpoint'):
+        make(tmp_path/'a', {}, checkpoint=None).fit(3, resume=True)
 
 def test_cancelled_when_due(tmp_path):
     "A save that is due after a cancelled batch, whose gradients are dropped only afterwards, comes after the next"
@@ -432,35 +521,38 @@ def test_cancelled_after_epoch(tmp_path):
     (learn := make(tmp_path, {}, cbs=[StopAfter])).fit(3)
     best = make(tmp_path, {}).resume(tmp_path/'checkpoints'/'best.safetensors')
     assert len(best.recorder.values)==2 and best.recorder.values==learn.recorder.values
-    with pytest.warns(UserWarning, match='of a run of 3 epochs, and this one has 4'): (again := make(tmp_path, seen := {})).fit(4, resume=True)
+    with pytest.warns(UserWarning, match='of a run of 3 epochs, and this one has 4'):
+        (again := make(tmp_path, seen := {})).fit(4, resume=True)
     assert len(again.recorder.values)==4 and sorted({epoch for epoch,i in seen})==[2,3]
 
 def test_best_after_a_kill(tmp_path, monkeypatch):
     "Killed when the best was written, but had not got its name"
-    real = checkpoints._link
+    real = checkpoints.link_file
     def dies(file, name): raise Dies
-    monkeypatch.setattr(checkpoints, '_link', dies)
+    monkeypatch.setattr(checkpoints, 'link_file', dies)
     with pytest.warns(UserWarning, match='The run goes on'): make(tmp_path, {}).fit(2)
     assert not (tmp_path/'checkpoints'/'best.safetensors').exists()
-    monkeypatch.setattr(checkpoints, '_link', real)
+    monkeypatch.setattr(checkpoints, 'link_file', real)
     with pytest.warns(UserWarning): (learn := make(tmp_path, {})).fit(3, resume=True)
     best = make(tmp_path, {}).resume(tmp_path/'checkpoints'/'best.safetensors')
     assert best.recorder.values[-1][1]==min(o[1] for o in learn.recorder.values)
 
 def test_only_its_own(tmp_path):
-    "Files of others in the folder stay as they are, a log too if a checkpoint is only looked at; what cannot be meant is an error"
+    """Files of others in the folder stay as they are, a log too if a checkpoint is only looked at; what cannot be
+    meant is an error"""
     folder = tmp_path/'checkpoints'
     folder.mkdir()
     others = [folder/o for o in ('20240101_mine.safetensors','.mine.tmp')]
     for o in others: o.write_text('mine')
-    (learn := make(tmp_path, {}, cbs=[CSVLogger], checkpoint=dict(keep=1))).fit(2)
+    make(tmp_path, {}, cbs=[CSVLogger], checkpoint=dict(keep=1)).fit(2)
     (make(tmp_path, {}, cbs=[CSVLogger], checkpoint=dict(keep=1))).fit(2, resume=True)
     assert [o.read_text() for o in others]==['mine']*2
     log = (tmp_path/'history.csv').read_text()
     make(tmp_path, {}, cbs=[CSVLogger]).resume(next(folder.glob('*_epoch2_*')))
     assert (tmp_path/'history.csv').read_text()==log and len(log.splitlines())==3
     with pytest.raises(ValueError, match='is a folder: give the file'): make(tmp_path, {}).fit(3, resume=folder)
-    with pytest.raises(ValueError, match="best='acuracy' is no column of the table"): make(tmp_path, {}, checkpoint=dict(best='acuracy')).fit(1)
+    with pytest.raises(ValueError, match="best='acuracy' is no column of the table"):
+        make(tmp_path, {}, checkpoint=dict(best='acuracy')).fit(1)
 
 class Running(torch.nn.Module):
     "A loss that keeps something"
@@ -498,6 +590,7 @@ def test_compiled(tmp_path):
 def test_kill_anywhere():
     "A bounded part of tests/kill_anywhere.py, in a process that has not trained yet"
     script = os.path.join(os.path.dirname(__file__), 'kill_anywhere.py')
-    res = subprocess.run([sys.executable, script, '--kills', '6', '--controls', '3'], capture_output=True, text=True, timeout=300)
+    res = subprocess.run([sys.executable, script, '--kills', '6', '--controls', '3'], capture_output=True, text=True,
+        timeout=300)
     print(res.stdout, res.stderr)
     assert res.returncode==0, res.stdout+res.stderr

@@ -6,105 +6,101 @@
 __all__ = ['Checkpoint']
 
 # %% ../../nbs/runs/checkpoints.ipynb #f568130a
-import copy, errno, math, os, random, re, shutil, signal, threading, time, warnings
+import copy, errno, math, os, platform, re, shutil, signal, threading, time, warnings
+from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from fastcore.basics import patch
+from fastcore.basics import patch, store_attr
 from ..basics.comments import show_comments
 from ..basics.data import DataLoaders, InPlaceOf, n_batches
-from ..basics.saved_state import DamagedFile, _laid_out, _n_bytes, _open, _pack, _read_file, _sync_folder
-from ..basics.saved_state import _try_unlink, _write_file, load_state, replacing, write_bytes
+from ..basics.saved_state import DamagedFile, is_whole, link_file, pack_state, packed_size, remove_file
+from ..basics.saved_state import write_packed
 from ..callbacks import Callback, CallbackRunner, sort_cbs
 from ..learner import Learner, fit_options, rehearses
 from .loaders import _Draws, _Started, _StatefulFeed, _feed_for, _lives_on, _not_again, _to_restore
 from .loaders import _without_state, _workers_of
-from .parts import _as_bytes, _at_first, _check_alike, _is_nothing, _kinds_of_buffers, _making_sense
-from .parts import _marks, _own_generators, _warn_of_changed, put_parts, put_random, read_random
-from .parts import run_parts
+from .parts import check_alike, check_random, file_kinds, keeps_nothing, loader_generators, put_parts
+from .parts import put_random, read_random, refusing_nonsense, remember_buffers, run_parts
+from .parts import undeclared_fingerprints, warn_of_undeclared
+
+# %% ../../nbs/runs/checkpoints.ipynb #f39acf7f
+@dataclass
+class _FitState:
+    "What a Checkpoint knows of the fit that it is in"
+    active:bool = False # is it at work in this fit?
+    ended:bool = False # did the fit come to its end?
+    said:set = field(default_factory=set) # warnings that were given
+    fingerprints:dict = None # of attributes that no class declares, until training has begun
+    asked:dict = None # hyper-parameters that `fit` was called with
+    boundary:dict = None # where the run was after the last batch, and
+    random:dict = None # the random generators then
+    fetching:bool = False # does the loop wait for a batch?
+    cancelled:bool = False # was this batch?
+    owed:bool = False # is a save due at the next boundary?
+    trained:tuple = None # before validation: where the run was, and its state, packed
+    best:float = None # the best value so far of the column `best`
+    n_rows:int = None # rows of the Recorder's table when the epoch began
+    pending:dict = None # a state to put back when the loop asks for its first batch
+    again:dict = None # a state to put back once more after `after_train`
+    dls:object = None # the loaders as they are without us
+    stand_in:object = None # what is in their place until the loop has taken its `dl`
+    feed:object = None # what is in the place of the training loader
+    first_loader:object = None # the training loader when the fit began
+    generators:dict = None # random generators that loaders hold, by name
+    saving:'_Saving' = field(default_factory=lambda: _Saving())
+    told:'_Told' = field(default_factory=lambda: _Told())
+
+# %% ../../nbs/runs/checkpoints.ipynb #39922167
+@dataclass
+class _Saving:
+    "What was saved, and what is being written"
+    thread:threading.Thread = None # that writes
+    error:Exception = None # in writing
+    failed:bool = False # was it raised?
+    newest:Path = None # the newest file that is whole
+    place:tuple = None # epoch, batch, trained? of the newest save
+    time:float = None # when that was
+
+@dataclass
+class _Told:
+    "Of signals"
+    handler:object = None # that was there before ours
+    signal:int = None # that has come
+    timer:threading.Timer = None # after which the end of another fit is not waited for
 
 # %% ../../nbs/runs/checkpoints.ipynb #83c366e4
 class Checkpoint(Callback):
-    "Save all of a run while it goes on, such that `fit(…, resume=True)` goes on from the newest file as if nothing had happened"
-    order,parts = math.inf,run_parts
+    "Save all of a run while it goes on, such that `fit(…, resume=True)` goes on as if nothing had happened"
+    order,parts,transient = math.inf,run_parts,'_fit'
     def __init__(self,
         every_batches:int=None, # Save after so many batches of each epoch, ≥ 1
         every_epochs:int=1, # and after so many epochs, ≥ 1; the last is always saved
         every_minutes:float=None, # and when so much time has passed, > 0
         keep:int=3, # Number of files to keep, ≥ 1; with 2 or more, one that is damaged costs little
-        folder:str|Path=None, # Where they are; default: `checkpoints` in the Learner's `path`
-        best:str='valid_loss', # Column of the Recorder's table: after its best epoch `best.safetensors` is that one, too; or `None`
-        on_error:str='warn' # If a file cannot be written: 'warn', and train on, or 'raise'
+        folder:str|Path=None, # Where they are; default: checkpoints in the Learner's path
+        best:str='valid_loss', # Column of the table: after its best epoch best.safetensors is that one, too; or None
+        on_error:str='warn' # If a file cannot be written: warn, and train on, or raise
     ):
-        for k,v in dict(every_batches=every_batches, every_epochs=every_epochs, keep=keep).items():
-            if v is not None and (not isinstance(v, int) or v<1): raise ValueError(f"{k}={v!r}: expected a whole number ≥ 1")
-        if every_minutes is not None and not every_minutes>0: raise ValueError(f"every_minutes={every_minutes!r}: expected a number > 0")
-        if keep is None or on_error not in ('warn','raise'): raise ValueError(f"keep={keep!r}, on_error={on_error!r}: expected a whole number, and 'warn' or 'raise'")
-        self.every_batches,self.every_epochs,self.every_minutes,self.keep = every_batches,every_epochs,every_minutes,keep
-        self.folder,self.best,self.on_error = folder,best,on_error
-        self._rest()
-    def _rest(self):
-        self._active = self._ended = self._failed = self._fetching = self._cancelled = self._owed = False
-        self._thread = self._error = self._signal = self._pending = self._feed = self._dls = self._boundary = self._random = self._trained = self._saved = None
-        self._best = self._newest = self._handler = self._rows = None
-        self._again = self._marks = self._asked = self._timer = None
-        self._first = self._stand_in = self._own = None
-        self._told = set()
+        numbers = dict(every_batches=every_batches, every_epochs=every_epochs, keep=keep)
+        _check_settings(numbers, every_minutes, on_error)
+        store_attr()
+        self._fit = _FitState()
 
-# %% ../../nbs/runs/checkpoints.ipynb #59b39163
-@patch
-def before_fit(self:Checkpoint):
-    if rehearses(self): return
-    columns = self.recorder.names[1:-1] if hasattr(self.learn, 'recorder') else [self.best]
-    if self.best not in (None,'valid_loss',*columns): raise ValueError(f"best={self.best!r} is no column of the table: expected one of {', '.join(columns)}, or None")
-    self._check_last()
-    self._rest()
-    _at_first.setdefault(self.model, _kinds_of_buffers(self.model))
-    self._asked = _asked_for(self.learn)
-    self._first,self._time,self._active = self.dls.train,time.monotonic(),True
-    self._catch_sigterm()
-    for pattern in ('.*_epoch*_batch*.safetensors*.tmp','.best.safetensors*.tmp'): # of a process that was killed while it wrote
-        for o in self._where().glob(pattern): _try_unlink(o)
-    asked = self.asked.get('resume')
-    state = self._find(asked) if asked else None
-    if state is None: self._save(epoch=self.start_epoch, batch=0)
-    else: self._go_on(state)
-    self._marks = _marks(self.learn)
-
-def _fits_done(learn): return getattr(learn, 'fits_done', 0) # in this process, with a Checkpoint
-
-@patch
-def _run_state(self:Checkpoint): return {} # of its own it keeps nothing that training depends on
+def _check_settings(numbers, every_minutes, on_error):
+    for k,v in numbers.items():
+        if v is not None and (not isinstance(v, int) or v<1):
+            raise ValueError(f"{k}={v!r}: expected a whole number ≥ 1")
+    if every_minutes is not None and not every_minutes>0:
+        raise ValueError(f"every_minutes={every_minutes!r}: expected a number > 0")
+    if numbers['keep'] is not None and on_error in ('warn','raise'): return
+    what = f"keep={numbers['keep']!r}, on_error={on_error!r}"
+    raise ValueError(f"{what}: expected a whole number, and 'warn' or 'raise'")
 
 fit_options['resume'] = Checkpoint # True: go on from the newest checkpoint, if there is one; or from this file
-
-# %% ../../nbs/runs/checkpoints.ipynb #7fd83c16
-@patch
-def _check_last(self:Checkpoint):
-    "That this is one of the Learner's callbacks, and that none comes after it which has something to keep"
-    if self not in self.learn.cbs:
-        raise ValueError("a Checkpoint inside another callback does not see the whole run: "
-                         "add it to the Learner, and use its every_batches and every_epochs")
-    cbs = sort_cbs(self.learn.cbs)
-    late = [cb.name for cb in cbs[cbs.index(self)+1:] if not _is_nothing(cb._run_state())]
-    if late: raise ValueError(f"{', '.join(late)} comes after the Checkpoint: what it does at the end of a batch would be missing "
-                              "in the file. Leave out its run_after, or the Checkpoint's run_before")
-
-def _asked_for(learn):
-    "The hyper-parameters that `fit` was asked for, but for those that are scheduled"
-    scheduled = {k for cb in learn.cbs for k in getattr(cb, '_hypers', set)()}
-    return {k:[o[k] for o in learn.opt.hypers] for k in ('lr','wd') if k not in scheduled and k in learn.opt.defaults}
-
-# %% ../../nbs/runs/checkpoints.ipynb #e7b8ac21
-def _with_train(dls, train):
-    try:
-        res = copy.copy(dls)
-        res.train = train
-        return res
-    except Exception: return DataLoaders(train, dls.valid)
 
 # %% ../../nbs/runs/checkpoints.ipynb #236035e6
 @patch
@@ -117,38 +113,19 @@ def _numbered(folder):
 
 def _checkpoints_in(folder): return [o for n,o in _numbered(folder) if o.is_file()] # no folders, and no pipes
 
-@patch
-def _files(self:Checkpoint): return _checkpoints_in(self._where())
-
 # %% ../../nbs/runs/checkpoints.ipynb #97e2817d
-_versions = lambda: dict(torch=str(torch.__version__), numpy=np.__version__, python='.'.join(map(str, os.sys.version_info[:3])))
+def _versions(): return dict(torch=str(torch.__version__), numpy=np.__version__, python=platform.python_version())
 
-@patch
-def _state(self:Checkpoint, epoch, batch, trained=False, ended=False, rng=None, is_best=False):
-    learn = self.learn
-    loss = learn.loss.detach() if isinstance(learn.loss, torch.Tensor) else None
-    run = dict(epoch=epoch, batch=batch, trained=trained, ended=ended, n_epoch=learn.n_epoch, train_iter=learn.train_iter, pct_train=learn.pct_train,
-               best=self._best, is_best=is_best, fit=_fits_done(learn),
-               asked=self._asked, loss=loss, stepped=learn.stepped)
-    state = dict(run=run, versions=_versions(), feed=self._feed_state(batch and not trained), earlier=_earlier(learn))
-    state.update({k:read(learn) for k,(read,*check,put) in self.parts.items()})
-    return state if rng is None else dict(state, random=rng)
+def _fits_done(learn): return getattr(learn, 'fits_done', 0) # in this process, with a Checkpoint
 
-# %% ../../nbs/runs/checkpoints.ipynb #c2d00002
-@patch
-def _feed_state(self:Checkpoint, amid):
-    dls,feed = self.dls if self._dls is None else self._dls,self._feed
-    train = feed.real if amid else dls.train
-    workers = dict(train=feed.workers if amid else _workers_of(train), valid=_workers_of(dls.valid))
-    for k,o in workers.items():
-        if o and o['why']: self._say(_not_the_same(k, o['why']))
-    keeps = isinstance(feed, _StatefulFeed) and feed.used and feed.real is train # it may go on from epoch to epoch
-    res = feed.state() if amid else dict(loader=train.state_dict()) if keeps else {}
-    return dict(res, about=_about(train), other=train is not self._first, workers=workers)
+def _earlier(learn): return getattr(learn, 'earlier_fits', []) # what the Recorder had at the end of each fit so far
 
-def _not_the_same(k, why):
-    return (f"what the workers of dls.{k} draw (persistent_workers=True) will be another draw after a resume, their generators "
-            f"being out of reach: {why}. The order of the samples stays. With persistent_workers=False all is exact")
+def _history(learn): return learn.recorder._run_state() if hasattr(learn, 'recorder') else None
+
+def _asked_for(learn):
+    "The hyper-parameters that `fit` was asked for, but for those that are scheduled"
+    scheduled = {k for cb in learn.cbs for k in getattr(cb, '_hypers', set)()}
+    return {k:[o[k] for o in learn.opt.hypers] for k in ('lr','wd') if k not in scheduled and k in learn.opt.defaults}
 
 # %% ../../nbs/runs/checkpoints.ipynb #c2d00010
 def _about(dl):
@@ -164,91 +141,61 @@ def _in_words(about):
 
 # %% ../../nbs/runs/checkpoints.ipynb #c2d00003
 @patch
-def _say(self:Checkpoint, what):
+def _warn_once(self:Checkpoint, what):
     "Warn, once in a fit"
-    if what not in self._told: warnings.warn(f"Checkpoint: {what}")
-    self._told.add(what)
+    if what not in self._fit.said: warnings.warn(f"Checkpoint: {what}")
+    self._fit.said.add(what)
 
 @patch
-def _say_of_loaders(self:Checkpoint):
+def _warn_of_loaders(self:Checkpoint):
+    "Name what of the loaders no run could repeat"
     for k in 'train','valid':
         if getattr(dl := getattr(self.dls, k), 'num_workers', 0) and not getattr(dl, 'in_order', True):
-            self._say(f"dls.{k} has in_order=False: its batches come as the workers are done with them, in every run in "
-                      "another order, a resumed one too")
-    bad = _without_state(_own_generators(self.learn))
-    if bad: self._say(f"{bad}: what the operating system draws cannot be drawn again, in no run. Use random.Random(seed)")
+            self._warn_once(f"dls.{k} has in_order=False: its batches come as the workers are done with them, "
+                            "in every run in another order, a resumed one too")
+    bad = _without_state(loader_generators(self.learn))
+    if bad: self._warn_once(f"{bad}: what the operating system draws cannot be drawn again, in no run. "
+                            "Use random.Random(seed)")
 
-# %% ../../nbs/runs/checkpoints.ipynb #c2d00009
+# %% ../../nbs/runs/checkpoints.ipynb #c2d00002
 @patch
-def _say_of_missing(self:Checkpoint, state):
-    "A generator that is made with the first sample is not there yet when the states are put back"
-    gone = sorted(set(state.get('random', {}).get('own', ())) - set(_own_generators(self.learn)))
-    if gone: self._say(f"the state of {', '.join(gone)} was saved, and now there is no such generator: if it is made "
-                       "later, it begins anew. Make it with the loaders")
+def _feed_state(self:Checkpoint, amid):
+    "What is kept of the loaders; `amid` an epoch also how it began"
+    fit = self._fit
+    dls,feed = self.dls if fit.dls is None else fit.dls,fit.feed
+    train = feed.real if amid else dls.train
+    workers = dict(train=feed.workers if amid else _workers_of(train), valid=_workers_of(dls.valid))
+    for k,o in workers.items():
+        if o and o['why']: self._warn_once(_not_the_same(k, o['why']))
+    keeps = isinstance(feed, _StatefulFeed) and feed.used and feed.real is train # it may go on from epoch to epoch
+    res = feed.state() if amid else dict(loader=train.state_dict()) if keeps else {}
+    return dict(res, about=_about(train), other=train is not fit.first_loader, workers=workers)
 
-# %% ../../nbs/runs/checkpoints.ipynb #16c4fb9d
-def _earlier(learn): return getattr(learn, 'earlier_fits', []) # what the Recorder had at the end of each fit so far
+def _not_the_same(k, why):
+    return (f"what the workers of dls.{k} draw (persistent_workers=True) will be another draw after a resume, "
+            f"their generators being out of reach: {why}. The order of the samples stays. "
+            "With persistent_workers=False all is exact")
 
-def _history(learn): return learn.recorder._run_state() if hasattr(learn, 'recorder') else None
-
-def _check_run(state):
-    "Raise an error if what a file says of the place of the run makes no sense"
-    run = state['run']
-    wrong = [f'{k} {run[k]!r}' for k in 'epoch batch n_epoch fit train_iter'.split() if type(run[k]) is not int or run[k]<0]
-    wrong += [f'{k} {run[k]!r}' for k in ('trained','ended','is_best') if type(run[k]) is not bool]
-    if not isinstance(run['pct_train'], (int,float)): wrong.append(f"pct_train {run['pct_train']!r}")
-    if not isinstance(run['best'], (int,float,type(None))): wrong.append(f"best {run['best']!r}")
-    if not isinstance(run['loss'], (torch.Tensor,type(None))): wrong.append('loss')
-    asked = all(isinstance(v, (int,float)) for o in run['asked'].values() for v in o)
-    if not asked or not isinstance(state['earlier'], list) or not isinstance(state['versions'], dict): wrong.append('what goes with it')
-    if wrong: raise ValueError(f"the place of the run in the checkpoint makes no sense: {', '.join(wrong)}")
-
-# %% ../../nbs/runs/checkpoints.ipynb #b801dc7a
+# %% ../../nbs/runs/checkpoints.ipynb #a4c332e9
 @patch
-def _save(self:Checkpoint, is_best=False, **place):
-    "Copy the state to memory, and let a thread write it"
-    why = self._feed is not None and place['batch'] and not place.get('trained') and self._feed.why_not(place['batch'])
-    if why: return self._say(f"no checkpoint is written in the midst of this epoch. It could not be gone on with: dls.train: {why}")
-    self._wait()
-    if self._marks is not None and self.learn.train_iter: # training has begun
-        marks,self._marks = self._marks,None
-        _warn_of_changed(self.learn, marks)
-    self._start_writing(_pack(self._state(**place, is_best=is_best), copied=True), place, is_best)
-
-@patch
-def _start_writing(self:Checkpoint, packed, place, is_best=False):
-    n = 1 + max([n for n,o in _numbered(self._where())], default=0)
-    file = self._where()/f"{n:06}_epoch{place['epoch']}_batch{place['batch']}.safetensors"
-    self._saved,self._time,self._owed = (place['epoch'],place['batch'],place.get('trained', False)),time.monotonic(),False
-    self._thread = threading.Thread(target=self._write, args=(file,packed,is_best))
-    self._thread.start()
-
-# %% ../../nbs/runs/checkpoints.ipynb #dcb7f03c
-@patch
-def _write(self:Checkpoint, file, packed, is_best):
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        self._write_in_room(file, packed)
-        self._newest = file
-        if is_best: _link(file, file.with_name('best.safetensors'))
-        for old in _checkpoints_in(file.parent)[self.keep:]: _try_unlink(old)
-    except Exception as e: self._error = e
+def _state(self:Checkpoint, epoch, batch, trained=False, ended=False, rng=None, is_best=False):
+    "All of the run, which is to go on with `batch` of `epoch`, or, if that is `trained`, with its validation"
+    learn,fit = self.learn,self._fit
+    loss = learn.loss.detach() if isinstance(learn.loss, torch.Tensor) else None
+    run = dict(epoch=epoch, batch=batch, trained=trained, ended=ended, n_epoch=learn.n_epoch,
+               train_iter=learn.train_iter, pct_train=learn.pct_train, best=fit.best, is_best=is_best,
+               fit=_fits_done(learn), asked=fit.asked, loss=loss, stepped=learn.stepped)
+    parts = {k:read(learn) for k,(read,*check,put) in self.parts.items()}
+    if rng is not None: parts['random'] = rng
+    feed = self._feed_state(batch and not trained)
+    return file_kinds['checkpoint'].state(run=run, versions=_versions(), feed=feed, earlier=_earlier(learn), **parts)
 
 # %% ../../nbs/runs/checkpoints.ipynb #2cb00067
-@patch
-def _write_in_room(self:Checkpoint, file, packed):
-    "Write a file; on a disk that is full in the place of the oldest ones, if another one is whole"
-    try: return _write_file(file, *packed)
-    except OSError as e:
-        header,tensors = _laid_out(*packed)
-        old = _in_the_way(e, _checkpoints_in(file.parent)[1:], len(header)+_n_bytes(tensors))
-        if not old or not any(o==self._newest or _is_whole(o) for o in _checkpoints_in(file.parent) if o not in old): raise
-    for o in old: _try_unlink(o)
-    _write_file(file, *packed)
+def _free(folder): return shutil.disk_usage(folder).free # bytes
 
 def _in_the_way(e, files, size):
-    "Which of `files`, the oldest first, to take away, so that there is room for one of `size` bytes; none if that does not help"
-    if e.errno==errno.EDQUOT: return files[-1:] # how much is left of a quota nobody says
+    "Which of `files`, the oldest last, to take away to make room for `size` bytes; none if that does not help"
+    if e.errno==errno.EDQUOT: return files[-1:] # how much is left of a quota is not told
     free,res = _free(files[0].parent) if files and e.errno==errno.ENOSPC else math.inf,[]
     if free>=size: return [] # it is not that
     for o in reversed(files):
@@ -257,150 +204,101 @@ def _in_the_way(e, files, size):
         if free>=size: return res
     return []
 
-# %% ../../nbs/runs/checkpoints.ipynb #82e5b17b
-def _free(folder): return shutil.disk_usage(folder).free # bytes
+# %% ../../nbs/runs/checkpoints.ipynb #0785f452
+@patch
+def _write_in_room(self:Checkpoint, file, packed):
+    "Write a file; on a disk that is full in the place of the oldest ones, if another one is whole"
+    try: return write_packed(file, *packed)
+    except OSError as e:
+        files = _checkpoints_in(file.parent)
+        old = _in_the_way(e, files[1:], packed_size(*packed))
+        if not old or not any(o==self._fit.saving.newest or is_whole(o) for o in files if o not in old): raise
+    for o in old: remove_file(o)
+    write_packed(file, *packed)
 
-def _is_whole(file):
+# %% ../../nbs/runs/checkpoints.ipynb #dcb7f03c
+@patch
+def _write(self:Checkpoint, saving, file, packed, is_best):
+    "Write a file, in a thread"
     try:
-        with _open(file) as f: return bool(_read_file(f, file))
-    except (DamagedFile,OSError): return False
-
-# %% ../../nbs/runs/checkpoints.ipynb #2fb902c5
-def _link(file, name):
-    "Give `file` a second name, in one step; where there are no links, a copy"
-    aside = name.with_name(f'.{name.name}.tmp')
-    _try_unlink(aside)
-    if name.exists() and os.path.samefile(file, name): return # it has it already
-    try: os.link(file, aside)
-    except OSError:
-        with open(file, 'rb') as f, replacing(name) as fd:
-            while part := f.read(2**24): write_bytes(fd, part)
-        return
-    os.replace(aside, name)
-    _sync_folder(name.parent)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        self._write_in_room(file, packed)
+        saving.newest = file
+        if is_best: link_file(file, file.with_name('best.safetensors'))
+        for old in _checkpoints_in(file.parent)[self.keep:]: remove_file(old)
+    except Exception as e: saving.error = e
 
 # %% ../../nbs/runs/checkpoints.ipynb #bc8bfdf6
 @patch
 def _wait(self:Checkpoint):
     "Wait until the last file is written; report if it could not be"
-    if self._thread is not None: self._thread.join()
-    error,self._thread,self._error = self._error,None,None
+    saving = self._fit.saving
+    if saving.thread is not None: saving.thread.join()
+    error,saving.thread,saving.error = saving.error,None,None
     if error is None: return
     if self.on_error=='raise':
-        self._failed = True
+        saving.failed = True
         raise error
-    warnings.warn(f"Checkpoint: {error}. The run goes on; the newest that is whole is {self._newest or 'of an earlier run, if there is one'}")
+    newest = saving.newest or 'of an earlier run, if there is one'
+    warnings.warn(f"Checkpoint: {error}. The run goes on; the newest that is whole is {newest}")
 
-# %% ../../nbs/runs/checkpoints.ipynb #f607f9d8
+# %% ../../nbs/runs/checkpoints.ipynb #b801dc7a
 @patch
-def before_batch(self:Checkpoint): self._cancelled = False
-
-@patch
-def after_cancel_batch(self:Checkpoint): self._cancelled = True
-
-@patch
-def _is_late(self:Checkpoint): return self.every_minutes is not None and time.monotonic()-self._time > 60*self.every_minutes
-
-# %% ../../nbs/runs/checkpoints.ipynb #a84174ee
-@patch
-def after_batch(self:Checkpoint):
-    if not self._active: return
-    if not self.training: return self._stop_if_told() if self.running and self._trained else None
-    place = dict(epoch=self.epoch, batch=self.iter+1)
-    self._owed = self._owed or bool(self.every_batches) and place['batch']%self.every_batches==0
-    if self._cancelled: return
-    self._boundary,self._random = place,read_random(self.learn, self._own)
-    if self._owed or self._signal or self._is_late(): self._save(**place)
-    self._stop_if_told()
-
-# %% ../../nbs/runs/checkpoints.ipynb #db4f8a34
-@patch
-def after_train(self:Checkpoint):
-    "Keep a copy from before validation, which can take long: that is what is saved if it is broken off"
-    if not self._active: return
-    if self._again: self._put(self._again) # over what the others have just done for the second time
-    self._again,place = None,dict(epoch=self.epoch, batch=(self.iter or 0)+1, trained=True)
-    if self.dls.valid is not None: self._trained = place,_pack(self._state(**place), copied=True)
-
-# %% ../../nbs/runs/checkpoints.ipynb #88c5bd69
-@patch
-def after_epoch(self:Checkpoint):
-    if not self._active: return
-    self._give_back() # if the epoch was cancelled
-    self._trained,n = None,self.epoch+1
-    is_best = self._improved()
-    if is_best or self._is_late() or not n%self.every_epochs or n==self.n_epoch: self._save(is_best, epoch=n, batch=0)
+def _save(self:Checkpoint, is_best=False, **place):
+    "Copy the state to memory, and let a thread write it"
+    fit = self._fit
+    why = fit.feed is not None and place['batch'] and not place.get('trained') and fit.feed.why_not(place['batch'])
+    if why:
+        what = "no checkpoint is written in the midst of this epoch. It could not be gone on with"
+        return self._warn_once(f"{what}: dls.train: {why}")
+    self._wait()
+    if fit.fingerprints is not None and self.learn.train_iter: # training has begun
+        fingerprints,fit.fingerprints = fit.fingerprints,None
+        warn_of_undeclared(self.learn, fingerprints)
+    self._start_writing(pack_state(self._state(**place, is_best=is_best), copied=True), place, is_best)
 
 @patch
-def _improved(self:Checkpoint):
-    if self.best is None or not hasattr(self.learn, 'recorder') or self.best not in self.recorder.names[1:-1]: return False
-    value,sign = getattr(self.recorder.table, self.best)[-1],1 if 'loss' in self.best or 'error' in self.best else -1
-    if value is None or math.isnan(value) or self._best is not None and sign*value >= sign*self._best: return False
-    self._best = value
-    return True
+def _start_writing(self:Checkpoint, packed, place, is_best=False):
+    "Let a thread write a packed state, to the file with the next number"
+    fit,saving = self._fit,self._fit.saving
+    n = 1 + max([n for n,o in _numbered(self._where())], default=0)
+    file = self._where()/f"{n:06}_epoch{place['epoch']}_batch{place['batch']}.safetensors"
+    saving.place = place['epoch'],place['batch'],place.get('trained', False)
+    saving.time,fit.owed = time.monotonic(),False
+    saving.thread = threading.Thread(target=self._write, args=(saving,file,packed,is_best))
+    saving.thread.start()
 
-@patch
-def after_cancel_fit(self:Checkpoint):
-    if not self._active: return
-    complete = self._n_rows() > (self._rows or 0) # cancelled after the epoch, as by `EarlyStopping`
-    self._save(complete and self._improved(), epoch=(self.epoch or 0)+complete, batch=0, ended=True)
-
-@patch
-def _n_rows(self:Checkpoint): return len(self.recorder.values) if hasattr(self.learn, 'recorder') else 0
-
-@patch
-def after_fit(self:Checkpoint):
-    if not self._active: return
-    learn,self._ended = self.learn,True
-    learn.fits_done,learn.earlier_fits = _fits_done(learn)+1,[*_earlier(learn), _history(learn)]
-
-# %% ../../nbs/runs/checkpoints.ipynb #7f47b337
-def _read_checkpoint(file, parts=()):
-    "What `Checkpoint` wrote; `DamagedFile` if one of `parts` is missing, or the place of the run makes no sense"
-    state = load_state(file)
-    if not isinstance(state, dict) or not isinstance(state.get('run'), dict): raise ValueError(f"{file} was not written by Checkpoint: a file of learn.save is read by learn.load")
-    missing = [k for k in ('feed','versions','earlier',*parts) if k not in state]
-    if missing: raise DamagedFile(f"{file} is damaged, or of a Checkpoint with other parts: {', '.join(missing)} missing")
+# %% ../../nbs/runs/checkpoints.ipynb #e7b8ac21
+def _with_train(dls, train):
+    "A copy of `dls` with another training loader"
     try:
-        with _making_sense('place of the run'): _check_run(state)
-    except ValueError as e: raise DamagedFile(f"{file} is damaged: {e}") from e
-    return state
-
-# %% ../../nbs/runs/checkpoints.ipynb #4d0f4f9a
-@patch
-def _find(self:Checkpoint, asked):
-    "The state to go on from; `None` if there is no file, or only those of fits before this one"
-    if asked is not True and Path(asked).is_dir(): raise ValueError(f"{asked} is a folder: give the file; or resume=True, and Checkpoint(folder=…)")
-    if asked is not True: return _read_checkpoint(asked, self.parts)
-    files = self._files()
-    for file in files:
-        try: state = _read_checkpoint(file, self.parts)
-        except (DamagedFile,OSError) as e: warnings.warn(f"{e}. The checkpoint before it is tried")
-        else:
-            if state['run']['is_best']: _link(file, file.with_name('best.safetensors')) # it may have been killed just before
-            return state if state['run']['fit']>=_fits_done(self.learn) else None
-    if files: raise ValueError(f"none of the {len(files)} checkpoints in {self._where()} is whole: move them away to begin anew")
-
-# %% ../../nbs/runs/checkpoints.ipynb #4075edf0
-@patch
-def _go_on(self:Checkpoint, state):
-    learn,run = self.learn,state['run']
-    is_later = self.asked['resume'] is True and run['fit']>_fits_done(learn)
-    if not is_later: self._check_loader(state)
-    if is_later: self._skip(state)
-    else: self._put(state)
-    self._tell(state, is_later)
-    is_over = is_later or run['ended'] and run['n_epoch']==learn.n_epoch
-    learn.start_epoch = learn.n_epoch if is_over else run['epoch']
-    if learn.start_epoch>=learn.n_epoch: print(f"Checkpoint: this fit is over already (see {self._where()}); nothing is trained. Another run needs another folder")
-    if not is_over: self._pending = state
-    self._best = run['best']
+        res = copy.copy(dls)
+        res.train = train
+        return res
+    except Exception: return DataLoaders(train, dls.valid)
 
 @patch
-def _put(self:Checkpoint, state):
-    learn,run = self.learn,state['run']
-    put_parts(learn, state, self.parts)
-    learn.train_iter,learn.pct_train = run['train_iter'],run['pct_train']
+def _give_back(self:Checkpoint):
+    "The loaders as they are without us, or as a callback has set them since"
+    fit = self._fit
+    dls,stand_in = fit.dls,fit.stand_in
+    if dls is not None and self.dls is stand_in:
+        if stand_in.train is not fit.feed: dls.train = stand_in.train
+        if stand_in.valid is not dls.valid: dls.valid = stand_in.valid
+        self.learn.dls = dls
+    fit.dls = fit.stand_in = None
+
+# %% ../../nbs/runs/checkpoints.ipynb #c2d00012
+def _check_feed(feed, amid):
+    "That all is there which is read later"
+    try:
+        _in_words(feed['about']),feed['other']
+        for k,o in feed['workers'].items():
+            if ('train','valid').index(k)>=0 and o: o['started'],o['states'],o['why']
+        if amid: feed['mark'],check_random(None, feed['begun'])
+    except Exception as e:
+        raise ValueError(f"what the checkpoint says of the loaders makes no sense ({type(e).__name__}: {e}): "
+                         "was it written by this version?") from e
 
 # %% ../../nbs/runs/checkpoints.ipynb #c2d00005
 @patch
@@ -415,236 +313,432 @@ def _check_loader(self:Checkpoint, state, now=False):
     if old==new or feed['other'] and not now: return
     text = f"the checkpoint is of a training loader with {_in_words(old)}; now it has {_in_words(new)}"
     same = not amid or {**old, 'workers':0}=={**new, 'workers':0}
-    if same: return self._say(f"{text}: from here on the run is another one")
-    raise ValueError(f"{text}: the midst of an epoch can only be gone on with by the same one. learn.resume(file) takes "
-                     f"all else, and fit(…, start_epoch={run['epoch']}) begins the epoch anew")
+    if same: return self._warn_once(f"{text}: from here on the run is another one")
+    raise ValueError(f"{text}: the midst of an epoch can only be gone on with by the same one. learn.resume(file) "
+                     f"takes all else, and fit(…, start_epoch={run['epoch']}) begins the epoch anew")
 
-# %% ../../nbs/runs/checkpoints.ipynb #c2d00012
-def _check_feed(feed, amid):
-    "That all is there which is read later"
-    try:
-        _in_words(feed['about']),feed['other']
-        for k,o in feed['workers'].items():
-            if ('train','valid').index(k)>=0 and o: o['started'],o['states'],o['why']
-        if amid: feed['mark'],_check_random(feed['begun'])
-    except Exception as e:
-        raise ValueError(f"what the checkpoint says of the loaders makes no sense ({type(e).__name__}: {e}): "
-                         "was it written by this version?") from e
-
-def _check_random(state):
-    "That generators could be set to this state"
-    random.Random().setstate(state['python'])
-    np.random.RandomState().set_state(state['numpy'])
-    torch.Generator().set_state(_as_bytes(state['cpu']))
-    state['cuda'],dict(state['own'])
-
-# %% ../../nbs/runs/checkpoints.ipynb #0c9f62e8
+# %% ../../nbs/runs/checkpoints.ipynb #27f80592
 @patch
-def _skip(self:Checkpoint, state):
-    learn,run,earlier = self.learn,state['run'],state['earlier']
-    parts = {k:v for k,v in self.parts.items() if k=='weights'}
-    history = earlier[n] if len(earlier)>(n := _fits_done(learn)) else None
-    if history is not None and hasattr(learn, 'recorder'):
-        put = lambda l,o: l.recorder._put_run_state(copy.deepcopy(o))
-        parts['history'] = _history,lambda l,o: _check_alike(_history(l), o),put
-    put_parts(learn, dict(state, history=history), parts)
-    learn.train_iter,learn.pct_train = run['train_iter'],run['pct_train']
+def before_epoch(self:Checkpoint):
+    "Put a feed into the place of the training loader; it begins at the batch where the run was"
+    fit = self._fit
+    if not fit.active: return
+    fit.n_rows = self._n_rows()
+    state = fit.pending or dict(run=dict(batch=0, trained=False), feed=None)
+    self._check_loader(state, now=True)
+    self._warn_of_loaders()
+    run,dl = state['run'],self.dls.train
+    fit.feed = _feed_for(dl)(dl, self.learn, run['batch'], state['feed'], state.get('random'), over=run['trained'])
+    fit.dls,fit.stand_in = self.dls,_with_train(self.dls, fit.feed)
+    self.learn.dls = fit.stand_in
 
 @patch
-def _tell(self:Checkpoint, state, is_later):
-    "What was other when the run began"
-    run,n_epoch = state['run'],self.learn.n_epoch
-    other = [f"{k} {v} (now {_versions().get(k)})" for k,v in state['versions'].items() if _versions().get(k)!=v]
-    if other: warnings.warn(f"the checkpoint was written with {', '.join(other)}: the run may differ in the last bits from one that was not interrupted")
-    if is_later: return
-    if run['n_epoch']!=n_epoch:
-        warnings.warn(f"the checkpoint is of a run of {run['n_epoch']} epochs, and this one has {n_epoch}: what depends on the progress, as schedules do, jumps")
-    pairs = [(k,now,run['asked'][k]) for k,now in self._asked.items() if run['asked'].get(k, now)!=now]
-    asked = ', '.join(f"{k} {_plainly(now)} (then {_plainly(then)})" for k,now,then in pairs)
-    if asked: warnings.warn(f"fit is called with another {asked} than when the run began: it goes on with what the checkpoint has. "
-                            "For other values take the weights with learn.resume(file), and begin another run in another folder")
-    self._asked = run['asked'] # or the next resume would not know
-
-def _plainly(values): return ', '.join(f'{v:g}' for v in (values[:1] if len(set(values))==1 else values))
+def _n_rows(self:Checkpoint): return len(self.recorder.values) if hasattr(self.learn, 'recorder') else 0
 
 # %% ../../nbs/runs/checkpoints.ipynb #cc55186f
-class _Watched(InPlaceOf):
+class _WatchedBatches(InPlaceOf):
     "The batches of an epoch, for a Checkpoint that knows whether the loop waits for one"
     def __init__(self, real, cb):
         super().__init__(real)
         self.cb = cb
     def __iter__(self):
-        cb,pending = self.cb,self.cb._pending
+        cb,fit,pending = self.cb,self.cb._fit,self.cb._fit.pending
         run = pending['run'] if pending else dict(batch=0, trained=False)
         it = iter(()) if run['trained'] else self._begin(run['batch'])
-        if run['batch'] or run['trained']: cb._put_place(pending)
-        if pending: cb._say_of_missing(pending)
-        cb._pending,cb._fetching = None,True
+        if run['batch'] or run['trained']: cb._put_state_amid_epoch(pending)
+        if pending: cb._warn_of_missing_generators(pending)
+        fit.pending,fit.fetching = None,True
         for batch in it:
-            cb._fetching = False
+            fit.fetching = False
             yield batch
-            cb._fetching = True
-        cb._fetching = False
+            fit.fetching = True
+        fit.fetching = False
 
 # %% ../../nbs/runs/checkpoints.ipynb #c2d00013
 @patch
-def _begin(self:_Watched, n):
-    feed,amid = self.cb._feed,n and self.cb._feed.outer
+def _begin(self:_WatchedBatches, n):
+    "An iterator that begins with batch `n`"
+    feed,amid = self.cb._fit.feed,n and self.cb._fit.feed.outer
     if amid and feed.saved: put_random(feed.learn, feed.saved['begun'])
-    if not feed.used: feed._note() # it may never be: there is another loader in its place
+    if not feed.used: feed.note_beginning() # it may never be: there is another loader in its place
     it = iter(self.real)
     if amid and sum(1 for _ in islice(it, n))<n: raise ValueError(_not_again(feed, f"it ended before {n} batches"))
     return feed.draws.watched(it) if feed.outer else it
 
-# %% ../../nbs/runs/checkpoints.ipynb #54d1fb06
-@patch
-def _put_place(self:Checkpoint, state):
-    "The state in the midst of an epoch, and what is left of the batch before"
-    learn,run = self.learn,state['run']
-    self._put(state)
-    if run['trained']: self._again = state
-    device = next((p.device for p in learn.model.parameters()), None)
-    learn.loss,learn.stepped = run['loss'] if run['loss'] is None else run['loss'].to(device),run['stepped']
-
-# %% ../../nbs/runs/checkpoints.ipynb #27f80592
-@patch
-def before_epoch(self:Checkpoint):
-    if not self._active: return
-    self._rows = self._n_rows()
-    state = self._pending or dict(run=dict(batch=0, trained=False), feed=None)
-    self._check_loader(state, now=True)
-    self._say_of_loaders()
-    run,dl = state['run'],self.dls.train
-    self._feed = _feed_for(dl)(dl, self.learn, run['batch'], state['feed'], state.get('random'), over=run['trained'])
-    self._dls,self._stand_in = self.dls,_with_train(self.dls, self._feed)
-    self.learn.dls = self._stand_in
-
-# %% ../../nbs/runs/checkpoints.ipynb #c2d00014
-@patch
-def _give_back(self:Checkpoint):
-    "The loaders as they are without us, or as a callback has set them since"
-    dls,stand_in = self._dls,self._stand_in
-    if dls is not None and self.dls is stand_in:
-        if stand_in.train is not self._feed: dls.train = stand_in.train
-        if stand_in.valid is not dls.valid: dls.valid = stand_in.valid
-        self.learn.dls = dls
-    self._dls = self._stand_in = None
-
 # %% ../../nbs/runs/checkpoints.ipynb #c2d00008
 @patch
 def before_train(self:Checkpoint):
-    if not self._active: return self._start_workers() if rehearses(self) else None
+    "Give the loaders back, and watch the batches"
+    fit = self._fit
+    if not fit.active: return self._start_workers() if rehearses(self) else None
     self._give_back()
-    self._own,feed = _own_generators(self.learn),self._feed
+    fit.generators,feed = loader_generators(self.learn),fit.feed
     if getattr(feed.real, 'num_workers', 0): self._wait() # processes are not forked beside a thread at work
     feed.outer = self.dl is not feed and not any(getattr(cb, 'begins_amid', False) for cb in self.learn.cbs)
     if feed.outer: feed.draws = _Draws() # of all of it
-    self.learn.dl = _Watched(self.dl, self)
+    self.learn.dl = _WatchedBatches(self.dl, self)
 
 @patch
 def before_validate(self:Checkpoint):
-    if self._active and getattr(self.dls.valid, 'num_workers', 0): self._wait()
+    "Start the workers of the validation loader such that they tell of themselves"
+    if self._fit.active and getattr(self.dls.valid, 'num_workers', 0): self._wait()
     self._start_workers()
 
-# %% ../../nbs/runs/checkpoints.ipynb #c2d00015
 @patch
 def _start_workers(self:Checkpoint):
     "See that workers that live on tell of themselves"
     if _lives_on(self.dl): self.learn.dl = _Started(self.dl)
 
-@patch
-def _forget_workers(self:Checkpoint):
-    for dl in self.dls.train,self.dls.valid: _to_restore.pop(dl, None) if _lives_on(dl) else None
-
 # %% ../../nbs/runs/checkpoints.ipynb #fd78d0e6
 @patch
 def _catch_sigterm(self:Checkpoint):
-    self._handler = None
+    "Note SIGTERM from now on, in place of the handler that is there"
+    self._fit.told.handler = None
     if threading.current_thread() is not threading.main_thread(): return # only there can signals be handled
     pid = os.getpid()
     def note(number, frame):
         if os.getpid()==pid: return self._note_signal(number, frame)
         signal.signal(number, signal.SIG_DFL) # in a process that was forked from this one: not ours
         signal.raise_signal(number)
-    self._handler = signal.signal(signal.SIGTERM, note) or signal.SIG_DFL
+    self._fit.told.handler = signal.signal(signal.SIGTERM, note) or signal.SIG_DFL
 
 @patch
 def _release_sigterm(self:Checkpoint):
-    if self._handler is not None: signal.signal(signal.SIGTERM, self._handler)
-    if self._timer is not None: self._timer.cancel()
-    self._handler = self._timer = None
+    "The handler that was there before"
+    told = self._fit.told
+    if told.handler is not None: signal.signal(signal.SIGTERM, told.handler)
+    if told.timer is not None: told.timer.cancel()
+    told.handler = told.timer = None
 
 # %% ../../nbs/runs/checkpoints.ipynb #c82f0a5d
 Checkpoint._patience = 5. # seconds
 
-def _at_work(frame):
+def _learner_at_work(frame):
     "The Learner of the innermost fit, or validation, that `frame` is in"
     while frame is not None and frame.f_code is not CallbackRunner.with_cleanup.__code__: frame = frame.f_back
     return frame and frame.f_locals.get('self')
 
 @patch
 def _note_signal(self:Checkpoint, number, frame):
-    again,self._signal = self._signal is not None,number
-    if _at_work(frame) in (None,self.learn): return # the next batch boundary will come soon
+    "A signal has come"
+    told = self._fit.told
+    again,told.signal = told.signal is not None,number
+    if _learner_at_work(frame) in (None,self.learn): return # the next batch boundary will come soon
     if again: return self._stop_if_told()
-    self._timer = threading.Timer(self._patience, os.kill, (os.getpid(),number))
-    self._timer.daemon = True
-    self._timer.start()
+    told.timer = threading.Timer(self._patience, os.kill, (os.getpid(),number))
+    told.timer.daemon = True
+    told.timer.start()
 
 # %% ../../nbs/runs/checkpoints.ipynb #5a0e73cd
 @patch
 def _stop_if_told(self:Checkpoint):
-    if self._signal is None: return
-    if self._trained: self._save_trained()
+    "Raise a signal that has come, when all is saved"
+    told = self._fit.told
+    if told.signal is None: return
+    if self._fit.trained: self._save_trained()
     self._wait()
     self._release_sigterm()
-    number,self._signal = self._signal,None
+    number,told.signal = told.signal,None
     signal.raise_signal(number)
     self._catch_sigterm() # we are still here
 
 @patch
 def _save_trained(self:Checkpoint):
-    place,packed = self._trained
-    if self._saved==(place['epoch'],place['batch'],True): return
+    "Save what was kept from before the validation"
+    place,packed = self._fit.trained
+    if self._fit.saving.place==(place['epoch'],place['batch'],True): return
     self._wait()
     self._start_writing(packed, place)
+
+# %% ../../nbs/runs/checkpoints.ipynb #7fd83c16
+@patch
+def _check_last(self:Checkpoint):
+    "That this is one of the Learner's callbacks, and that none comes after it which has something to keep"
+    if self not in self.learn.cbs:
+        raise ValueError("a Checkpoint inside another callback does not see the whole run: "
+                         "add it to the Learner, and use its every_batches and every_epochs")
+    cbs = sort_cbs(self.learn.cbs)
+    late = [cb.name for cb in cbs[cbs.index(self)+1:] if not keeps_nothing(cb._run_state())]
+    if not late: return
+    raise ValueError(f"{', '.join(late)} comes after the Checkpoint: what it does at the end of a batch would be "
+                     "missing in the file. Leave out its run_after, or the Checkpoint's run_before")
+
+@patch
+def _check_best(self:Checkpoint):
+    "That `best` is a column of the Recorder's table"
+    columns = self.recorder.names[1:-1] if hasattr(self.learn, 'recorder') else [self.best]
+    if self.best in (None,'valid_loss',*columns): return
+    raise ValueError(f"best={self.best!r} is no column of the table: expected one of {', '.join(columns)}, or None")
+
+# %% ../../nbs/runs/checkpoints.ipynb #59b39163
+@patch
+def before_fit(self:Checkpoint):
+    "Begin anew, and save at once; or, if `fit` was asked to resume, go on"
+    if rehearses(self): return
+    self._check_best()
+    self._check_last()
+    fit = self._fit = _FitState(active=True, first_loader=self.dls.train, asked=_asked_for(self.learn))
+    remember_buffers(self.model)
+    fit.saving.time = time.monotonic()
+    self._catch_sigterm()
+    self._remove_unfinished()
+    asked = self.asked.get('resume')
+    state = self._state_to_go_on_from(asked) if asked else None
+    if state is None: self._save(epoch=self.start_epoch, batch=0)
+    else: self._resume(state)
+    fit.fingerprints = undeclared_fingerprints(self.learn)
+
+@patch
+def _remove_unfinished(self:Checkpoint):
+    "Take away what a process has left that was killed in writing"
+    for pattern in ('.*_epoch*_batch*.safetensors*.tmp','.best.safetensors*.tmp'):
+        for o in self._where().glob(pattern): remove_file(o)
+
+@patch
+def after_fit(self:Checkpoint):
+    "The fit is over: keep its history"
+    if not self._fit.active: return
+    learn,self._fit.ended = self.learn,True
+    learn.fits_done,learn.earlier_fits = _fits_done(learn)+1,[*_earlier(learn), _history(learn)]
 
 # %% ../../nbs/runs/checkpoints.ipynb #5bab42f5
 @patch
 def _save_after_error(self:Checkpoint):
-    if self._failed: return
-    if self._trained: self._save_trained()
-    elif self._fetching and self._boundary==dict(epoch=self.epoch, batch=(self.iter or 0)+1):
-        if self._saved!=(*self._boundary.values(),False): self._save(rng=self._random, **self._boundary)
+    "Save what is a state between two batches, if there is one"
+    fit,saving = self._fit,self._fit.saving
+    if saving.failed: return
+    if fit.trained: self._save_trained()
+    elif fit.fetching and fit.boundary==dict(epoch=self.epoch, batch=(self.iter or 0)+1):
+        if saving.place!=(*fit.boundary.values(),False): self._save(rng=fit.random, **fit.boundary)
     self._wait()
-    if self._newest: print(f"Checkpoint: broken off in epoch {self.epoch}, batch {self.iter}. The newest state is in {self._newest.name}; go on with resume=True")
+    if not saving.newest: return
+    print(f"Checkpoint: broken off in epoch {self.epoch}, batch {self.iter}. "
+          f"The newest state is in {saving.newest.name}; go on with resume=True")
 
 # %% ../../nbs/runs/checkpoints.ipynb #30a2fcd9
 @patch
 def cleanup_fit(self:Checkpoint):
-    if not self._active: return
+    "Wait for the last file, and leave all as it was before"
+    if not self._fit.active: return
     try:
-        if not self._ended: self._save_after_error()
+        if not self._fit.ended: self._save_after_error()
         self._wait()
     finally:
         self._release_sigterm()
         self._give_back()
-        if not self._ended: self._forget_workers()
-        number = self._signal
-        self._rest()
+        if not self._fit.ended: self._forget_workers()
+        number,self._fit = self._fit.told.signal,_FitState()
     if number is not None: signal.raise_signal(number)
+
+@patch
+def _forget_workers(self:Checkpoint):
+    "Workers that were to begin as they were saved, and have not"
+    for dl in self.dls.train,self.dls.valid: _to_restore.pop(dl, None) if _lives_on(dl) else None
+
+# %% ../../nbs/runs/checkpoints.ipynb #f607f9d8
+@patch
+def before_batch(self:Checkpoint):
+    "No batch is cancelled before it begins"
+    self._fit.cancelled = False
+
+@patch
+def after_cancel_batch(self:Checkpoint):
+    "After this batch nothing is saved"
+    self._fit.cancelled = True
+
+@patch
+def after_batch(self:Checkpoint):
+    "Note where the run is, and save if it is time"
+    fit = self._fit
+    if not fit.active: return
+    if not self.training: return self._stop_if_told() if self.running and fit.trained else None
+    place = dict(epoch=self.epoch, batch=self.iter+1)
+    fit.owed = fit.owed or bool(self.every_batches) and place['batch']%self.every_batches==0
+    if fit.cancelled: return
+    fit.boundary,fit.random = place,read_random(self.learn, fit.generators)
+    if fit.owed or fit.told.signal or self._is_late(): self._save(**place)
+    self._stop_if_told()
+
+@patch
+def _is_late(self:Checkpoint):
+    return self.every_minutes is not None and time.monotonic()-self._fit.saving.time > 60*self.every_minutes
+
+# %% ../../nbs/runs/checkpoints.ipynb #db4f8a34
+@patch
+def after_train(self:Checkpoint):
+    "Keep a copy from before validation"
+    fit = self._fit
+    if not fit.active: return
+    if fit.again: self._put_state(fit.again) # over what the others have just done for the second time
+    fit.again,place = None,dict(epoch=self.epoch, batch=(self.iter or 0)+1, trained=True)
+    if self.dls.valid is not None: fit.trained = place,pack_state(self._state(**place), copied=True)
+
+@patch
+def after_epoch(self:Checkpoint):
+    "Save, if it is the best or the last epoch, or if it is time"
+    if not self._fit.active: return
+    self._give_back() # if the epoch was cancelled
+    self._fit.trained,n = None,self.epoch+1
+    is_best = self._note_if_best()
+    if is_best or self._is_late() or not n%self.every_epochs or n==self.n_epoch: self._save(is_best, epoch=n, batch=0)
+
+# %% ../../nbs/runs/checkpoints.ipynb #88c5bd69
+@patch
+def after_cancel_fit(self:Checkpoint):
+    "The fit was cancelled, and is over"
+    if not self._fit.active: return
+    complete = self._n_rows() > (self._fit.n_rows or 0) # cancelled after the epoch, as by `EarlyStopping`
+    self._save(complete and self._note_if_best(), epoch=(self.epoch or 0)+complete, batch=0, ended=True)
+
+@patch
+def _note_if_best(self:Checkpoint): # bool
+    "Is this the best epoch so far? If so, its value is the one to beat"
+    k,best = self.best,self._fit.best
+    if k is None or not hasattr(self.learn, 'recorder') or k not in self.recorder.names[1:-1]: return False
+    value,sign = getattr(self.recorder.table, k)[-1],1 if 'loss' in k or 'error' in k else -1
+    if value is None or math.isnan(value) or best is not None and sign*value >= sign*best: return False
+    self._fit.best = value
+    return True
+
+# %% ../../nbs/runs/checkpoints.ipynb #16c4fb9d
+def _check_run(state):
+    "Raise an error if what a file says of the place of the run makes no sense"
+    run,number = state['run'],(int,float)
+    counts = 'epoch','batch','n_epoch','fit','train_iter'
+    wrong = [f'{k} {run[k]!r}' for k in counts if type(run[k]) is not int or run[k]<0]
+    kinds = dict(trained=bool, ended=bool, is_best=bool, pct_train=number, best=(*number,type(None)))
+    wrong += [f'{k} {run[k]!r}' for k,kind in kinds.items() if not isinstance(run[k], kind)]
+    if not isinstance(run['loss'], (torch.Tensor,type(None))): wrong.append('loss')
+    asked = all(isinstance(v, number) for o in run['asked'].values() for v in o)
+    if not asked or not isinstance(state['earlier'], list) or not isinstance(state['versions'], dict):
+        wrong.append('what goes with it')
+    if wrong: raise ValueError(f"the place of the run in the checkpoint makes no sense: {', '.join(wrong)}")
+
+# %% ../../nbs/runs/checkpoints.ipynb #7f47b337
+def _read_checkpoint(file, parts=()):
+    "What `Checkpoint` wrote; `DamagedFile` if one of `parts` is missing, or the place of the run makes no sense"
+    state = file_kinds['checkpoint'].read(file, parts)
+    try:
+        with refusing_nonsense('place of the run'): _check_run(state)
+    except ValueError as e: raise DamagedFile(f"{file} is damaged: {e}") from e
+    return state
+
+# %% ../../nbs/runs/checkpoints.ipynb #4d0f4f9a
+@patch
+def _state_to_go_on_from(self:Checkpoint, asked):
+    "The state of the file that was `asked` for, or of the newest; `None` if there is none of this fit or a later one"
+    if asked is not True and Path(asked).is_dir():
+        raise ValueError(f"{asked} is a folder: give the file; or resume=True, and Checkpoint(folder=…)")
+    if asked is not True: return _read_checkpoint(asked, self.parts)
+    files = _checkpoints_in(self._where())
+    for file in files:
+        try: state = _read_checkpoint(file, self.parts)
+        except (DamagedFile,OSError) as e: warnings.warn(f"{e}. The checkpoint before it is tried")
+        else:
+            # if it was killed just before the best got its name
+            if state['run']['is_best']: link_file(file, file.with_name('best.safetensors'))
+            return state if state['run']['fit']>=_fits_done(self.learn) else None
+    if not files: return None
+    raise ValueError(f"none of the {len(files)} checkpoints in {self._where()} is whole: move them away to begin anew")
+
+# %% ../../nbs/runs/checkpoints.ipynb #4075edf0
+@patch
+def _resume(self:Checkpoint, state):
+    "Go on from a state; a fit that is over is passed over"
+    is_over = self.asked['resume'] is True and state['run']['fit']>_fits_done(self.learn)
+    (self._put_finished_fit if is_over else self._put_unfinished_fit)(state)
+    self._fit.best = state['run']['best']
+    if self.start_epoch<self.n_epoch: return
+    print(f"Checkpoint: this fit is over already (see {self._where()}); nothing is trained. "
+          "Another run needs another folder")
+
+@patch
+def _put_unfinished_fit(self:Checkpoint, state):
+    "Put a state back, once now and once when the loop asks for its first batch, and begin with its epoch"
+    learn,run = self.learn,state['run']
+    self._check_loader(state)
+    self._put_state(state)
+    _warn_of_versions(state)
+    self._warn_of_other_fit(run)
+    is_over = run['ended'] and run['n_epoch']==learn.n_epoch
+    learn.start_epoch = learn.n_epoch if is_over else run['epoch']
+    if not is_over: self._fit.pending = state
+
+# %% ../../nbs/runs/checkpoints.ipynb #0c9f62e8
+@patch
+def _put_finished_fit(self:Checkpoint, state):
+    "Put back the weights, and the history that this fit had, of a state of a later one"
+    learn,earlier = self.learn,state['earlier']
+    parts = {k:v for k,v in self.parts.items() if k=='weights'}
+    history = earlier[n] if len(earlier)>(n := _fits_done(learn)) else None
+    if history is not None and hasattr(learn, 'recorder'):
+        put = lambda learn, o: learn.recorder._put_run_state(copy.deepcopy(o))
+        parts['history'] = _history,lambda learn, o: check_alike(_history(learn), o),put
+    put_parts(learn, dict(state, history=history), parts)
+    self._put_progress(state['run'])
+    _warn_of_versions(state)
+    learn.start_epoch = learn.n_epoch
+
+@patch
+def _put_state(self:Checkpoint, state):
+    "Put all parts back, and the progress"
+    put_parts(self.learn, state, self.parts)
+    self._put_progress(state['run'])
+
+@patch
+def _put_progress(self:Checkpoint, run): self.learn.train_iter,self.learn.pct_train = run['train_iter'],run['pct_train']
+
+# %% ../../nbs/runs/checkpoints.ipynb #769eae32
+def _warn_of_versions(state):
+    "Name what was computed by other versions"
+    now = _versions()
+    other = [f"{k} {v} (now {now.get(k)})" for k,v in state['versions'].items() if now.get(k)!=v]
+    if other: warnings.warn(f"the checkpoint was written with {', '.join(other)}: the run may differ in the last bits "
+                            "from one that was not interrupted")
+
+@patch
+def _warn_of_other_fit(self:Checkpoint, run):
+    "Name what `fit` was called with, if it was other when the run began"
+    n,fit = self.learn.n_epoch,self._fit
+    if run['n_epoch']!=n: warnings.warn(f"the checkpoint is of a run of {run['n_epoch']} epochs, and this one has {n}: "
+                                        "what depends on the progress, as schedules do, jumps")
+    pairs = [(k,now,run['asked'][k]) for k,now in fit.asked.items() if run['asked'].get(k, now)!=now]
+    asked = ', '.join(f"{k} {_plainly(now)} (then {_plainly(then)})" for k,now,then in pairs)
+    if asked: warnings.warn(f"fit is called with another {asked} than when the run began: it goes on with what the "
+                            "checkpoint has. For other values take the weights with learn.resume(file), and begin "
+                            "another run in another folder")
+    fit.asked = run['asked'] # or the next resume would not know
+
+def _plainly(values): return ', '.join(f'{v:g}' for v in (values[:1] if len(set(values))==1 else values))
+
+# %% ../../nbs/runs/checkpoints.ipynb #54d1fb06
+@patch
+def _put_state_amid_epoch(self:Checkpoint, state):
+    "The state in the midst of an epoch, and what is left of the batch before"
+    learn,run = self.learn,state['run']
+    self._put_state(state)
+    if run['trained']: self._fit.again = state
+    device = next((p.device for p in learn.model.parameters()), None)
+    learn.loss,learn.stepped = run['loss'] if run['loss'] is None else run['loss'].to(device),run['stepped']
+
+@patch
+def _warn_of_missing_generators(self:Checkpoint, state):
+    "Name generators whose state was saved, and which are not there"
+    gone = sorted(set(state.get('random', {}).get('own', ())) - set(loader_generators(self.learn)))
+    if gone: self._warn_once(f"the state of {', '.join(gone)} was saved, and now there is no such generator: if it is "
+                             "made later, it begins anew. Make it with the loaders")
 
 # %% ../../nbs/runs/checkpoints.ipynb #771bfee5
 @patch
 def resume(self:Learner,
-    path:str|Path # A file that `Checkpoint` wrote
+    path:str|Path # A file that Checkpoint wrote
 ): # The Learner
-    "Take the state of a run from a checkpoint, to look at it or to use it; to go on with the run itself, use `fit(…, resume=path)`"
+    "Take the state of a run from a checkpoint, to look at it or use it; to go on with the run: `fit(…, resume=path)`"
     parts,names = {k:run_parts[k] for k in ('weights','loss','optimizer','callbacks')},{cb.name for cb in self.cbs}
     state,had = _read_checkpoint(path, parts),self.opt
     if self.opt is None: self.create_opt()
     try:
-        with _making_sense('state'): state['callbacks'] = {k:v for k,v in state['callbacks'].items() if k in names}
+        with refusing_nonsense('state'): state['callbacks'] = {k:v for k,v in state['callbacks'].items() if k in names}
         put_parts(self, state, parts)
     except BaseException:
         self.opt = had

@@ -13,23 +13,24 @@ from itertools import islice
 
 import numpy as np
 import torch
-from torch.utils.data import BatchSampler, DataLoader, IterableDataset, RandomSampler, SequentialSampler, SubsetRandomSampler, WeightedRandomSampler, get_worker_info
+from torch.utils.data import BatchSampler, DataLoader, IterableDataset, RandomSampler, SequentialSampler
+from torch.utils.data import SubsetRandomSampler, WeightedRandomSampler, get_worker_info
 from torch.utils.data.distributed import DistributedSampler
 
 from fastcore.basics import patch
 from ..basics.comments import show_comments
 from ..basics.data import InPlaceOf
-from .parts import _generator_state, _generators, _global_state, _put_global, _put_own, put_random
-from .parts import read_random
+from .parts import generator_state, generators_within, global_random_state, put_generators
+from .parts import put_global_random_state, put_random, read_random
 
 # %% ../../nbs/runs/loaders.ipynb #1d315462
-def _mark(keys):
+def _bytes_of(keys):
     "Bytes that stand for what a sampler gave: numbers, words and slices; of other things only the type"
     if isinstance(keys, torch.Tensor): keys = keys.numpy(force=True)
     if isinstance(keys, np.ndarray): return keys.tobytes()
     if isinstance(keys, (list,tuple)):
         try: return array('q', keys).tobytes()
-        except (TypeError,OverflowError): return b'[' + b','.join(map(_mark, keys)) + b']'
+        except (TypeError,OverflowError): return b'[' + b','.join(map(_bytes_of, keys)) + b']'
     known = isinstance(keys, (int,float,str,bytes,slice,type(None)))
     return (repr(keys) if known else type(keys).__name__).encode()
 
@@ -40,12 +41,12 @@ class _Keys:
     def __iter__(self): return self
     def __next__(self):
         keys = self.draws.next(self.keys) if self.draws else next(self.keys)
-        self.marks.append(zlib.crc32(_mark(keys), self.marks[-1]))
+        self.marks.append(zlib.crc32(_bytes_of(keys), self.marks[-1]))
         return keys
 
 # %% ../../nbs/runs/loaders.ipynb #c2b00002
-def _fingerprints():
-    python,numpy,cpu = _global_state().values()
+def _random_fingerprints():
+    python,numpy,cpu = global_random_state().values()
     return dict(Python=hash(python), numpy=hash((numpy[1].tobytes(),*numpy[2:])), torch=hash(cpu.numpy().tobytes()))
 
 def _changed(a, b): return {k for k in a if a[k]!=b[k]}
@@ -54,17 +55,18 @@ class _Draws:
     "Finds out from which generators a loader draws after its first batch, and others between its batches: `mixed`"
     def __init__(self): self.last,self.others,self.mixed = None,set(),set()
     def next(self, it):
-        start = _fingerprints()
+        start = _random_fingerprints()
         if self.last: self.others |= _changed(self.last, start)
         try: return next(it)
         finally:
-            now = _fingerprints()
+            now = _random_fingerprints()
             if self.last: self.mixed |= _changed(start, now) & self.others
             self.last = now
 
 # %% ../../nbs/runs/loaders.ipynb #c2b00011
 @patch
 def watched(self:_Draws, it):
+    "The batches of an iterator, each of them looked at"
     while True:
         try: batch = self.next(it)
         except StopIteration: return
@@ -87,7 +89,27 @@ class _Order(InPlaceOf):
         self.before = self.sent()
         self.now = _Keys(iter(self.real), None if _draws_at_once(self.real) else _Draws())
         return self.now
-    def sent(self): return self.before + (len(self.now.marks)-1 if self.now is not None else 0) # in all epochs
+    def sent(self):
+        "How many batches it has given, in all epochs"
+        return self.before + (len(self.now.marks)-1 if self.now is not None else 0)
+
+# %% ../../nbs/runs/loaders.ipynb #72780fc4
+def _is_torchs(dl):
+    "Is it PyTorch's `DataLoader`, or a subclass that iterates as it does?"
+    same = '__iter__','_get_iterator','_index_sampler'
+    return isinstance(dl, DataLoader) and all(getattr(type(dl), k) is getattr(DataLoader, k) for k in same)
+
+def _keeps_its_place(dl): return hasattr(dl, 'state_dict') and hasattr(dl, 'load_state_dict')
+
+def _has_samples(dl): return isinstance(dl, DataLoader) and not isinstance(dl.dataset, IterableDataset)
+
+def _draws_apart(dl): return _is_torchs(dl) and (dl.num_workers>0 or _has_samples(dl)) # or its sampler is watched
+
+def _feed_for(dl): return _StatefulFeed if _keeps_its_place(dl) else _OrderFeed if _has_samples(dl) else _Feed
+
+def _lives_on(dl): # a loader that keeps its place itself sees to its workers, too
+    "Has it workers that live on from epoch to epoch?"
+    return isinstance(dl, DataLoader) and dl.num_workers>0 and dl.persistent_workers and not _keeps_its_place(dl)
 
 # %% ../../nbs/runs/loaders.ipynb #31f6d436
 class _Feed(InPlaceOf):
@@ -105,11 +127,13 @@ class _Feed(InPlaceOf):
 # %% ../../nbs/runs/loaders.ipynb #c2b00006
 @patch
 def _anew(self:_Feed):
-    self._note()
-    return self._give(self._begin())
+    "The epoch from its beginning, and a note of how that was"
+    self.note_beginning()
+    return self._counted(self._begin())
 
 @patch
-def _again(self:_Feed): # a generator: once it is asked for a batch, it is known who throws away what was before
+def _again(self:_Feed): # a generator: once it is asked for a batch, it is known what throws away the batches before
+    "The epoch from `first_iter` on"
     if self.saved: put_random(self.learn, self.saved['begun'])
     it = self._anew()
     if not self.outer:
@@ -117,15 +141,8 @@ def _again(self:_Feed): # a generator: once it is asked for a batch, it is known
         if self.rng: put_random(self.learn, self.rng)
     yield from it
 
-# %% ../../nbs/runs/loaders.ipynb #c2b00013
 @patch
-def _note(self:_Feed): self.begun,self.workers = read_random(self.learn),_workers_of(self.real)
-
-@patch
-def _begin(self:_Feed): return _start(self.real)
-
-@patch
-def _give(self:_Feed, it):
+def _counted(self:_Feed, it):
     "The batches of an iterator, counted"
     for batch in self.draws.watched(it) if self.draws and not self.outer else it:
         self.given += 1
@@ -133,18 +150,40 @@ def _give(self:_Feed, it):
 
 # %% ../../nbs/runs/loaders.ipynb #c2b00015
 @patch
+def note_beginning(self:_Feed):
+    "Keep the random generators, and those of workers that live on, as they are before an epoch"
+    self.begun,self.workers = read_random(self.learn),_workers_of(self.real) if _lives_on(self.real) else None
+
+@patch
+def state(self:_Feed): return dict(begun=self.begun, mark=None) # what a checkpoint keeps of it
+
+@patch
+def _begin(self:_Feed): return _start(self.real)
+
+@patch
 def _skip(self:_Feed, it):
+    "Throw away the batches before `first_iter`"
     for _ in islice(it, self.first_iter): pass
     if self.given<self.first_iter:
         raise ValueError(_not_again(self, f"it ended after {self.given} of {self.first_iter} batches"))
 
-@patch
-def state(self:_Feed): return dict(begun=self.begun, mark=None)
-
 def _not_again(feed, why):
+    "In words: why an epoch cannot be gone on with"
     way = "learn.resume(file) takes all else from the checkpoint, and fit(…, start_epoch=…) begins that epoch anew"
     return (f"{type(feed.real).__name__}: the order of the epoch cannot be drawn again ({why}). "
             f"Have data, sampler or batch size changed? {way}")
+
+# %% ../../nbs/runs/loaders.ipynb #70b64ad6
+_to_restore = weakref.WeakKeyDictionary() # by loader: what `_workers_of` returned at the save, until they are started
+
+def _start(dl, **other):
+    "An iterator of a loader, made with `other` attributes; workers that live on are started as they were"
+    saved = _to_restore.pop(dl, None) if _lives_on(dl) else None
+    if saved: dl._iterator = None # if its workers run already
+    if _lives_on(dl) and dl._iterator is None: other.update(_of_workers(dl, saved))
+    if not other: return iter(dl)
+    with _with_vars(dl, **other): it = iter(dl)
+    return it if _is_torchs(dl) else _first_with(it, dl, other)
 
 # %% ../../nbs/runs/loaders.ipynb #fc260acf
 class _StatefulFeed(_Feed):
@@ -163,7 +202,8 @@ class _OrderFeed(_Feed):
     def _begin(self):
         k = 'sampler' if self.real.batch_sampler is None else 'batch_sampler'
         it = _start(self.real, **{k: (order := _Order(vars(self.real)[k]))})
-        live = getattr(self.real._iterator, '_index_sampler', None) # workers that live on keep the sampler of their start
+        # workers that live on keep the sampler of their start
+        live = getattr(self.real._iterator, '_index_sampler', None)
         self.order = live if isinstance(live, _Order) else order
         return it
     def _mark(self):
@@ -180,40 +220,45 @@ def _skip(self:_OrderFeed, it):
     if self.given<n or saved.get('mark') not in (None,self._mark()):
         raise ValueError(_not_again(self, f"the first {n} batches have other samples"))
 
-# %% ../../nbs/runs/loaders.ipynb #72780fc4
-def _is_torchs(dl):
-    "Is it PyTorch's `DataLoader`, or a subclass that iterates as it does?"
-    same = '__iter__','_get_iterator','_index_sampler'
-    return isinstance(dl, DataLoader) and all(getattr(type(dl), k) is getattr(DataLoader, k) for k in same)
+# %% ../../nbs/runs/loaders.ipynb #c2c00017
+@contextmanager
+def _with_vars(o, **other):
+    "In this context, with other attributes, past any `__setattr__`"
+    old = {k:vars(o)[k] for k in other}
+    try:
+        vars(o).update(other)
+        yield
+    finally: vars(o).update(old)
 
-def _keeps_its_place(dl): return hasattr(dl, 'state_dict') and hasattr(dl, 'load_state_dict')
-
-def _has_samples(dl): return isinstance(dl, DataLoader) and not isinstance(dl.dataset, IterableDataset)
-
-def _draws_apart(dl): return _is_torchs(dl) and (dl.num_workers>0 or _has_samples(dl)) # or its sampler is watched
-
-def _feed_for(dl): return _StatefulFeed if _keeps_its_place(dl) else _OrderFeed if _has_samples(dl) else _Feed
+def _first_with(it, dl, other):
+    "For an iterator that does nothing before it is asked for the first batch"
+    with _with_vars(dl, **other): first = next(it, other)
+    if first is other: return
+    yield first
+    yield from it
 
 # %% ../../nbs/runs/loaders.ipynb #c2c00002
 @patch
 def why_not(self:_Feed, batch):
     "Why the epoch could not be gone on with from `batch`; `None` if it can"
     if self.used and not self.outer and self.given!=batch:
-        return f"{batch} batches were trained on, and it has given {self.given}: a callback has put something in between"
+        numbers = f"{batch} batches were trained on, and it has given {self.given}"
+        return f"{numbers}: a callback has put something in between"
     if mixed := self._mixed():
         return (f"it draws from the global generator of {' and '.join(sorted(mixed))} from batch to batch, and others "
                 "do so in between: give it one of its own")
-    bad = _without_state(_generators(**self._drawn_by()))
+    bad = _without_state(generators_within(**self._drawn_by()))
     if bad: return f"its order is drawn by the operating system ({bad})"
 
-def _without_state(own): return ', '.join(k for k,o in own.items() if _generator_state(o) is None)
+def _without_state(own): return ', '.join(k for k,o in own.items() if generator_state(o) is None)
 
 # %% ../../nbs/runs/loaders.ipynb #c2c00015
 @patch
-def _mixed(self:_Feed): return self.draws.mixed if self.draws else ()
+def _mixed(self:_Feed): return self.draws.mixed if self.draws else () # generators from which others draw, too
 
 @patch
 def _mixed(self:_OrderFeed):
+    "Generators from which the sampler draws from batch to batch, and others in between"
     keys,ahead = getattr(self.order, 'now', None),(self.real.prefetch_factor or 0)*self.real.num_workers
     if keys is None or self.outer: return _Feed._mixed(self)
     if self.draws and not self.given<=len(keys.marks)-1<=self.given+ahead: return self.draws.mixed # it keeps some back
@@ -224,10 +269,11 @@ def _mixed(self:_StatefulFeed): return ()
 
 # %% ../../nbs/runs/loaders.ipynb #c2c00016
 @patch
-def _drawn_by(self:_Feed): return dict(loader=self.real)
+def _drawn_by(self:_Feed): return dict(loader=self.real) # what may hold the generator of the order
 
 @patch
 def _drawn_by(self:_OrderFeed):
+    "The samplers, if they are not PyTorch's"
     parts = {k:getattr(self.real, k) for k in ('sampler','batch_sampler')}
     return {k:o for k,o in parts.items() if o is not None and not _draws_at_once(o)}
 
@@ -236,10 +282,10 @@ def _drawn_by(self:_StatefulFeed): return {}
 
 # %% ../../nbs/runs/loaders.ipynb #c2c00004
 class _Telling:
-    "A `collate_fn` that also writes the worker's random states into a row of shared memory, after their length and number"
+    "A `collate_fn` that also writes the worker's random states to shared memory, after their length and number"
     def __init__(self, collate_fn, dl):
         self.collate_fn,self.n,self.lost = collate_fn,0,False
-        size = len(pickle.dumps(_plain_states(_generators(dataset=dl.dataset, collate_fn=collate_fn))))
+        size = len(pickle.dumps(_plain_states(generators_within(dataset=dl.dataset, collate_fn=collate_fn))))
         self.rows = torch.zeros(dl.num_workers, size//4*8+4096, dtype=torch.uint8).share_memory_()
     def __call__(self, samples):
         batch = self.collate_fn(samples)
@@ -250,14 +296,15 @@ class _Telling:
 def _plain_states(own):
     "The states of the global generators, and of others, without tensors"
     plain = lambda s: s.numpy() if isinstance(s, torch.Tensor) else s
-    states = {k:found for k,o in own.items() if (found := _generator_state(o))}
-    return dict({k:plain(v) for k,v in _global_state().items()}, own={k:plain(found[0]) for k,found in states.items()})
+    states = {k:found for k,o in own.items() if (found := generator_state(o))}
+    plain_global = {k:plain(v) for k,v in global_random_state().items()}
+    return dict(plain_global, own={k:plain(found[0]) for k,found in states.items()})
 
 # %% ../../nbs/runs/loaders.ipynb #c2c00006
 @patch
 def tell(self:_Telling):
     info = get_worker_info()
-    if self.n & (self.n-1) == 0: self.own = _generators(dataset=info.dataset, collate_fn=self.collate_fn)
+    if self.n & (self.n-1) == 0: self.own = generators_within(dataset=info.dataset, collate_fn=self.collate_fn)
     self.n += 1
     data,row = np.frombuffer(pickle.dumps(_plain_states(self.own)), dtype=np.uint8),self.rows[info.id].numpy()
     fits = len(data)<=len(row)-16
@@ -283,51 +330,24 @@ class _Beginning:
     def __call__(self, i):
         if self.init_fn is not None: self.init_fn(i)
         if self.states:
-            _put_global(self.states[i])
-            own = _generators(dataset=get_worker_info().dataset, collate_fn=self.telling.collate_fn)
-            _put_own(own, self.states[i]['own'])
+            put_global_random_state(self.states[i])
+            own = generators_within(dataset=get_worker_info().dataset, collate_fn=self.telling.collate_fn)
+            put_generators(own, self.states[i]['own'])
         self.telling.tell()
 
-def _lives_on(dl): # a loader that keeps its place itself sees to its workers, too
-    return isinstance(dl, DataLoader) and dl.num_workers>0 and dl.persistent_workers and not _keeps_its_place(dl)
-
 # %% ../../nbs/runs/loaders.ipynb #c2c00010
-_to_restore = weakref.WeakKeyDictionary() # by loader: what `_workers_of` returned at the save, until they are started
-
-def _start(dl, **other):
-    "An iterator of a loader, made with `other` attributes; workers that live on are started as they were"
-    saved = _to_restore.pop(dl, None) if _lives_on(dl) else None
-    if saved: dl._iterator = None # whoever has started them
-    if _lives_on(dl) and dl._iterator is None:
-        telling = _Telling(dl.collate_fn, dl)
-        begins = _Beginning(dl.worker_init_fn, telling, saved and saved['states'])
-        other.update(collate_fn=telling, worker_init_fn=begins)
-        if saved and saved['started']: other['generator'] = torch.Generator()
-    if not other: return iter(dl)
-    with _with_vars(dl, **other): it = iter(dl)
-    return it if _is_torchs(dl) else _first_with(it, dl, other)
-
-# %% ../../nbs/runs/loaders.ipynb #c2c00017
-@contextmanager
-def _with_vars(o, **other):
-    "In this context, with other attributes, past any `__setattr__`"
-    old = {k:vars(o)[k] for k in other}
-    try:
-        vars(o).update(other)
-        yield
-    finally: vars(o).update(old)
-
-def _first_with(it, dl, other):
-    "For an iterator that does nothing before it is asked for the first batch"
-    with _with_vars(dl, **other): first = next(it, other)
-    if first is other: return
-    yield first
-    yield from it
+def _of_workers(dl, saved):
+    "Attributes with which a loader starts workers that tell of themselves, and begin as `saved` says"
+    telling = _Telling(dl.collate_fn, dl)
+    begins = _Beginning(dl.worker_init_fn, telling, saved and saved['states'])
+    res = dict(collate_fn=telling, worker_init_fn=begins)
+    return dict(res, generator=torch.Generator()) if saved and saved['started'] else res
 
 # %% ../../nbs/runs/loaders.ipynb #c2c00020
 def _sent_to(it): return it._index_sampler.sent() if isinstance(it._index_sampler, _Order) else None
 
 def _why_unknown(dl, it):
+    "Why the random states of its workers are not known, if so"
     if not isinstance(it._collate_fn, _Telling): return "they were started before the fit"
     if isinstance(dl.dataset, IterableDataset): return "a stream may draw after its last batch"
     if it._tasks_outstanding and _sent_to(it) is None: return "the epoch was ended before they were done"
@@ -340,10 +360,10 @@ def _workers_of(dl):
     if dl._iterator is None: return dict(started=False, states=None, why=None)
     why = _why_unknown(dl, dl._iterator)
     states = None if why else dl._iterator._collate_fn.read(_sent_to(dl._iterator))
-    if states is None: why = why or "they did not tell them"
-    elif {k for o in states for k in o['own']} - set(_generators(dataset=dl.dataset, collate_fn=dl.collate_fn)):
-        states,why = None,"they make generators of their own"
-    return dict(started=True, states=states, why=why)
+    if states is None: return dict(started=True, states=None, why=why or "they did not tell them")
+    known = set(generators_within(dataset=dl.dataset, collate_fn=dl.collate_fn))
+    if {k for o in states for k in o['own']} <= known: return dict(started=True, states=states, why=None)
+    return dict(started=True, states=None, why="they make generators of their own")
 
 # %% ../../nbs/runs/loaders.ipynb #c2c00013
 class _Started(InPlaceOf):
