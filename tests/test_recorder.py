@@ -14,7 +14,8 @@ import torch.nn.functional as F
 from optimloop.all import *
 from optimloop.basics.course import *
 from optimloop.basics.averages import BatchValues, WeightedMean, loss_divisor
-from optimloop.schedulers import minimum, slide, steep, valley
+from optimloop.schedulers import valley
+from optimloop.training.suggestions import minimum, slide, steep
 
 class AsIs(nn.Module):
     "Predicts its input"
