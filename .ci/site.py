@@ -1,7 +1,8 @@
 """Finish the rendered site, or check it. Standard library only: Quarto runs it after rendering, with any Python.
 
-    python .ci/site.py [FOLDER]          links under the title of each lesson, tidy signatures, the API in the search
-    python .ci/site.py --check [FOLDER]  dead links and anchors, images without alt, ids given twice, names not found by the search
+    python .ci/site.py [FOLDER]          links under each title, tidy signatures, the API in the search
+    python .ci/site.py --check [FOLDER]  dead links and anchors, images without alt, ids given twice, names that the
+                                         search does not find, entries without a docstring
 
 FOLDER is where the pages are: by default what Quarto says, or _docs. Finishing twice changes nothing more."""
 import configparser, html, json, os, re, sys
@@ -51,7 +52,7 @@ class Page(HTMLParser):
 
     def handle_data(self, data):
         if self.skip: return
-        if self.tag == 'title' and not self.title: self.title = re.sub(rf'\s+[–-]\s+{re.escape(site)}$', '', data.strip())
+        if self.tag == 'title' and not self.title: self.title = data.strip().removesuffix(site).rstrip(' \xa0–-')
         if data.strip() == 'source' and self.tag == 'a' and self.links[-1].startswith(repo): self.is_source = True
         elif self.entry is not None: self.entry['name' if self.heading else 'text'] += data
 
@@ -73,7 +74,8 @@ def page_of(path):
 
 def reading_order():
     "All that the sidebar names, in its order"
-    return re.findall(r'(?:- |href: )([\w./-]+\.(?:ipynb|qmd))\s*$', (root/nbs/'sidebar.yml').read_text(encoding='utf-8'), re.M)
+    text = (root/nbs/'sidebar.yml').read_text(encoding='utf-8')
+    return re.findall(r'(?:- |href: )([\w./-]+\.(?:ipynb|qmd))\s*$', text, re.M)
 
 def read(path): return Page(path.read_text(encoding='utf-8'))
 
@@ -89,13 +91,14 @@ def lesson_links(nb, following, depth):
 def add_links(text, line):
     "`text`, a page, with `line` after the block of its title; an older such line is replaced"
     text = re.sub(r'\n<div class="lesson-links">.*?</div>', '', text, flags=re.S)
-    return re.sub(r'(<header id="title-block-header".*?</header>)', lambda m: m[1] + '\n' + line, text, count=1, flags=re.S)
+    after = r'<header id="title-block-header".*?</header>'
+    return re.sub(after, lambda m: m[0] + '\n' + line, text, count=1, flags=re.S)
 
 # --- Signatures
 
 def tidy_signature(code):
     "The signature of an entry without addresses in memory, link markup, and arguments that a class does not have"
-    code = re.sub(r'<(?:bound method|built-in function|function|class)\s+\'?([\w.<>]+?)\'?(?: at 0x[0-9a-f]+)?>', r'\1', code)
+    code = re.sub(r"<(?:built-in function|function|class)\s+'?([\w.<>]+?)'?(?: at 0x[0-9a-f]+)?>", r'\1', code)
     code = re.sub(r' at 0x[0-9a-f]+', '', code)
     code = re.sub(r'\[`?([^\]`]*)`?\]\(https?://[^)]*\)', r'\1', code)
     return re.sub(r'\Adef (_?[A-Z]\w*)\(\s*\*args, \*\*kwargs\s*\):\s*\Z', r'class \1()', code)
@@ -181,16 +184,19 @@ def search_faults(folder, pages):
     file = folder/'search.json'
     if not file.exists(): return ['there is no search.json']
     known = {o['title'] for o in json.loads(file.read_text(encoding='utf-8')) if '?api=' in o['href']}
-    return [f'{name}: not in the search: {o["name"]}' for name,page in pages.items() for o in page.entries if o['name'].strip() not in known]
+    entries = [(name, o['name'].strip()) for name,page in pages.items() for o in page.entries]
+    return [f'{name}: not in the search: {o}' for name,o in entries if o not in known]
 
 def check(folder):
     "All faults of the site, a line each"
     pages = {name: read(path) for name,path in pages_in(folder).items()}
     if not pages: return [f'no pages in {folder}']
-    return [f'{name}: {o}' for name,page in pages.items() for o in page_faults(name, page, folder, pages)] + search_faults(folder, pages)
+    faults = [f'{name}: {o}' for name,page in pages.items() for o in page_faults(name, page, folder, pages)]
+    return faults + search_faults(folder, pages)
 
 def main(args):
-    folder = Path(next((o for o in args if o != '--check'), os.environ.get('QUARTO_PROJECT_OUTPUT_DIR') or root/cfg['doc_path']))
+    default = os.environ.get('QUARTO_PROJECT_OUTPUT_DIR') or root/cfg['doc_path']
+    folder = Path(next((o for o in args if o != '--check'), default))
     if '--check' not in args: return finish(folder)
     faults = check(folder)
     print('\n'.join(faults) or f'{len(pages_in(folder))} pages, nothing found')
