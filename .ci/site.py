@@ -5,7 +5,7 @@
                                          search does not find, entries without a docstring
 
 FOLDER is where the pages are: by default what Quarto says, or _docs. Finishing twice changes nothing more."""
-import configparser, html, json, os, re, sys
+import ast, configparser, html, json, os, re, sys
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote
@@ -36,7 +36,7 @@ class Page(HTMLParser):
         if tag == 'a' and attrs.get('name'): self.ids.append(attrs['name'])
         if tag == 'img' and 'alt' not in attrs: self.no_alt.append(attrs.get('src', '')[:80])
         if re.match(r'h[2-6]$', tag): self.start_heading(attrs)
-        if tag in ('hr', 'section'): self.entry = None
+        if tag in ('hr', 'section', 'details') or 'cell' in (attrs.get('class') or '').split(): self.entry = None
         self.tag = tag
 
     def start_heading(self, attrs):
@@ -52,7 +52,8 @@ class Page(HTMLParser):
 
     def handle_data(self, data):
         if self.skip: return
-        if self.tag == 'title' and not self.title: self.title = data.strip().removesuffix(site).rstrip(' \xa0–-')
+        if self.tag == 'title' and not self.title:
+            self.title = data.strip().removesuffix(site).rstrip(' \xa0–-') or site
         if data.strip() == 'source' and self.tag == 'a' and self.links[-1].startswith(repo): self.is_source = True
         elif self.entry is not None: self.entry['name' if self.heading else 'text'] += data
 
@@ -94,7 +95,39 @@ def add_links(text, line):
     after = r'<header id="title-block-header".*?</header>'
     return re.sub(after, lambda m: m[0] + '\n' + line, text, count=1, flags=re.S)
 
-# --- Signatures
+# --- Entries
+
+def index():
+    "What nbdev knows of the package's names: for each page a dictionary from name to anchor and source file"
+    tree,res = ast.parse((root/cfg['lib_path']/'_modidx.py').read_text(encoding='utf-8')),{}
+    for module,names in ast.literal_eval(tree.body[0].value)['syms'].items():
+        for name,(where,file) in names.items():
+            page,_,anchor = where.partition('#')
+            res.setdefault(page, {})[name.removeprefix(module + '.')] = (anchor, file)
+    return res
+
+def name_entries(text, names):
+    """`text`, a page, with the whole name of methods that show_doc calls by their last name alone, and a link to their
+    source: it looks behind `@contextmanager`, where the class is not known"""
+    for name,(anchor,file) in names.items():
+        short = name.rpartition('.')[2]
+        heading = rf'<h([2-6])[^>]*>{short}</h\1>'
+        if short == name or f'"{anchor}"' in text or short in names or not re.search(heading, text): continue
+        link = f'<p><a href="{repo}blob/{branch}/{file}" style="float:right; font-size:smaller">source</a></p>'
+        text = re.sub(heading, lambda m: m[0].replace(f'>{short}<', f'>{name}<'), text)
+        text = re.sub(rf'(?=<section id="{short}")', link + '\n', text, count=1)
+        text = re.sub(rf'(?<=["#]){short}(?=")', anchor, text)
+        text = re.sub(rf'(href="#{re.escape(anchor)}"[^>]*>){short}<', rf'\g<1>{name}<', text)
+    return text
+
+def mend_anchors(text, ids):
+    "`text`, a page, with nbdev's links to names that have no entry led to that of their class, or else to the page"
+    def _mend(m):
+        page,anchor = m[1],m[2]
+        if page not in ids or anchor in ids[page]: return m[0]
+        top = anchor.partition('.')[0]
+        return f'href="{site_url}{page}' + f'#{top}'*(top in ids[page]) + '"'
+    return re.sub(rf'href="{re.escape(site_url)}([^"#?]+)#([^"]+)"', _mend, text)
 
 def tidy_signature(code):
     "The signature of an entry without addresses in memory, link markup, and arguments that a class does not have"
@@ -115,7 +148,7 @@ def tidy_signatures(text):
         code = html.unescape(re.sub(r'<[^>]*>', '', m[2]))
         new = tidy_signature(code)
         return m[0] if new == code or not code.startswith('def ') else m[1] + as_html(new) + m[3]
-    return re.sub(r'(<pre\b[^>]*\bpython\b[^>]*><code\b[^>]*>)(.*?)(</code></pre>)', _tidy, text, flags=re.S)
+    return re.sub(r'(<pre\b[^>]*\bpython\b[^>]*><code\b[^>]*>)(.*?)(</code>)', _tidy, text, flags=re.S)
 
 # --- The search
 
@@ -136,16 +169,23 @@ def add_to_search(folder, pages):
     found = [o for name,page in pages.items() for o in search_items(name, page, crumbs.get(name))]
     file.write_text(json.dumps(found + items, indent=2, ensure_ascii=False), encoding='utf-8')
 
+def finish_page(name, text, names, source, following):
+    "A page with whole names, tidy signatures, and if a notebook is its source the links under the title"
+    text = tidy_signatures(name_entries(text, names))
+    return add_links(text, lesson_links(source, following, name.count('/'))) if source else text
+
 def finish(folder):
     "Write what the pages lack into them"
-    order,pages = [o for o in reading_order() if (folder/page_of(o)).exists()],pages_in(folder)
+    order,paths,names = [o for o in reading_order() if (folder/page_of(o)).exists()],pages_in(folder),index()
     after = {page_of(a): (page_of(b), read(folder/page_of(b)).title) for a,b in zip(order, order[1:])}
     source = {page_of(o): o for o in order if o.endswith('.ipynb') and o != 'index.ipynb'}
-    for name,path in pages.items():
-        text = tidy_signatures(old := path.read_text(encoding='utf-8'))
-        if name in source: text = add_links(text, lesson_links(source[name], after.get(name), name.count('/')))
-        if text != old: path.write_text(text, encoding='utf-8')
-    add_to_search(folder, {name: read(path) for name,path in pages.items()})
+    old = {name: path.read_text(encoding='utf-8') for name,path in paths.items()}
+    new = {name: finish_page(name, o, names.get(name, {}), source.get(name), after.get(name)) for name,o in old.items()}
+    ids = {name: set(Page(o).ids) for name,o in new.items()}
+    new = {name: mend_anchors(o, ids) for name,o in new.items()}
+    for name,o in new.items():
+        if o != old[name]: paths[name].write_text(o, encoding='utf-8')
+    add_to_search(folder, {name: Page(o) for name,o in new.items()})
 
 # --- Checks
 
