@@ -124,13 +124,25 @@ def sidebar():
 
 # --- Write, or check
 
-new = {**readme(), 'nbs/sidebar.yml': sidebar(), **{f'nbs/{o[:-3].lower()}.qmd': page(o) for o in pages}}
-paths = {*new, *(p.relative_to(root).as_posix() for p in root.glob('README_files/*'))}
-old = {k: (root/k).read_bytes() for k in paths if (root/k).exists()}
-for k in (differ := sorted(k for k in paths if old.get(k) != new.get(k))):
-    if '--check' in sys.argv: continue
-    if k in new: (root/k).parent.mkdir(exist_ok=True); (root/k).write_bytes(new[k])
-    else: (root/k).unlink()
-    print(f"{'wrote' if k in new else 'removed'} {k}")
-if '--check' in sys.argv and differ:
-    sys.exit(f"not what their sources give: {', '.join(differ)}; run `python .ci/readme.py`")
+def written():
+    "All that is written from other files: a dict from path to content"
+    return {**readme(), 'nbs/sidebar.yml': sidebar(), **{f'nbs/{o[:-3].lower()}.qmd': page(o) for o in pages}}
+
+def write(path, content):
+    "Write a file, or remove it if it has no content any more"
+    if content is None: return (root/path).unlink()
+    (root/path).parent.mkdir(exist_ok=True)
+    (root/path).write_bytes(content)
+
+def main(check):
+    "Write what has changed, or say what has"
+    new = written()
+    paths = {*new, *(p.relative_to(root).as_posix() for p in root.glob('README_files/*'))}
+    old = {k: (root/k).read_bytes() for k in paths if (root/k).exists()}
+    differ = sorted(k for k in paths if old.get(k) != new.get(k))
+    if check and differ: return f"not what their sources give: {', '.join(differ)}; run `python .ci/readme.py`"
+    for k in differ:
+        write(k, new.get(k))
+        print(f"{'wrote' if k in new else 'removed'} {k}")
+
+if __name__ == '__main__': sys.exit(main('--check' in sys.argv))

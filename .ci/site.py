@@ -37,6 +37,7 @@ class Page(HTMLParser):
         if tag == 'img' and 'alt' not in attrs: self.no_alt.append(attrs.get('src', '')[:80])
         if re.match(r'h[2-6]$', tag): self.start_heading(attrs)
         if tag in ('hr', 'section', 'details') or 'cell' in (attrs.get('class') or '').split(): self.entry = None
+        if self.entry is not None and tag in ('p', 'div', 'li', 'td'): self.entry['text'] += ' '
         self.tag = tag
 
     def start_heading(self, attrs):
@@ -134,7 +135,7 @@ def tidy_signature(code):
     code = re.sub(r"<(?:built-in function|function|class)\s+'?([\w.<>]+?)'?(?: at 0x[0-9a-f]+)?>", r'\1', code)
     code = re.sub(r' at 0x[0-9a-f]+', '', code)
     code = re.sub(r'\[`?([^\]`]*)`?\]\(https?://[^)]*\)', r'\1', code)
-    return re.sub(r'\Adef (_?[A-Z]\w*)\(\s*\*args, \*\*kwargs\s*\):\s*\Z', r'class \1()', code)
+    return re.sub(r'\Adef (_?[A-Z]\w*)\(\s*\*args, \*\*kwargs\s*\):\s*\Z', r'class \1():', code)
 
 def as_html(code):
     "Code as Quarto writes it, with keyword and comments coloured"
