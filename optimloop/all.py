@@ -7,17 +7,17 @@ __all__ = []
 
 # %% ../nbs/99_all.ipynb #6814e2be
 import sys
-from .optimizers import engines
+from .basics.data import DataLoaders
+from .basics.batches import default_device, to_device
+from .basics.averages import AvgMetric, accuracy
+from .basics.saved_state import DamagedFile, load_state, save_state
+from .basics.plotting import plot_axes, plot_contours
 from .optimizer import *
 from .callbacks import *
 from .learner import *
 from .schedulers import *
 from .mixed_precision import *
-from .basics.data import *
-from .basics.batches import *
-from .basics.averages import *
-from .basics.plotting import *
-from .basics.saved_state import *
+from .optimizers import engines
 from .optimizers.family import *
 from .optimizers.wrapping import *
 from .training.callbacks import *
@@ -33,23 +33,25 @@ from .runs.export import *
 from .runs.checkpoints import *
 
 # %% ../nbs/99_all.ipynb #128467e2
+_basics = '''DataLoaders default_device to_device AvgMetric accuracy DamagedFile load_state save_state
+    plot_axes plot_contours'''.split()
 _modules = '''
     optimizer callbacks learner schedulers mixed_precision
-    basics.data basics.batches basics.averages basics.plotting basics.saved_state
     optimizers.family optimizers.wrapping training.callbacks training.checks training.display training.half
     training.inspection training.prediction training.schedules training.tracking
     runs.saving runs.export runs.checkpoints'''.split()
 
 # %% ../nbs/99_all.ipynb #5d0c7e14
 _left_out = set('''
-    step_engines stepper_args hyper_defaults inner_stepper stepper_name check_args run_loop dtype_name own_dtype by_param
-    split_params hyper_ranges check_hyper spread HyperView torch_names hyper_places TorchView ParamState ParamStates
+    Engine step_engines find_engine no_remarks stepper_args hyper_defaults inner_stepper stepper_name check_args check_keys
+    run_loop dtype_name own_dtype by_param split_params hyper_ranges check_hyper spread HyperView
     rectification warm_up agreeing value_clipped norm_clipped slow_weights orthogonalize
-    batch_events event_names switches run_cbs as_tuple class_name is_meant sort_cbs add_note own_attr surely
+    torch_names hyper_places TorchView ParamState ParamStates
+    batch_events event_names switches cancellations run_cbs as_tuple class_name is_meant sort_cbs add_note own_attr surely
     autocast_mode check_events OldName OldSetting by_default fit_options default_callbacks LearnerLoop rehearses
-    norm_layers print_row metric_name smoothed synth_learner same_random_state plot_lr_curve minimum steep slide valley
+    norm_layers print_row metric_name smoothed synth_learner
+    same_random_state plot_lr_curve minimum steep slide valley Schedule sched_poly copy_to_train fill_in fit_scheduled
     get_master to_master_grads to_model_params test_overflow grad_overflow PrecisionCallback HalfWeights stochastic_round
-    n_batches loader_parts InPlaceOf original n_samples like_nest replacing write_bytes is_pickle
-    BatchValues History WeightedMean weighted_mean loss_divisor loss_items func_name as_metric
     without_partials module_of LayerInfo ModelSummary concat with_restarts'''.split())
-__all__ = [k for o in _modules for k in sys.modules[f'optimloop.{o}'].__all__ if k not in _left_out]
+_exported = [k for o in _modules for k in sys.modules[f'optimloop.{o}'].__all__ if k not in _left_out]
+__all__ = [*_exported, *_basics]
