@@ -24,6 +24,7 @@ setup(
                  f"Natural Language :: {cfg['language']}",
                  *[f'Programming Language :: Python :: {v}' for v in pythons if int(v.split('.')[1]) >= min_minor]],
     packages=find_packages(include=[cfg['lib_path'], cfg['lib_path'] + '.*']), zip_safe=False,
+    package_data={'': ['py.typed', '*.pyi']},  # for editors: written by .ci/stubs.py
     python_requires='>=' + cfg['min_python'],
     install_requires=cfg['requirements'].split(),
     extras_require={k: cfg[f'{k}_requirements'].split() for k in ('course', 'dev', 'trainers')},

@@ -39,10 +39,10 @@ def test_what_is_no_business_of_a_user_stays_out():
 
 def test_common_names_are_in():
     names = '''SGD RMSProp Adam RAdam Lion Muon Lookahead ranger Optimizer OptimWrapper sgd_step momentum_step
-        weight_decay Callback event CancelBatchException CancelFitException TrainEvalCallback ModelResetter TerminateOnNaN
-        Learner Recorder DataLoaders accuracy AvgMetric trainable_params ParamScheduler SchedCos combine_scheds
-        Steps Samples MixedPrecision NonNativeMixedPrecision GradientClip GradientAccumulation EMA NaNPolicy EarlyStopping SaveModel
-        CSVLogger TorchScheduler FreezeUntil Checkpoint load_learner save_state load_state to_device'''.split()
+        weight_decay Callback event CancelBatchException CancelFitException TrainEvalCallback
+        ModelResetter TerminateOnNaN Learner Recorder DataLoaders accuracy AvgMetric trainable_params ParamScheduler SchedCos
+        combine_scheds Steps Samples MixedPrecision NonNativeMixedPrecision GradientClip GradientAccumulation EMA NaNPolicy
+        EarlyStopping SaveModel CSVLogger TorchScheduler FreezeUntil Checkpoint load_learner save_state load_state to_device'''.split()
     assert not set(names) - set(lib.__all__)
 
 def page_of_the_api():

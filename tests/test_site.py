@@ -184,7 +184,8 @@ def test_every_notebook_is_in_the_sidebar(readme):
     assert script('site').reading_order()[:3] == ['index.ipynb', 'coming_from.ipynb', '00_optimizer.ipynb']
 
 @pytest.mark.parametrize('link,there', [('nbs/02_learner.ipynb#a', '02_learner.ipynb#a'),
-    ('CONTRIBUTING.md', 'contributing.qmd'), ('https://x.y/z', 'https://x.y/z'), ('#style', '#style'), ('README.md', 'index.ipynb'),
+    ('CONTRIBUTING.md', 'contributing.qmd'), ('https://x.y/z', 'https://x.y/z'), ('#style', '#style'),
+    ('README.md', 'index.ipynb'),
     ('.ci/run', 'https://github.com/optimloop/optimloop/blob/main/.ci/run')])
 def test_links_of_files_that_become_pages(readme, link, there): assert readme.to_site(link) == there
 
