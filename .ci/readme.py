@@ -1,12 +1,19 @@
-"""Write README.md, and the figures it shows, from nbs/index.ipynb: what `nbdev_readme` does, without Quarto.
-With `--check`, write nothing, and exit with 1 if they are not what the notebook gives."""
-import base64, re, sys
+"""Write what is made from other files: README.md and its figures from nbs/index.ipynb (what `nbdev_readme` does,
+without Quarto), the site's changelog and contributing pages from the files of that name, nbs/sidebar.yml from the
+folders. With `--check`, write nothing, and exit with 1 if any of them is not what its source gives."""
+import base64, configparser, json, re, sys
 from pathlib import Path
 import nbformat
 from nbconvert import MarkdownExporter
 
 root = Path(__file__).resolve().parent.parent
 warning = '<!-- Written by .ci/readme.py from nbs/index.ipynb: edit that notebook, not this file. -->'
+ini = configparser.ConfigParser(delimiters=['='])
+ini.read(root/'settings.ini', encoding='utf-8')
+blob = '{git_url}/blob/{branch}/'.format(**ini['DEFAULT'])
+
+pages = {'CHANGELOG.md': 'What changed from version to version, and which module became which',
+         'CONTRIBUTING.md': 'How to change it: where to add what, and how it is written'}
 
 def directives(cell):
     "The `#|` lines at the top of a cell, as a dict; they are removed from its source"
@@ -34,7 +41,9 @@ def code_cell(cell, files):
 
 def text_cell(cell):
     "`cell` with its links to files beside the notebook made to work from here, and its summary a plain paragraph"
-    def _link(m): return f'](nbs/{m[1]}' if (root/'nbs'/m[1]).is_file() else m[0]
+    def _link(m):
+        if (name := f'{Path(m[1]).stem.upper()}.md') in pages and m[1].endswith('.qmd'): return f']({name}'
+        return f'](nbs/{m[1]}' if (root/'nbs'/m[1]).is_file() else m[0]
     cell.source = re.sub(r'\]\(([^)#\s]+)', _link, re.sub(r'\A(# .*\n+)> ', r'\1', cell.source))
     return cell
 
@@ -47,11 +56,93 @@ def readme():
     md = re.sub(r'\n{3,}', '\n\n', MarkdownExporter().from_notebook_node(nb)[0]).strip()
     return {**files, 'README.md': (md.replace('\n', f'\n\n{warning}\n', 1) + '\n').encode()}
 
-new = readme()
-old = {p.relative_to(root).as_posix(): p.read_bytes() for p in [*root.glob('README.md'), *root.glob('README_files/*')]}
-for k in (differ := sorted(k for k in {**old, **new} if old.get(k) != new.get(k))):
-    if '--check' in sys.argv: continue
-    if k in new: (root/k).parent.mkdir(exist_ok=True); (root/k).write_bytes(new[k])
-    else: (root/k).unlink()
-    print(f"{'wrote' if k in new else 'removed'} {k}")
-if '--check' in sys.argv and differ: sys.exit(f"not what nbs/index.ipynb gives: {', '.join(differ)}; run `python .ci/readme.py`")
+# --- Pages of the site that are files of the repository
+
+def to_site(link):
+    "A link from the top of the repository, as it reads on a page of the site"
+    path,*anchor = link.split('#')
+    if '://' in path or not path: return link
+    if path.startswith('nbs/'): new = path[4:]
+    elif path in pages: new = f'{path[:-3].lower()}.qmd'
+    else: new = 'index.ipynb' if path == 'README.md' else blob + path
+    return '#'.join([new, *anchor])
+
+def page(name):
+    "The site's page for the Markdown file `name`"
+    title,body = (root/name).read_text(encoding='utf-8').split('\n', 1)
+    body = re.sub(r'`[^`]*`|(?<=\]\()[^)\s]+', lambda m: m[0] if m[0][0] == '`' else to_site(m[0]), body)
+    head = f'title: {title[2:]}\ndescription: "{pages[name]}"'
+    return f'---\n{head}\n---\n\n<!-- Written by .ci/readme.py from {name}: edit that file. -->\n{body}'.encode()
+
+# --- The sidebar
+
+# The floors in its order: folder, name, and the notebooks that come first. A folder or a notebook that is not named
+# here comes after those that are. Lessons of the course have a number; other notebooks beside them are for reference.
+floors = [('foundations', 'Before the course', ''), ('', 'Course', ''),
+    ('basics', 'Basics', 'param_groups torch_optimizer data batches averages saved_state plotting course'),
+    ('optimizers', 'Optimizers', 'family wrapping engines'),
+    ('training', 'Training', 'callbacks tracking schedules curves prediction inspection display checks half'),
+    ('runs', 'Runs', 'checkpoints saving export parts loaders'), ('projects', 'Projects', 'race')]
+before = ['index.ipynb', 'coming_from.ipynb']
+after = ['99_all.ipynb', 'command.ipynb', 'changelog.qmd', 'contributing.qmd']
+
+def title(path):
+    "The title of a notebook"
+    cells = json.loads((root/'nbs'/path).read_text(encoding='utf-8'))['cells']
+    text = ''.join(next(c for c in cells if c['cell_type'] == 'markdown')['source'])
+    return text.split('\n')[0].lstrip('# ')
+
+def notebooks(folder, first=''):
+    "The notebooks of a floor, in the order of the sidebar"
+    found = [o for o in (root/'nbs'/folder).glob('*.ipynb') if o.name[0] not in '_.']
+    found = sorted(o.relative_to(root/'nbs').as_posix() for o in found)
+    rank = {o: i for i,o in enumerate(first.split())}
+    return sorted((o for o in found if o not in before + after), key=lambda o: rank.get(Path(o).stem, len(rank)))
+
+def number(path): return re.match(r'(\d+)_', Path(path).name)
+
+def item(path, indent):
+    "A line of the sidebar; a lesson is shown with its number"
+    if path in after or not number(path): return f'{indent}- {path}'
+    text = json.dumps(f'{int(number(path)[1])} · {title(path)}', ensure_ascii=False)
+    return f'{indent}- text: {text}\n{indent}  href: {path}'
+
+def sections():
+    "All floors with their notebooks: those of `floors`, then others, then what is for reference"
+    found = sorted({o.parent.name for o in (root/'nbs').glob('*/*.ipynb') if o.parent.name[0] not in '_.'})
+    for folder,name,first in floors + [(o, o.capitalize(), '') for o in found if o not in [f[0] for f in floors]]:
+        yield name, [o for o in notebooks(folder, first) if folder or number(o)]
+    yield 'Reference', after + [o for o in notebooks('') if not number(o)]
+
+def sidebar():
+    "nbs/sidebar.yml: each notebook on its floor"
+    lines = ['# Written by .ci/readme.py from the folders: change their order there.',
+             'website:', '  sidebar:', '    contents:', *(item(o, ' '*6) for o in before)]
+    for name,nbs in sections():
+        if nbs: lines += [f'      - section: {name}', '        contents:', *(item(o, ' '*10) for o in nbs)]
+    return ('\n'.join(lines) + '\n').encode()
+
+# --- Write, or check
+
+def written():
+    "All that is written from other files: a dict from path to content"
+    return {**readme(), 'nbs/sidebar.yml': sidebar(), **{f'nbs/{o[:-3].lower()}.qmd': page(o) for o in pages}}
+
+def write(path, content):
+    "Write a file, or remove it if it has no content any more"
+    if content is None: return (root/path).unlink()
+    (root/path).parent.mkdir(exist_ok=True)
+    (root/path).write_bytes(content)
+
+def main(check):
+    "Write what has changed, or say what has"
+    new = written()
+    paths = {*new, *(p.relative_to(root).as_posix() for p in root.glob('README_files/*'))}
+    old = {k: (root/k).read_bytes() for k in paths if (root/k).exists()}
+    differ = sorted(k for k in paths if old.get(k) != new.get(k))
+    if check and differ: return f"not what their sources give: {', '.join(differ)}; run `python .ci/readme.py`"
+    for k in differ:
+        write(k, new.get(k))
+        print(f"{'wrote' if k in new else 'removed'} {k}")
+
+if __name__ == '__main__': sys.exit(main('--check' in sys.argv))

@@ -1,3 +1,4 @@
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
-from . import all # the whole library, whichever part of it is imported first: engines, callbacks and methods register themselves
+# the whole library, whichever part of it is imported first: engines, callbacks and methods register themselves
+from . import all
