@@ -54,12 +54,12 @@ def is_skipped(cell, flags):
 
 def is_public(name): return not name.startswith('_') or (name.startswith('__') and name.endswith('__'))
 
-def is_patch(f): return any('patch' in ast.unparse(o) for o in f.decorator_list)
+def is_patch(f): return any('patch' in ast.unparse(getattr(o, 'func', o)) for o in f.decorator_list)
 
 def patched_class(f):
     "The class whose method a patched function becomes: the annotation of its first argument, or what `patch_to` names"
-    to = next((o.args[0] for o in f.decorator_list if isinstance(o, ast.Call) and o.args), f.args.args[0].annotation)
-    return ast.unparse(to)
+    calls = [o for o in f.decorator_list if isinstance(o, ast.Call) and 'patch' in ast.unparse(o.func)]
+    return ast.unparse(next((o.args[0] for o in calls if o.args), f.args.args[0].annotation))
 
 def functions(body, cls=None):
     "All functions defined in `body`, and in its public classes: (name, node, is it a patched method?)"
@@ -151,7 +151,8 @@ class Forks:
         return self.results
 
 def walk(path, cells, mutants, jobs, known=()):
-    """Run a notebook, and each mutant in a fork of its own from its cell on; then the notebook on to the last cell that a mutant made fail.
+    """Run a notebook, and each mutant in a fork of its own from its cell on; then the notebook on to the last cell that a
+    mutant made fail, and to its end if a visible cell of its own fails.
     Returns the visible cells that fail unmutated, and for each mutant the first that fails (none: `None`)"""
     shell, flags, broken, forks = new_shell(path), test_flags(repo_of(path)), [], Forks(jobs)
     def _run(start, end): broken.extend(failures(shell, cells[:end], flags, start))
@@ -161,7 +162,9 @@ def walk(path, cells, mutants, jobs, known=()):
             if o.cell == i: forks.add(k, lambda: run_mutant(shell, cells, flags, o, known))
         _run(i, i+1)
     found = [forks.collect_all()[k] for k in range(len(mutants))]
-    _run(last+1, max([o for o in found if isinstance(o, int)], default=last) + 1)
+    end = max([o for o in found if isinstance(o, int)], default=last) + 1
+    _run(last+1, end)
+    if broken: _run(end, len(cells))
     return broken, found
 
 def check_notebook(path, cells, mutants, jobs):
@@ -188,7 +191,7 @@ def sample_of(mutants, n, seed):
 def report(path, cells, mutants, broken, found, accepted):
     "Print what became of the mutants of a notebook; returns (caught, missed and not accepted)"
     missed = [o for o, i in zip(mutants, found) if not isinstance(i, int)]
-    bad = [o.name for o in missed if f'{o.notebook} {o.name}' not in accepted]
+    bad = [o.name for o in missed if f'{o.notebook} {o.name}' not in accepted or o.name in must_catch.get(o.notebook, ())]
     print(f'{Path(path).stem:22} {len(mutants):4} public {len(mutants)-len(missed):4} caught {len(missed):4} not', flush=True)
     for o in broken: print(f'  fails unmutated: cell {cells[o].id}')
     for o in missed: print(f"  not caught: {o.name}  (cell {cells[o.cell].id})  {accepted.get(f'{o.notebook} {o.name}', '')}")
