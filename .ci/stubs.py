@@ -11,7 +11,7 @@ from types import FunctionType, SimpleNamespace
 
 root = Path(__file__).resolve().parent.parent
 lib = 'optimloop'
-known = {'Learner.opt': 'Optimizer', 'Callback.learn': 'Learner'}  # what no signature says: the class of an attribute
+known = {'Learner.opt': 'Optimizer', 'Callback.learn': 'Learner', 'synth_learner': 'Learner'}  # classes that no signature tells
 typing = {'Any': 'typing', 'Self': 'typing_extensions', 'AbstractContextManager': 'contextlib', 'NamedTuple': 'typing'}
 simple_returns = {'__init__': 'None', '__repr__': 'str', '__str__': 'str', '__len__': 'int', '__dir__': 'list[str]', '__contains__': 'bool'}
 header = '# Written by .ci/stubs.py from the notebooks: edit them, not this file.'
@@ -227,7 +227,7 @@ def method_type(package, cls, o):
 
 def function_lines(package, f, source, decs, cls=None):
     "The stub of a function or method"
-    returns = known.get(f'{cls}.{f.name}') or package.return_type(f, cls)
+    returns = known.get(f'{cls}.{f.name}' if cls else f.name) or package.return_type(f, cls)
     if 'contextmanager' in decs: returns = context_type(f)
     args = arg_list(f, delegated(package, f, decs))
     if cls and f.args.args and not f.args.posonlyargs and 'staticmethod' not in decs: args[0] = f.args.args[0].arg
@@ -291,6 +291,13 @@ def assigned_lines(package, name, taken):
         elif isinstance(o, FunctionType): yield runtime_lines(k, o)
         else: yield [f'{k}: Any']
 
+def runtime_methods(package, name, there):
+    "Methods that a loop or a decorator puts into a class, and that no class it inherits from has"
+    cls = getattr(package.sources[package.where[name]].module, name)
+    for k, o in vars(cls).items():
+        if is_public(k) and not is_dunder(k) and k not in there and isinstance(o, FunctionType) and not any(hasattr(b, k) for b in cls.__bases__):
+            yield runtime_lines(k, o)
+
 def property_lines(k, o):
     res = def_lines(k, ['self'], 'Any', o.__doc__ and str(o.__doc__), ['property'])
     return res + def_lines(k, ['self', 'value'], 'None', '', [f'{k}.setter']) if o.fset else res
@@ -321,7 +328,8 @@ def class_lines(package, name):
     body = quoted(doc).split('\n') if doc else []
     body += [f'{k}: {v}' for k, v in attrs.items() if k not in now]
     for o in methods: body += function_lines(package, o.node, o.source, o.decorators, name)
-    body += [l for o in assigned for l in o]
+    there = {*attrs, *now, *(o.node.name for o in methods)}
+    body += [l for o in [*assigned, *runtime_methods(package, name, there)] for l in o]
     return [f'class {name}({bases}):' if bases else f'class {name}:', *indent(body or ['...']), '']
 
 # -- Modules
@@ -329,7 +337,7 @@ def class_lines(package, name):
 def value_lines(name, o):
     "The stub of a public name that a module assigns"
     if isinstance(o, SimpleNamespace):
-        return [f'class _{name}(SimpleNamespace):', *(f'    {k}: {type(v).__name__}' for k, v in vars(o).items()), '', f'{name}: _{name}']
+        return [f'class _{name}:', *(f'    {k}: {type(v).__name__}' for k, v in vars(o).items()), '', f'{name}: _{name}']
     if isinstance(o, FunctionType): return runtime_lines(name, o)
     if isinstance(o, type) and hasattr(o, '_fields'): return [f'class {name}(NamedTuple):', *(f'    {k}: Any' for k in o._fields), '']
     plain = type(o) in (bool, int, float, str, list, dict, set, tuple)
@@ -359,7 +367,6 @@ def import_lines(package, source, text):
         if k in typing: yield f'from {typing[k]} import {k}'
         elif k in package.where and package.where[k] != source.name: yield f'from {relative(source, package.where[k])} import {k}'
         elif k in own: yield own[k]
-        elif k == 'SimpleNamespace': yield 'from types import SimpleNamespace'
         elif k not in vars(builtins): print(f'{source.name}: where is {k} from?', file=sys.stderr)
 
 def star_lines(source):

@@ -3,7 +3,6 @@
 from typing import Any
 from .learner import Learner
 from typing_extensions import Self
-from types import SimpleNamespace
 
 __all__ = ['batch_events', 'event_names', 'event', 'switches', 'run_cbs', 'as_tuple', 'class_name', 'is_meant', 'sort_cbs', 'Callback', 'CancelBatchException', 'CancelBackwardException', 'CancelStepException', 'CancelTrainException', 'CancelValidException', 'CancelEpochException', 'CancelFitException', 'CallbackRunner', 'add_note', 'own_attr', 'surely', 'autocast_mode', 'check_events', 'OldName', 'OldSetting', 'TrainEvalCallback', 'ModelResetter', 'RNNRegularizer', 'TerminateOnNaN']
 
@@ -34,7 +33,7 @@ def sort_cbs(cbs):
     List of them, sorted"""
 batch_events: list
 event_names: list
-class _event(SimpleNamespace):
+class _event:
     after_create: str
     before_fit: str
     before_epoch: str

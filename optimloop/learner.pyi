@@ -550,7 +550,7 @@ def print_row(cells: list) -> None:
     cells
         Strings, already as wide as their columns"""
 norm_layers: tuple
-def synth_learner(bs: int = 16, lr: float = 0.1, cls=None, **kwargs):
+def synth_learner(bs: int = 16, lr: float = 0.1, cls=None, **kwargs) -> Learner:
     """A Learner that fits a line to `synth_data`
 
     Parameters

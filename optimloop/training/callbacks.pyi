@@ -105,6 +105,9 @@ class EMA(Callback):
         ----------
         state
             What `state_dict` returned; it is copied"""
+    def after_validate(self): ...
+    def after_cancel_epoch(self): ...
+    def after_cancel_fit(self): ...
 
 class BnFreeze(Callback):
     """While training, keep norm layers with running statistics in evaluation mode if their parameters are frozen"""
