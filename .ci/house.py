@@ -324,9 +324,10 @@ def solutions_are_folded(house):
                 yield nb, c.id, 'a solution that JupyterLab shows; set its metadata to {"jupyter": {"source_hidden": true}}'
 
 def parameter_comments(source, f):
-    "The comments beside the parameters of function `f`"
-    start, end = f.lineno, f.body[0].lineno
-    return [o.string for o in tokenize.generate_tokens(StringIO(source).readline) if o.type == tokenize.COMMENT and start <= o.start[0] < end]
+    "The comments beside the parameters of function `f`, which has a line for each"
+    args = [o for o in ast.walk(f.args) if isinstance(o, ast.arg)]
+    lines = {o.end_lineno for o in args} if any(o.lineno > f.lineno for o in args) else ()
+    return [o.string for o in tokenize.generate_tokens(StringIO(source).readline) if o.type == tokenize.COMMENT and o.start[0] in lines]
 
 @rule
 def no_backticks_beside_parameters(house):

@@ -14,13 +14,11 @@ import argparse, ast, configparser, json, os, random, re, select, signal, sys, t
 from collections import namedtuple
 from pathlib import Path
 
-for k in ('OMP_NUM_THREADS', 'TORCHINDUCTOR_COMPILE_THREADS'): os.environ[k] = '1'  # a fork takes no threads along
-os.environ.update(OPTIMLOOP_DEVICE='cpu', IN_TEST='1', MPLBACKEND='agg')
-
 root = Path(__file__).resolve().parent.parent
 accepted_file = root/'.ci/mutate_accepted.txt'
 must_catch = {'00_optimizer': ['run_loop']}  # what an optimizer does here: always part of a sample
 enough = .95
+environment = dict(OMP_NUM_THREADS='1', TORCHINDUCTOR_COMPILE_THREADS='1', OPTIMLOOP_DEVICE='cpu', IN_TEST='1')  # a fork takes no threads along
 
 Cell = namedtuple('Cell', 'id source directives')
 Mutant = namedtuple('Mutant', 'notebook name cell source')  # `cell`: the number of the cell whose source is replaced
@@ -221,7 +219,8 @@ def main():
 
 def judge(paths, cells, mutants, missing, args):
     "Run all mutants, report; the exit status"
-    import torch, matplotlib.pyplot, execnb.shell  # once, before all forks
+    os.environ.update(environment)
+    import torch, matplotlib.pyplot, execnb.shell  # noqa: F401  once, before all forks
     torch.set_num_threads(1)
     accepted, caught, bad, broken = read_accepted(args.accepted), 0, [*missing], []
     for p in paths:
