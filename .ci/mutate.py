@@ -10,43 +10,18 @@ listed with a reason in .ci/mutate_accepted.txt, if a notebook fails unmutated, 
 - Visible: cells without `#| hide`. A hidden cell is run, and its failure is passed over. Cells flagged slow, cuda, notest are skipped.
 - How: the notebook runs once, in the shell that nbdev_test uses; at each exported cell the process forks, so that the cells
   before it need not run again. A mutant ends at the first visible failure."""
-import argparse, ast, configparser, json, os, random, re, select, signal, sys, time, traceback
+import argparse, ast, json, os, random, select, signal, sys, time, traceback
 from collections import namedtuple
 from pathlib import Path
 
-root = Path(__file__).resolve().parent.parent
+from notebooks import code_cells, flags_that_skip, is_exported, is_skipped, is_visible, read_notebook, root
+
 accepted_file = root/'.ci/mutate_accepted.txt'
 must_catch = {'00_optimizer': ['run_loop']}  # what an optimizer does here: always part of a sample
 enough = .95
 environment = dict(OMP_NUM_THREADS='1', TORCHINDUCTOR_COMPILE_THREADS='1', OPTIMLOOP_DEVICE='cpu', IN_TEST='1')  # a fork takes no threads along
 
-Cell = namedtuple('Cell', 'id source directives')
 Mutant = namedtuple('Mutant', 'notebook name cell source')  # `cell`: the number of the cell whose source is replaced
-
-# -- Notebooks
-
-def directives(source):
-    "The `#|` lines at the top of a cell: a dict from name to value"
-    head = re.match(r'(\s*(#.*)?(\n|$))*', source)[0]
-    return {k: v.strip() for k, v in re.findall(r'^\s*#\s*\|\s*([\w-]+)\s*:?[ \t]*(.*)$', head, re.M)}
-
-def read_cells(path):
-    "The code cells of a notebook"
-    nb = json.loads(Path(path).read_text(encoding='utf-8'))
-    sources = [(o.get('id', str(i)), ''.join(o['source'])) for i, o in enumerate(nb['cells']) if o['cell_type'] == 'code']
-    return [Cell(i, s, directives(s)) for i, s in sources]
-
-def repo_of(path): return next((o for o in Path(path).resolve().parents if (o/'settings.ini').exists()), root)
-
-def test_flags(repo):
-    ini = configparser.ConfigParser(delimiters=['='], interpolation=None)
-    ini.read(repo/'settings.ini', encoding='utf-8')
-    return set(ini.get('DEFAULT', 'tst_flags', fallback='notest slow cuda').split())
-
-def is_visible(cell): return 'hide' not in cell.directives and cell.directives.get('include') != 'false'
-
-def is_skipped(cell, flags):
-    return flags & {*cell.directives} or cell.directives.get('eval') == 'false' or 'nbdev_export(' in cell.source
 
 # -- Mutants
 
@@ -84,7 +59,7 @@ def mutated(source, f):
 
 def cell_mutants(cell):
     "(name, mutated source) of everything public that a cell exports"
-    if not {'export', 'exports', 'exporti'} & {*cell.directives}: return []
+    if not is_exported(cell): return []
     found = functions(ast.parse(cell.source).body)
     return [(k, mutated(cell.source, f)) for k, f, patch in found if patch or 'exporti' not in cell.directives]
 
@@ -93,6 +68,8 @@ def mutants_of(path, cells):
     return [Mutant(name, k, i, s) for i, cell in enumerate(cells) for k, s in cell_mutants(cell)]
 
 # -- Running
+
+def repo_of(path): return next((o for o in Path(path).resolve().parents if (o/'settings.ini').exists()), root)
 
 def new_shell(path):
     "The shell that nbdev_test runs a notebook in, with the notebook's folder and repository to import from"
@@ -152,7 +129,7 @@ def walk(path, cells, mutants, jobs, known=()):
     """Run a notebook, and each mutant in a fork of its own from its cell on; then the notebook on to the last cell that a
     mutant made fail, and to its end if a visible cell of its own fails.
     Returns the visible cells that fail unmutated, and for each mutant the first that fails (none: `None`)"""
-    shell, flags, broken, forks = new_shell(path), test_flags(repo_of(path)), [], Forks(jobs)
+    shell, flags, broken, forks = new_shell(path), flags_that_skip(repo_of(path)), [], Forks(jobs)
     def _run(start, end): broken.extend(failures(shell, cells[:end], flags, start))
     last = max(o.cell for o in mutants)
     for i in range(last+1):
@@ -208,7 +185,7 @@ def options():
 def main():
     args = options()
     paths = args.notebooks or sorted(root.glob('nbs/0[0-4]_*.ipynb'))
-    cells = {Path(o).stem: read_cells(o) for o in paths}
+    cells = {Path(o).stem: code_cells(read_notebook(o)) for o in paths}
     mutants = [o for p in paths for o in mutants_of(p, cells[Path(p).stem])]
     if args.list: return print(*[f'{o.notebook} {o.name}' for o in mutants], sep='\n')
     missing = [f'{nb} {k}' for nb in cells for k in must_catch.get(nb, ()) if (nb, k) not in {o[:2] for o in mutants}]

@@ -1,14 +1,8 @@
 """The mutation check, on small notebooks: what it replaces, what counts as caught, and what it says of it."""
 import ast, json, sys
-from importlib.util import module_from_spec, spec_from_file_location
-from pathlib import Path
 
-import pytest
-
-script = Path(__file__).resolve().parent.parent/'.ci/mutate.py'
-spec = spec_from_file_location('mutate', script)
-mutate = module_from_spec(spec)
-spec.loader.exec_module(mutate)
+import mutate, pytest
+from notebooks import read_cell
 
 def cell(source, i=0): return dict(cell_type='code', id=f'{i:08x}', metadata={}, outputs=[], execution_count=None, source=source)
 def notebook(path, *sources):
@@ -28,7 +22,7 @@ def run(monkeypatch, capsys):
         return capsys.readouterr().out, rc
     return _run
 
-def names(source): return [k for k,_ in mutate.cell_mutants(mutate.Cell('a', source, mutate.directives(source)))]
+def names(source): return [k for k,_ in mutate.cell_mutants(read_cell(0, cell(source)))]
 
 @pytest.mark.parametrize('source,expected', [
     ('#| export\ndef f(): pass\ndef _g(): pass', ['f']),
