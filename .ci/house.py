@@ -1,7 +1,8 @@
-"""Does the house stand?  python .ci/house.py [ROOT]   One line a finding: `file: cell id: what is wrong, and what to do`.
+"""Does the house stand?  python .ci/house.py [ROOT]
 
-It reads the exported cells of all notebooks, and imports each module once, in the order of the imports. The exit status is
-1 if there is a finding. The rules are the functions marked `@rule`; what they measure by stands first."""
+It prints a line for each finding, `file: cell id: what is wrong, and what to do`, and its exit status is 1 if there is
+one. It reads the exported cells of all notebooks, and imports each module once, in the order of the imports. The rules
+are the functions marked `@rule`; what they measure by stands first."""
 import ast, json, re, subprocess, sys, tokenize
 from collections import namedtuple
 from functools import lru_cache
@@ -91,7 +92,8 @@ def find(root):
 @rule
 def every_module_is_on_a_floor(house):
     for m, nb in house.modules.items():
-        if floor(m) is None: yield nb, nb.cells[0].id, f'{m} is on no floor; move it, or name its folder in .ci/house.py'
+        if floor(m) is not None: continue
+        yield nb, nb.cells[0].id, f'{m} is on no floor; move it, or name its folder in .ci/house.py'
 
 @rule
 def arrows_point_down(house):
@@ -105,7 +107,7 @@ def lessons_look_down(house):
     for nb in house.lessons:
         for c, o in [(c, o) for c in code_cells(nb) if not is_exported(c) for o in house.imports(c)]:
             if (floor(o.module) or 0) <= floor(nb.module): continue
-            yield nb, c.id, f'a lesson uses {o.module}, which comes after it; use what it has, or move the cell upstairs'
+            yield nb, c.id, f'a lesson uses {o.module}, which comes after it; use what it has, or move this upstairs'
 
 @rule
 def no_circles(house):
@@ -123,7 +125,7 @@ def imports_at_the_top(house):
 @rule
 def no_imports_by_name(house):
     for nb, c, o in house.exported_nodes():
-        if not isinstance(o, ast.Call) or ast.unparse(o.func).split('.')[-1] not in ('import_module', '__import__'): continue
+        if not isinstance(o, ast.Call) or not re.search(r'\b(import_module|__import__)$', ast.unparse(o.func)): continue
         if any(isinstance(a, ast.Constant) and re.match(rf'{house.lib}(\.|$)', str(a.value)) for a in o.args):
             yield nb, c.id, f'imports by name: {ast.unparse(o)}; write an import in the first exported cell'
 
@@ -138,16 +140,18 @@ def no_private_imports(house):
     for nb, c, o in house.exported_imports():
         for name in filter(is_private, o.names or ()):
             if folder(nb.module) == folder(o.module): continue
-            yield nb, c.id, (f'takes the private {name} from {o.module}; make it public there, with a name and a docstring '
-                             '(#| exporti if no user needs it)')
+            yield nb, c.id, (f'takes the private {name} from {o.module}; make it public there, with a name and a '
+                             'docstring (#| exporti if no user needs it)')
 
 # -- Rules about what modules do to each other
 
+def is_stored(o): return isinstance(o.ctx, ast.Store)
+
 def given_names(o):
     "The names that a node of the syntax tree gives to attributes"
-    if isinstance(o, ast.Attribute): return [o.attr] if isinstance(o.ctx, ast.Store) else []
+    if isinstance(o, ast.Attribute): return [o.attr] if is_stored(o) else []
     if isinstance(o, ast.FunctionDef): return [o.name]
-    if isinstance(o, ast.ClassDef): return [n.id for n in ast.walk(o) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)]
+    if isinstance(o, ast.ClassDef): return [n.id for n in ast.walk(o) if isinstance(n, ast.Name) and is_stored(n)]
     return [o.value] if isinstance(o, ast.Constant) and isinstance(o.value, str) else []  # `setattr`, `__slots__`
 
 def owners(house):
@@ -157,7 +161,9 @@ def owners(house):
         for name in filter(is_private, given_names(o)): res.setdefault(name, set()).add(folder(nb.module))
     return res
 
-def classes(house): return {o.name: folder(nb.module) for nb, _, o in house.exported_nodes() if isinstance(o, ast.ClassDef)}
+def classes(house):
+    "From each class of ours to the folder of its module"
+    return {o.name: folder(nb.module) for nb, _, o in house.exported_nodes() if isinstance(o, ast.ClassDef)}
 
 def own_selves(tree, where, here):
     "The nodes `self` and `cls` in `tree`, but for methods that are patched into a class of another folder"
@@ -172,8 +178,8 @@ def no_private_attributes(house):
     for nb, c in house.exported():
         tree, here = parse(c.source), folder(nb.module)
         mine = own_selves(tree, where, here)
-        for o in ast.walk(tree):
-            if not isinstance(o, ast.Attribute) or not is_private(o.attr) or o.attr in not_ours or id(o.value) in mine: continue
+        for o in [o for o in ast.walk(tree) if isinstance(o, ast.Attribute) and is_private(o.attr)]:
+            if o.attr in not_ours or id(o.value) in mine: continue
             if here in whose.get(o.attr, [here]): continue
             names = ', '.join(sorted(k or 'the lessons' for k in whose[o.attr]))
             yield nb, c.id, f'uses {ast.unparse(o)}, private to {names}; make a small public method or attribute there'
@@ -185,13 +191,14 @@ sys.path.insert(0, root)
 package = sys.modules[lib] = types.ModuleType(lib)  # without its __init__, which imports all at once
 package.__path__, package.__file__ = [f'{root}/{lib}'], f'{root}/{lib}/__init__.py'
 is_ours = lambda o: str(getattr(o, '__module__', '')).startswith(lib + '.')
-ignored = {'__doc__', '__module__', '__dict__', '__weakref__', '__abstractmethods__', '_abc_impl', '__annotations__', '__signature__'}
+ignored = '__doc__ __module__ __dict__ __weakref__ __abstractmethods__ _abc_impl __annotations__ __signature__'.split()
 def ours(): return {k: o for k, o in [*sys.modules.items()] if k.startswith(lib + '.')}
 def classes(): return {o for m in ours().values() for o in vars(m).values() if isinstance(o, type) and is_ours(o)}
 def snapshot():  # methods, and functions of modules
     res = {(o.__module__, o.__qualname__, k): v for o in classes() for k, v in vars(o).items()
            if k not in ignored and (callable(v) or hasattr(v, '__get__'))}
-    return res | {(m, k): v for m, o in ours().items() for k, v in vars(o).items() if callable(v) and getattr(v, '__module__', '') == m}
+    return res | {(m, k): v for m, o in ours().items() for k, v in vars(o).items()
+                  if callable(v) and getattr(v, '__module__', '') == m}
 def hidden(cls, name): return next((b for b in cls.__mro__[1:] if name in vars(b) and is_ours(b)), None)
 for m in modules:
     old, had = snapshot(), {c: {*vars(c)} for c in classes()}
@@ -200,13 +207,14 @@ for m in modules:
     for k in old:
         if new.get(k) is not old[k]: print(json.dumps([m, 'replaces ' + '.'.join(k)]))
     for c, names in had.items():
-        for k in {*vars(c)} - names - ignored:
-            if (b := hidden(c, k)) and k in had.get(b, ()): print(json.dumps([m, f'puts {c.__qualname__}.{k} before {b.__qualname__}.{k}']))
+        for k in {*vars(c)} - names - {*ignored}:
+            if (b := hidden(c, k)) is None or k not in had.get(b, ()): continue
+            print(json.dumps([m, f'puts {c.__qualname__}.{k} before {b.__qualname__}.{k}']))
 '''
 
 @rule
 def no_module_changes_another(house):
-    "Each module is imported by itself, those below it first; the functions and methods of the others must stay what they are"
+    "Each module is imported by itself, those below it first; the functions of the others must stay what they are"
     try: order = [*TopologicalSorter(house.arrows(nested=False)).static_order()]
     except CycleError: return  # told by `no_circles`
     order = [o for o in order if Path(house.root, house.lib, *o.split('.')).with_suffix('.py').exists()]
@@ -216,7 +224,8 @@ def no_module_changes_another(house):
         nb = house.modules[m]
         yield nb, nb.cells[0].id, f'importing {m} {does}; use an event, a callback or a registry instead'
     if run.returncode:
-        yield house.notebooks[0], '', f'the modules cannot be imported one by one: {run.stderr.strip().splitlines()[-1]}'
+        why = run.stderr.strip().splitlines()[-1]
+        yield house.notebooks[0], '', f'the modules cannot be imported one by one: {why}'
 
 # -- Rules about lessons
 
@@ -227,9 +236,9 @@ def exported_lines(nb):
 @rule
 def lessons_are_short(house):
     for nb in house.lessons:
-        n, lines = len(code_cells(nb)), len(exported_lines(nb))
-        if n > max_code_cells: yield nb, nb.cells[0].id, f'{n} code cells of {max_code_cells}; move a section upstairs'
-        if lines > max_exported_lines: yield nb, nb.cells[0].id, f'{lines} exported lines of {max_exported_lines}; move a part upstairs'
+        cells, lines, first = len(code_cells(nb)), len(exported_lines(nb)), nb.cells[0].id
+        for n, most, what in (cells, max_code_cells, 'code cells'), (lines, max_exported_lines, 'exported lines'):
+            if n > most: yield nb, first, f'{n} {what} of {most}; move a section upstairs'
 
 @rule
 def lessons_show_what_they_export(house):
@@ -240,7 +249,7 @@ def lessons_show_what_they_export(house):
             if is_exported(c): row += 1
             elif is_visible(c) and not is_skipped(c, flags): row = 0
             if is_exported(c) and row == max_in_a_row+1:
-                yield nb, c.id, f'the {row}th exported cell in a row that no visible cell runs; show one at work before it'
+                yield nb, c.id, f'the {row}th exported cell in a row that no visible cell runs; show one at work before'
 
 @rule
 def lessons_stay_plain(house):
@@ -255,7 +264,8 @@ def lessons_stay_plain(house):
 def lines_fit(house):
     for nb, c in house.exported():
         for o in c.source.splitlines():
-            if len(o) > max_width: yield nb, c.id, f'a line of {len(o)} characters, of {max_width}; break it: {o.strip()[:50]}…'
+            if len(o) <= max_width: continue
+            yield nb, c.id, f'a line of {len(o)} characters, of {max_width}; break it: {o.strip()[:50]}…'
 
 @rule
 def title_stands_alone(house):
@@ -263,7 +273,7 @@ def title_stands_alone(house):
         if not (c := next((o for o in nb.cells if o.kind == 'markdown'), None)): continue
         lines = [o for o in c.source.splitlines() if o.strip()]
         if lines and lines[0].startswith('# ') and len(lines) == 2 and lines[1].startswith('> '): continue
-        yield nb, c.id, 'the first text must be `# Title` and `> one line` alone: nbdev drops that cell from the page; move the rest'
+        yield nb, c.id, 'the first text must be `# Title` and `> line` alone: nbdev drops that cell; move the rest'
 
 def solutions(nb):
     "The code cells below a heading Solutions, up to the next heading as high"
@@ -285,19 +295,21 @@ def parameter_comments(source, f):
     "The comments beside the parameters of function `f`, which has a line for each"
     args = [o for o in ast.walk(f.args) if isinstance(o, ast.arg)]
     lines = {o.end_lineno for o in args} if any(o.lineno > f.lineno for o in args) else ()
-    return [o.string for o in tokenize.generate_tokens(StringIO(source).readline) if o.type == tokenize.COMMENT and o.start[0] in lines]
+    tokens = tokenize.generate_tokens(StringIO(source).readline)
+    return [o.string for o in tokens if o.type == tokenize.COMMENT and o.start[0] in lines]
 
 @rule
 def no_backticks_beside_parameters(house):
     for nb, c, f in house.exported_functions():
         for o in parameter_comments(c.source, f):
-            if '`' in o: yield nb, c.id, f'backticks beside a parameter of {f.name} become raw links; take them out: {o}'
+            if '`' not in o: continue
+            yield nb, c.id, f'backticks beside a parameter of {f.name} become raw links; take them out: {o}'
 
 @rule
 def handlers_are_described(house):
     for nb, c, f in house.exported_functions():
-        if is_patch(f) and re.fullmatch(event_name, f.name) and not ast.get_docstring(f):
-            yield nb, c.id, f'the patched {f.name} has no docstring: the site says "Call self as a function."; write one line'
+        if not is_patch(f) or not re.fullmatch(event_name, f.name) or ast.get_docstring(f): continue
+        yield nb, c.id, f'the patched {f.name} has no docstring: the site says "Call self as a function."; write a line'
 
 def main():
     found = find(Path(sys.argv[1]).resolve() if len(sys.argv) > 1 else root)

@@ -1,15 +1,19 @@
-"""Does a notebook notice when what it defines is broken?  python .ci/mutate.py [NOTEBOOK …] [--sample N] [--seed S] [--jobs 2]
+"""Does a notebook notice when what it defines is broken?
+
+    python .ci/mutate.py [NOTEBOOK …] [--sample N] [--seed S] [--jobs 2]
 
 For each public function and method that a notebook exports, its body is replaced by `raise` *in that notebook*, and the
 notebook is run from there on. A visible cell must fail: then a reader who edits the definition sees that it matters.
 Without names the five lessons are run. The exit status is 1 if less than 95 % are caught, if one that is missed is not
 listed with a reason in .ci/mutate_accepted.txt, if a notebook fails unmutated, or if one of `must_catch` is missed.
 
-- Counted: what `#| export` and `#| exports` cells define without an underscore: functions, methods in classes and patched
-  ones, properties, class methods, and methods like `__init__` or `__repr__`. Of `#| exporti` cells only patched methods.
-- Visible: cells without `#| hide`. A hidden cell is run, and its failure is passed over. Cells flagged slow, cuda, notest are skipped.
-- How: the notebook runs once, in the shell that nbdev_test uses; at each exported cell the process forks, so that the cells
-  before it need not run again. A mutant ends at the first visible failure."""
+- Counted: what `#| export` and `#| exports` cells define without an underscore: functions, methods in classes and
+  patched ones, properties, class methods, and methods like `__init__` or `__repr__`. Of `#| exporti` cells only patched
+  methods.
+- Visible: cells without `#| hide`. A hidden cell is run, and its failure is passed over. Cells flagged slow, cuda or
+  notest are skipped, as nbdev_test does.
+- How: the notebook runs once, in the shell that nbdev_test uses; at each exported cell the process forks, so that the
+  cells before it need not run again. A mutant ends at the first visible failure."""
 import argparse, ast, json, os, random, select, signal, sys, time, traceback
 from collections import namedtuple
 from pathlib import Path
@@ -19,7 +23,8 @@ from notebooks import code_cells, flags_that_skip, is_exported, is_skipped, is_v
 accepted_file = root/'.ci/mutate_accepted.txt'
 must_catch = {'00_optimizer': ['run_loop']}  # what an optimizer does here: always part of a sample
 enough = .95
-environment = dict(OMP_NUM_THREADS='1', TORCHINDUCTOR_COMPILE_THREADS='1', OPTIMLOOP_DEVICE='cpu', IN_TEST='1')  # a fork takes no threads along
+environment = dict(OPTIMLOOP_DEVICE='cpu', IN_TEST='1',
+                   OMP_NUM_THREADS='1', TORCHINDUCTOR_COMPILE_THREADS='1')  # a fork takes no threads along
 
 Mutant = namedtuple('Mutant', 'notebook name cell source')  # `cell`: the number of the cell whose source is replaced
 
@@ -54,7 +59,8 @@ def mutated(source, f):
     if doc and len(f.body) == 1: (l1, c1), sep = (f.body[0].end_lineno, f.body[0].end_col_offset), '; '
     else: (l1, c1), sep = start_of(f.body[doc]), ''
     lines, last = source.encode().splitlines(keepends=True), f.body[-1]  # columns count bytes
-    before, after = [*lines[:l1-1], lines[l1-1][:c1]], [lines[last.end_lineno-1][last.end_col_offset:], *lines[last.end_lineno:]]
+    before = [*lines[:l1-1], lines[l1-1][:c1]]
+    after = [lines[last.end_lineno-1][last.end_col_offset:], *lines[last.end_lineno:]]
     return b''.join([*before, f"{sep}raise AssertionError('mutated: {f.name}')".encode(), *after]).decode()
 
 def cell_mutants(cell):
@@ -126,8 +132,8 @@ class Forks:
         return self.results
 
 def walk(path, cells, mutants, jobs, known=()):
-    """Run a notebook, and each mutant in a fork of its own from its cell on; then the notebook on to the last cell that a
-    mutant made fail, and to its end if a visible cell of its own fails.
+    """Run a notebook, and each mutant in a fork of its own from its cell on; then the notebook on to the last cell that
+    a mutant made fail, and to its end if a visible cell of its own fails.
     Returns the visible cells that fail unmutated, and for each mutant the first that fails (none: `None`)"""
     shell, flags, broken, forks = new_shell(path), flags_that_skip(repo_of(path)), [], Forks(jobs)
     def _run(start, end): broken.extend(failures(shell, cells[:end], flags, start))
@@ -166,11 +172,12 @@ def sample_of(mutants, n, seed):
 def report(path, cells, mutants, broken, found, accepted):
     "Print what became of the mutants of a notebook; returns (caught, missed and not accepted)"
     missed = [o for o, i in zip(mutants, found) if not isinstance(i, int)]
-    bad = [o.name for o in missed if f'{o.notebook} {o.name}' not in accepted or o.name in must_catch.get(o.notebook, ())]
-    print(f'{Path(path).stem:22} {len(mutants):4} public {len(mutants)-len(missed):4} caught {len(missed):4} not', flush=True)
+    n, n_caught = len(mutants), len(mutants)-len(missed)
+    reason = {o: accepted.get(f'{o.notebook} {o.name}') for o in missed}
+    print(f'{Path(path).stem:22} {n:4} public {n_caught:4} caught {n-n_caught:4} not', flush=True)
     for o in broken: print(f'  fails unmutated: cell {cells[o].id}')
-    for o in missed: print(f"  not caught: {o.name}  (cell {cells[o.cell].id})  {accepted.get(f'{o.notebook} {o.name}', '')}")
-    return len(mutants)-len(missed), bad
+    for o in missed: print(f"  not caught: {o.name}  (cell {cells[o.cell].id})  {reason[o] or ''}")
+    return n_caught, [o.name for o in missed if not reason[o] or o.name in must_catch.get(o.notebook, ())]
 
 def options():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -207,7 +214,8 @@ def judge(paths, cells, mutants, missing, args):
         n, missed = report(p, cells[name], mine, fails, found, accepted)
         caught, bad, broken = caught+n, bad + [f'{name} {o}' for o in missed], broken + fails
     share = caught/max(len(mutants), 1)
-    print(f'{caught} of {len(mutants)} caught ({share:.1%}); not caught, and no reason given: {", ".join(bad) or "none"}')
+    print(f'not caught, and no reason given: {", ".join(bad) or "none"}')
+    print(f'{caught} of {len(mutants)} caught ({share:.1%})')
     return bool(bad or broken or (share < enough and not args.sample))
 
 if __name__ == '__main__': sys.exit(main())

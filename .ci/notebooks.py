@@ -28,7 +28,8 @@ def read_cell(i, o):
 def read_notebook(path):
     raw = json.loads(Path(path).read_text(encoding='utf-8'))
     cells = [read_cell(i, o) for i, o in enumerate(raw['cells'])]
-    return Notebook(Path(path), next((o.directives['default_exp'] for o in cells if 'default_exp' in o.directives), None), cells)
+    modules = [o.directives['default_exp'] for o in cells if 'default_exp' in o.directives]
+    return Notebook(Path(path), next(iter(modules), None), cells)
 
 def read_notebooks(root):
     "All notebooks of a repository, without those that nbdev passes over"

@@ -1,9 +1,9 @@
 """Write a stub (.pyi) beside each module, so that an editor knows every method:  python .ci/stubs.py [--check]
 
-Methods are patched into classes from several modules, which no type checker follows. The stub of a class lists them all,
-with docstrings and the comments of their parameters, from the sources that the notebooks export. With `--check` nothing is
-written, and the exit status is 1 if the stubs are not what the package gives. Run it after nbdev_export."""
-import ast, builtins, importlib, inspect, os, re, sys, tokenize
+Methods are patched into classes from several modules, which no type checker follows. The stub of a class lists them
+all, with docstrings and the comments of their parameters, from the sources that the notebooks export. Run it after
+nbdev_export. With `--check` nothing is written, and the exit status is 1 if the stubs are not what they should be."""
+import ast, builtins, importlib, inspect, re, sys, tokenize
 from collections import namedtuple
 from functools import cached_property
 from pathlib import Path
@@ -11,14 +11,18 @@ from types import FunctionType, SimpleNamespace
 
 root = Path(__file__).resolve().parent.parent
 lib = 'optimloop'
-known = {'Learner.opt': 'Optimizer', 'Callback.learn': 'Learner', 'synth_learner': 'Learner'}  # classes that no signature tells
+known = {'Learner.opt': 'Optimizer', 'Callback.learn': 'Learner', 'synth_learner': 'Learner'}  # told by no signature
 typing = {'Any': 'typing', 'Self': 'typing_extensions', 'AbstractContextManager': 'contextlib', 'NamedTuple': 'typing'}
-simple_returns = {'__init__': 'None', '__repr__': 'str', '__str__': 'str', '__len__': 'int', '__dir__': 'list[str]', '__contains__': 'bool'}
+simple_returns = {'__init__': 'None', '__repr__': 'str', '__str__': 'str', '__len__': 'int', '__dir__': 'list[str]',
+                  '__contains__': 'bool'}
+builtin_returns = {k: k for k in 'list dict set tuple str bool int float'.split()} | {'sorted': 'list', 'len': 'int'}
 header = '# Written by .ci/stubs.py from the notebooks: edit them, not this file.'
 
 def is_dunder(name): return name.startswith('__') and name.endswith('__')
 def is_public(name): return not name.startswith('_') or is_dunder(name)
-def quoted(text): return '"""' + text.replace('\\', '\\\\').replace('"""', "'''") + ('"""' if not text.endswith('"') else ' """')
+def quoted(text):
+    text = text.replace('\\', '\\\\').replace('"""', "'''")
+    return f'"""{text}"""' if not text.endswith('"') else f'"""{text} """'
 def indent(lines): return [f'    {o}' if o else o for o in lines]
 
 # -- The sources
@@ -29,7 +33,8 @@ class Source:
         self.path, self.name = path, '.'.join(path.relative_to(root/lib).with_suffix('').parts)
         self.tree = ast.parse(path.read_text(encoding='utf-8'))
         with open(path, 'rb') as f:
-            self.comments = {t.start[0]: t.string[1:].strip() for t in tokenize.tokenize(f.readline) if t.type == tokenize.COMMENT}
+            comments = [o for o in tokenize.tokenize(f.readline) if o.type == tokenize.COMMENT]
+        self.comments = {o.start[0]: o.string[1:].strip() for o in comments}
 
     @cached_property
     def module(self): return importlib.import_module(f'{lib}.{self.name}')
@@ -57,6 +62,8 @@ def read_sources():
 Method = namedtuple('Method', 'node source decorators')  # a function in a class or patched into it
 
 def decorators(f): return [ast.unparse(o) for o in f.decorator_list]
+def is_assignment(o): return isinstance(o, ast.Assign | ast.AnnAssign)
+def is_function(o): return isinstance(o, ast.FunctionDef) and not is_patch(o)
 def is_patch(f): return any(re.match(r'patch\b|patch_to\b', o) for o in decorators(f))
 
 def patched_classes(f):
@@ -79,15 +86,16 @@ class Package:
             for o in s.tree.body:
                 if isinstance(o, ast.FunctionDef) and is_patch(o): self._add_patch(o, s)
         self.returns, self.asked = {}, []
-        for _ in range(4): self.returns = {k: t for k, f in self.functions.items() if (t := self.return_type(f))}  # those of those that they call
+        for _ in range(4):  # a function may return what another returns
+            self.returns = {k: t for k, f in self.functions.items() if (t := self.return_type(f))}
 
     def _collect(self, s):
         for o in s.tree.body:
             if isinstance(o, ast.ClassDef):
                 self.classes[o.name], self.where[o.name] = (o, s), s.name
                 self.methods[o.name] = [Method(f, s, decorators(f)) for f in o.body if isinstance(f, ast.FunctionDef)]
-            elif isinstance(o, ast.FunctionDef) and not is_patch(o): self.functions[o.name], self.where[o.name] = o, s.name
-            elif isinstance(o, ast.Assign):
+            elif is_function(o): self.functions[o.name], self.where[o.name] = o, s.name
+            elif is_assignment(o):
                 for n in stored_names(o): self.where.setdefault(n, s.name)
 
     def _add_patch(self, f, s):
@@ -119,8 +127,7 @@ class Package:
         if isinstance(f, ast.Attribute): return self._type_of_method(f, cls)
         f = ast.unparse(f)
         if f in self.classes: return f if self.is_needed(f) else None
-        if f in ('list', 'dict', 'set', 'tuple', 'str', 'bool', 'int', 'float', 'sorted'): return 'list' if f == 'sorted' else f
-        return self.returns.get(f)
+        return self.returns.get(f, builtin_returns.get(f))
 
     def _type_of_method(self, f, cls):
         "What the method `f`, like `self.fit` or `self.to_fp32().fit`, returns, wherever it was patched in"
@@ -141,7 +148,7 @@ class Package:
         if any(isinstance(o, ast.Yield | ast.YieldFrom) for o in own): return
         values = [o.value for o in own if isinstance(o, ast.Return)]
         if not values: return None if isinstance(f.body[-1], ast.Raise) else 'None'
-        if f.args.args and all(isinstance(o, ast.Name) and o.id == f.args.args[0].arg == 'self' for o in values): return 'Self'
+        if cls and all(o and ast.unparse(o) == 'self' for o in values): return 'Self'
         return either([self.type_of(o, cls) if o else 'None' for o in values])
 
 def either(types): return None if None in types else ' | '.join(dict.fromkeys(types))
@@ -185,7 +192,7 @@ def arg_list(f, extra=()):
     return res + rest + ([arg_text(a.kwarg, star='**')] if a.kwarg else [])
 
 def arg_comments(f, source):
-    "From each parameter with a line of its own to the comment beside it; `return` for the line that closes the signature"
+    "From each parameter with a line of its own to the comment beside it; `return`: beside the end of the signature"
     args = [*f.args.posonlyargs, *f.args.args, *f.args.kwonlyargs, *filter(None, [f.args.vararg, f.args.kwarg])]
     lines = {o.end_lineno: o.arg for o in args if o.lineno > f.lineno}
     if not lines: return {}
@@ -197,7 +204,8 @@ def full_doc(f, source):
     "The docstring of a function, with the comments of its parameters"
     notes = arg_comments(f, source)
     returned, doc = notes.pop('return', None), ast.get_docstring(f) or ''
-    lines = [doc] + ['', 'Parameters', '----------']*bool(notes) + [o for k, v in notes.items() for o in (k, f'    {v}')]
+    lines = [doc] + ['', 'Parameters', '----------']*bool(notes)
+    lines += [o for k, v in notes.items() for o in (k, f'    {v}')]
     return '\n'.join(lines + (['', 'Returns', '-------', returned] if returned else [])).strip()
 
 def def_lines(name, args, returns, doc, decs=()):
@@ -236,11 +244,14 @@ def function_lines(package, f, source, decs, cls=None):
 
 # -- Classes
 
+def is_set_on(n, *names):
+    return isinstance(n, ast.Attribute) and isinstance(n.ctx, ast.Store) and ast.unparse(n.value) in names
+
 def self_attrs(package, name):
     "The public attributes that the methods of a class give to `self`"
     for o in package.methods[name]:
         for n in ast.walk(o.node):
-            if isinstance(n, ast.Attribute) and isinstance(n.ctx, ast.Store) and ast.unparse(n.value) == 'self': yield n.attr
+            if is_set_on(n, 'self'): yield n.attr
             elif isinstance(n, ast.Call) and ast.unparse(n.func) == 'store_attr': yield from stored_by_call(n, o.node)
 
 def stored_by_call(call, f):
@@ -248,14 +259,14 @@ def stored_by_call(call, f):
     if call.args and isinstance(call.args[0], ast.Constant): return re.findall(r'\w+', call.args[0].value)
     return [o.arg for o in f.args.args[1:]]
 
-def class_attrs(node): return [n for o in node.body if isinstance(o, ast.Assign | ast.AnnAssign) for n in stored_names(o)]
+def class_attrs(node): return [n for o in node.body if is_assignment(o) for n in stored_names(o)]
 
 def learner_attrs(package):
     "What callbacks write to their Learner: `self.learn.x = …`, `learn.x = …`"
     for c in ['Callback', *package.subclasses('Callback')]:
         for o in package.methods.get(c, ()):
             for n in ast.walk(o.node):
-                if isinstance(n, ast.Attribute) and isinstance(n.ctx, ast.Store) and ast.unparse(n.value) in ('self.learn', 'learn'): yield n.attr
+                if is_set_on(n, 'self.learn', 'learn'): yield n.attr
 
 def hyper_names(package):
     "The hyper-parameters that the steppers of the package declare"
@@ -282,8 +293,8 @@ def attr_types(package, name, node):
 def assigned_lines(package, name, taken):
     "What a module puts into a class by assignment: `Class.name = …`"
     cls = getattr(package.sources[package.where[name]].module, name)
-    targets = [t for s in package.sources.values() for o in s.tree.body if isinstance(o, ast.Assign) for t in ast.walk(o)
-               if isinstance(t, ast.Attribute) and isinstance(t.ctx, ast.Store) and ast.unparse(t.value) == name]
+    lines = [o for s in package.sources.values() for o in s.tree.body if is_assignment(o)]
+    targets = [t for o in lines for t in ast.walk(o) if is_set_on(t, name)]
     for k in dict.fromkeys(o.attr for o in targets if is_public(o.attr) and o.attr not in taken):
         o = inspect.getattr_static(cls, k)
         if k == '__getattr__': yield ['def __getattr__(self, name: str) -> Any: ...']
@@ -294,9 +305,9 @@ def assigned_lines(package, name, taken):
 def runtime_methods(package, name, there):
     "Methods that a loop or a decorator puts into a class, and that no class it inherits from has"
     cls = getattr(package.sources[package.where[name]].module, name)
-    for k, o in vars(cls).items():
-        if is_public(k) and not is_dunder(k) and k not in there and isinstance(o, FunctionType) and not any(hasattr(b, k) for b in cls.__bases__):
-            yield runtime_lines(k, o)
+    for k, o in sorted(vars(cls).items()):
+        if not is_public(k) or is_dunder(k) or k in there or not isinstance(o, FunctionType): continue
+        if not any(hasattr(b, k) for b in cls.__bases__): yield runtime_lines(k, o)
 
 def property_lines(k, o):
     res = def_lines(k, ['self'], 'Any', o.__doc__ and str(o.__doc__), ['property'])
@@ -305,7 +316,8 @@ def property_lines(k, o):
 def runtime_lines(name, f):
     "The stub of a function that no `def` of that name made"
     kinds = {inspect.Parameter.VAR_POSITIONAL: '*', inspect.Parameter.VAR_KEYWORD: '**'}
-    args = [kinds.get(o.kind, '') + o.name + '=...'*(o.default is not o.empty) for o in inspect.signature(f).parameters.values()]
+    params = inspect.signature(f).parameters.values()
+    args = [kinds.get(o.kind, '') + o.name + '=...'*(o.default is not o.empty) for o in params]
     return def_lines(name, args, None, f.__doc__ and str(f.__doc__))
 
 def merged_properties(methods):
@@ -337,9 +349,11 @@ def class_lines(package, name):
 def value_lines(name, o):
     "The stub of a public name that a module assigns"
     if isinstance(o, SimpleNamespace):
-        return [f'class _{name}:', *(f'    {k}: {type(v).__name__}' for k, v in vars(o).items()), '', f'{name}: _{name}']
+        attrs = [f'{k}: {type(v).__name__}' for k, v in vars(o).items()]
+        return [f'class _{name}:', *indent(attrs), '', f'{name}: _{name}']
     if isinstance(o, FunctionType): return runtime_lines(name, o)
-    if isinstance(o, type) and hasattr(o, '_fields'): return [f'class {name}(NamedTuple):', *(f'    {k}: Any' for k in o._fields), '']
+    if isinstance(o, type) and hasattr(o, '_fields'):
+        return [f'class {name}(NamedTuple):', *indent([f'{k}: Any' for k in o._fields]), '']
     plain = type(o) in (bool, int, float, str, list, dict, set, tuple)
     return [f'{name}: {type(o).__name__ if plain else "Any"}']
 
@@ -348,10 +362,10 @@ def body_lines(package, source):
     seen = set()
     for o in source.tree.body:
         if isinstance(o, ast.ClassDef) and package.is_needed(o.name): yield from class_lines(package, o.name)
-        elif isinstance(o, ast.FunctionDef) and not is_patch(o) and is_public(o.name): yield from function_lines(package, o, source, decorators(o))
-        elif isinstance(o, ast.Assign | ast.AnnAssign):
-            for k in stored_names(o):
-                if k not in seen and is_public(k) and not is_dunder(k): yield from value_lines(k, getattr(source.module, k))
+        elif is_function(o) and is_public(o.name): yield from function_lines(package, o, source, decorators(o))
+        elif is_assignment(o):
+            for k in [k for k in stored_names(o) if not k.startswith('_') and k not in seen]:
+                yield from value_lines(k, getattr(source.module, k))
                 seen.add(k)
 
 def relative(source, target):
@@ -362,30 +376,32 @@ def import_lines(package, source, text):
     "The imports that the names in a stub need"
     tree, own = ast.parse(text), source.imports()
     used = {o.id for o in ast.walk(tree) if isinstance(o, ast.Name) and isinstance(o.ctx, ast.Load)} | {*source.exports}
-    made = {o.name for o in ast.walk(tree) if isinstance(o, ast.ClassDef | ast.FunctionDef)} | {o.target.id for o in tree.body if isinstance(o, ast.AnnAssign)}
+    made = {o.name for o in ast.walk(tree) if isinstance(o, ast.ClassDef | ast.FunctionDef)}
+    made |= {o.target.id for o in tree.body if isinstance(o, ast.AnnAssign)}
     for k in sorted(used - made):
+        home = package.where.get(k, source.name)
         if k in typing: yield f'from {typing[k]} import {k}'
-        elif k in package.where and package.where[k] != source.name: yield f'from {relative(source, package.where[k])} import {k}'
+        elif home != source.name: yield f'from {relative(source, home)} import {k}'
         elif k in own: yield own[k]
         elif k not in vars(builtins): print(f'{source.name}: where is {k} from?', file=sys.stderr)
 
 def star_lines(source):
-    return [f'from {relative(source, m)} import *' for o in source.tree.body if isinstance(o, ast.ImportFrom) and o.names[0].name == '*'
-            and (m := source.absolute(o))]
+    stars = [o for o in source.tree.body if isinstance(o, ast.ImportFrom) and o.names[0].name == '*']
+    return [f'from {relative(source, m)} import *' for o in stars if (m := source.absolute(o))]
 
 def stub(package, source):
     "The whole stub of a module"
     head = [quoted(ast.get_docstring(source.tree) or ''), header]
     if source.name == 'all': return '\n'.join([*head, *star_lines(source), ''])
     body = '\n'.join(body_lines(package, source))
-    return '\n'.join([*head, *import_lines(package, source, body), '', f'__all__ = {source.exports!r}', '', body]).rstrip() + '\n'
+    head += [*import_lines(package, source, body), '', f'__all__ = {source.exports!r}', '']
+    return '\n'.join([*head, body]).rstrip() + '\n'
 
 def all_stubs():
     "From each path to what should stand there"
     package = Package()
     res = {s.path.with_suffix('.pyi'): stub(package, s) for s in package.sources.values()}
-    version = (root/lib/'__init__.pyi', f'{header}\n__version__: str\n')
-    return res | dict([version])
+    return res | {root/lib/'__init__.pyi': f'{header}\n__version__: str\n'}
 
 def main():
     sys.path.insert(0, str(root))
@@ -393,7 +409,8 @@ def main():
     old = {o: o.read_text(encoding='utf-8') for o in (root/lib).rglob('*.pyi')}
     differ = sorted(o for o in {**old, **new} if old.get(o) != new.get(o))
     names = ', '.join(str(o.relative_to(root)) for o in differ)
-    if '--check' in sys.argv: return f'not what the package gives: {names}; run `python .ci/stubs.py`' if differ else None
+    if '--check' in sys.argv:
+        return f'not what the package gives: {names}; run `python .ci/stubs.py`' if differ else None
     for o in differ: o.write_text(new[o], encoding='utf-8') if o in new else o.unlink()
     print(f'{len(new)} stubs; changed: {names or "none"}')
 

@@ -1,7 +1,7 @@
 """What `import optimloop.all` costs over `import torch`: whole processes, in turn, each in a fresh interpreter.
-Run with `python bench/import_time.py [ROUNDS] [--parts]`. Prints medians in seconds, and the medians of the ratios round by
-round, which should be at most 1.05: by the clock, and by the processor, which other programs disturb less. With `--parts` it
-prints what each module of ours takes, in milliseconds without the modules that it imports."""
+Run with `python bench/import_time.py [ROUNDS] [--parts]`. Prints medians in seconds, and the medians of the ratios
+round by round, which should be at most 1.05: by the clock, and by the processor, which other programs disturb less.
+With `--parts` it prints what each module of ours takes, in milliseconds without the modules that it imports."""
 import os, re, subprocess, sys, time
 from statistics import median
 
@@ -27,8 +27,10 @@ def parts(rounds, n=12):
     "Print our slowest modules, the least time of each"
     least = {}
     for _ in range(rounds):
-        out = subprocess.run([sys.executable, '-X', 'importtime', '-c', f'{codes[0]}; {codes[-1]}'], capture_output=True, text=True, check=True).stderr
-        for us,name in re.findall(r'^import time:\s+(\d+) \|.*\| +(optimloop\S*)$', out, re.M): least[name] = min(least.get(name, 1e9), int(us))
+        args = [sys.executable, '-X', 'importtime', '-c', f'{codes[0]}; {codes[-1]}']
+        out = subprocess.run(args, capture_output=True, text=True, check=True).stderr
+        for us,name in re.findall(r'^import time:\s+(\d+) \|.*\| +(optimloop\S*)$', out, re.M):
+            least[name] = min(least.get(name, 1e9), int(us))
     for name,us in sorted(least.items(), key=lambda o: -o[1])[:n]: print(f'{name:<36}{us/1e3:7.1f} ms')
     print(f'{len(least)} modules{sum(least.values())/1e3:30.1f} ms')
 

@@ -56,7 +56,7 @@ class DataLoaders:
         -------
         `DataLoaders`"""
 
-def n_batches(dl):
+def n_batches(dl) -> None | int:
     """Number of batches in `dl`, or `None` if it cannot tell"""
 def loader_parts(dl):
     """A loader, its samplers and its data set"""
