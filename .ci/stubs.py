@@ -172,7 +172,7 @@ def default_text(o):
     "A default as it stands, if it is short and a plain value"
     try: ast.literal_eval(o)
     except ValueError: return '...'
-    return text if len(text := ast.unparse(o)) < 40 else '...'
+    return text if len(text := ast.unparse(o)) < 40 and text != '()' else '...'
 
 def arg_text(a, default=None, star=''):
     note = ast.unparse(a.annotation) if a.annotation else ''
@@ -359,7 +359,7 @@ def value_lines(name, o):
 
 def body_lines(package, source):
     "The stubs of what a module defines, in its order"
-    seen = set()
+    seen = {o.name for o in source.tree.body if is_function(o)}
     for o in source.tree.body:
         if isinstance(o, ast.ClassDef) and package.is_needed(o.name): yield from class_lines(package, o.name)
         elif is_function(o) and is_public(o.name): yield from function_lines(package, o, source, decorators(o))

@@ -138,7 +138,7 @@ class CallbackRunner:
         Returns
         -------
         Was it run to its end, not cancelled?"""
-    def with_cleanup(self, f, undo=()) -> None:
+    def with_cleanup(self, f, undo=...) -> None:
         """Run `f`, then `cleanup_fit` of all callbacks in reverse order, whatever happens; raise the first error if there was any
 
         Parameters

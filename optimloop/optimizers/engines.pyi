@@ -18,7 +18,7 @@ class StandIn:
     def grad(self): ...
     def __setattr__(self, name, v) -> None: ...
     @classmethod
-    def __torch_function__(cls, func, types, args=(), kwargs=None): ...
+    def __torch_function__(cls, func, types, args=..., kwargs=None): ...
     def abs(self, *args, **kwargs): ...
     def abs_(self, *args, **kwargs): ...
     def add(self, *args, **kwargs): ...
@@ -164,7 +164,7 @@ def replay(notes, tensors: list, changed=None):
     Returns
     -------
     The list, filled"""
-def as_source(notes, n_given: int, wanted: tuple = (), compiled: bool = False) -> tuple:
+def as_source(notes, n_given: int, wanted: tuple = ..., compiled: bool = False) -> tuple:
     """Notes as the source of a function `step`
 
     Parameters
@@ -218,7 +218,7 @@ class Recorded:
     def close(self) -> Self:
         """Settle what comes of it: new state and numbers"""
 
-def record(opt, hypers: dict, numbers: dict, keys: list, ones: list, like: list = (), order: list = ()):
+def record(opt, hypers: dict, numbers: dict, keys: list, ones: list, like: list = ..., order: list = ...):
     """Run the steppers on stand-ins
 
     Parameters
