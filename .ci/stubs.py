@@ -107,6 +107,10 @@ class Package:
         if name not in self.classes: return []
         return [name] + [b for o in self.classes[name][0].bases for b in self.bases(ast.unparse(o))]
 
+    def runtime(self, name):
+        "A class of ours as it is when all has been imported"
+        return getattr(self.sources[self.where[name]].module, name)
+
     def is_needed(self, name): return is_public(name) or any(is_public(o) for o in self.subclasses(name))
 
     def subclasses(self, name): return [o for o in self.classes if name in self.bases(o)[1:]]
@@ -278,7 +282,7 @@ def callback_attrs(package):
     "The callbacks under the names by which a Learner has them"
     from optimloop.callbacks import Callback
     for k in package.subclasses('Callback'):
-        cls = getattr(package.sources[package.where[k]].module, k)
+        cls = package.runtime(k)
         if is_public(k) and issubclass(cls, Callback):
             try: yield cls.name.fget(cls.__new__(cls)), k
             except Exception: pass  # a name that depends on arguments
@@ -291,8 +295,10 @@ def attr_types(package, name, node):
     return {k: known.get(f'{name}.{k}', v) for k, v in res.items() if is_public(k) and not is_dunder(k)}
 
 def assigned_lines(package, name, taken):
-    "What a module puts into a class by assignment: `Class.name = …`"
-    cls = getattr(package.sources[package.where[name]].module, name)
+    "What a module puts into a class by assignment: `Class.name = …`, and properties that its body assigns"
+    cls = package.runtime(name)
+    for k in class_attrs(package.classes[name][0]):
+        if is_public(k) and isinstance(o := vars(cls).get(k), property): yield property_lines(k, o)
     lines = [o for s in package.sources.values() for o in s.tree.body if is_assignment(o)]
     targets = [t for o in lines for t in ast.walk(o) if is_set_on(t, name)]
     for k in dict.fromkeys(o.attr for o in targets if is_public(o.attr) and o.attr not in taken):
@@ -304,7 +310,7 @@ def assigned_lines(package, name, taken):
 
 def runtime_methods(package, name, there):
     "Methods that a loop or a decorator puts into a class, and that no class it inherits from has"
-    cls = getattr(package.sources[package.where[name]].module, name)
+    cls = package.runtime(name)
     for k, o in sorted(vars(cls).items()):
         if not is_public(k) or is_dunder(k) or k in there or not isinstance(o, FunctionType): continue
         if not any(hasattr(b, k) for b in cls.__bases__): yield runtime_lines(k, o)
@@ -332,7 +338,7 @@ def class_lines(package, name):
     "The stub of a class, with all methods that any module patches into it"
     node, source = package.classes[name]
     methods = [o for o in merged_properties(package.methods[name]) if is_public(o.node.name)]
-    inherited = {o.node.name for b in package.bases(name) for o in package.methods[b]}
+    inherited = {o.node.name for b in package.bases(name) for o in package.methods[b]}  # no attributes, then
     doc, bases = ast.get_docstring(node), ', '.join(ast.unparse(o) for o in node.bases)
     attrs = {k: v for k, v in attr_types(package, name, node).items() if k not in inherited}
     assigned = [*assigned_lines(package, name, {*attrs, *(o.node.name for o in methods)})]

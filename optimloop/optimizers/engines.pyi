@@ -10,7 +10,6 @@ class CannotRecord(Exception):
 
 class StandIn:
     """Stands in for a tensor: what is done to it is noted down, and not done"""
-    data: Any
     def __init__(self, notes, i, grad=None) -> None: ...
     def detach(self) -> Self: ...
     def __getattr__(self, name): ...
@@ -19,6 +18,8 @@ class StandIn:
     def __setattr__(self, name, v) -> None: ...
     @classmethod
     def __torch_function__(cls, func, types, args=..., kwargs=None): ...
+    @property
+    def data(self) -> Any: ...
     def abs(self, *args, **kwargs): ...
     def abs_(self, *args, **kwargs): ...
     def add(self, *args, **kwargs): ...
@@ -448,7 +449,6 @@ class Batch:
 
 class Plan:
     """The parameters that have gradients, in batches"""
-    refused: Any
     groups: Any
     params: Any
     rest: Any
@@ -468,6 +468,8 @@ class Plan:
             So many parameters that are alike, or fewer, go through the loop"""
     def grads(self, opt):
         """The gradients, `None` where there is none; or `None` in place of all if the plan does not hold"""
+    @property
+    def refused(self) -> Any: ...
 
 def step_by_plan(opt, run=..., slices: bool = True, few: int = 0) -> None:
     """Step all parameters that have gradients, batch by batch
