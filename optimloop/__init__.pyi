@@ -1,0 +1,2 @@
+# Written by .ci/stubs.py from the notebooks: edit them, not this file.
+__version__: str

@@ -1,0 +1,49 @@
+"""A file for state that runs no code and is whole or an error"""
+# Written by .ci/stubs.py from the notebooks: edit them, not this file.
+from contextlib import AbstractContextManager
+from typing import Any
+from pathlib import Path
+
+__all__ = ['replacing', 'write_bytes', 'save_state', 'DamagedFile', 'is_pickle', 'load_state']
+
+def replacing(path) -> AbstractContextManager[Any]:
+    """A new file, open, which takes the place of `path` in one step when it is written, or goes away"""
+def write_bytes(fd, part) -> None: ...
+def save_state(path: str | Path, state):
+    """Write a state to a file, all of it or nothing; the path of anything that is no data is in the error
+
+    Parameters
+    ----------
+    path
+        The file; by custom it ends in `.safetensors`
+    state
+        Dictionaries, lists, tuples, sets, tensors, numpy arrays of numbers, `bytes`, numbers, strings, `None`, nested as you like
+
+    Returns
+    -------
+    Path of the file"""
+class DamagedFile(ValueError):
+    """A file that is not whole, or was not written by `save_state`"""
+
+def is_pickle(path: str | Path):
+    """Is it no safetensors file, but one that `torch.save` or `pickle` wrote?
+
+    Parameters
+    ----------
+    path
+        A file
+
+    Returns
+    -------
+    bool"""
+def load_state(path: str | Path):
+    """Read what `save_state` wrote: no code is run, and a file that is not whole is a `DamagedFile` that says why
+
+    Parameters
+    ----------
+    path
+        The file
+
+    Returns
+    -------
+    The state; its tensors are on the CPU"""

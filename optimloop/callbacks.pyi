@@ -1,0 +1,253 @@
+"""Code can be injected anywhere in the training loop: read all, change all, stop any stage"""
+# Written by .ci/stubs.py from the notebooks: edit them, not this file.
+from typing import Any
+from .learner import Learner
+from typing_extensions import Self
+
+__all__ = ['batch_events', 'event_names', 'event', 'switches', 'run_cbs', 'as_tuple', 'class_name', 'is_meant', 'sort_cbs', 'Callback', 'CancelBatchException', 'CancelBackwardException', 'CancelStepException', 'CancelTrainException', 'CancelValidException', 'CancelEpochException', 'CancelFitException', 'CallbackRunner', 'add_note', 'own_attr', 'surely', 'autocast_mode', 'check_events', 'OldName', 'OldSetting', 'TrainEvalCallback', 'ModelResetter', 'RNNRegularizer', 'TerminateOnNaN']
+
+def run_cbs(cbs, event_name: str) -> None:
+    """Call the method `event_name` of every callback that has one, in the callbacks' order
+
+    Parameters
+    ----------
+    cbs
+        Callbacks, in any order
+    event_name
+        Name of the event"""
+def as_tuple(o) -> tuple:
+    """One thing, nothing or any collection of things, as a tuple"""
+def class_name(cb): ...
+def is_meant(spec, cb):
+    """Does `spec`, a class or a name, mean `cb`?"""
+def sort_cbs(cbs):
+    """Callbacks by `order`, each after those that must go before it; `ValueError` if they go round in a circle
+
+    Parameters
+    ----------
+    cbs
+        Callbacks
+
+    Returns
+    -------
+    List of them, sorted"""
+batch_events: list
+event_names: list
+class _event:
+    after_create: str
+    before_fit: str
+    before_epoch: str
+    before_train: str
+    before_batch: str
+    after_pred: str
+    after_loss: str
+    before_backward: str
+    after_cancel_backward: str
+    after_backward: str
+    before_step: str
+    after_cancel_step: str
+    after_step: str
+    leave_batch: str
+    after_cancel_batch: str
+    after_batch: str
+    leave_train: str
+    after_cancel_train: str
+    after_train: str
+    before_validate: str
+    leave_validate: str
+    after_cancel_validate: str
+    after_validate: str
+    after_cancel_epoch: str
+    after_epoch: str
+    after_cancel_fit: str
+    after_fit: str
+    cleanup_fit: str
+
+event: _event
+class Callback:
+    """Code to run at events of a training loop: a method `before_fit` runs before the fit, and so on for every name in `event`"""
+    order: Any
+    run_before: Any
+    run_after: Any
+    run: Any
+    run_train: Any
+    run_valid: Any
+    @property
+    def learn(self) -> Learner:
+        """The learner that the callback is attached to, or `None`"""
+    @property
+    def name(self):
+        """What it is called in its learner: the class name in snake case, without `Callback`, or what was set before it was added"""
+    def __repr__(self) -> str: ...
+    def __setattr__(self, name, value) -> None: ...
+    def __getstate__(self) -> dict: ...
+    def __getattr__(self, name: str) -> Any: ...
+
+switches: tuple
+class CancelBatchException(Exception):
+    """Skip the rest of this batch: `after_cancel_batch`, then `after_batch`"""
+
+class CancelBackwardException(Exception):
+    """Skip the backward pass: `after_cancel_backward`, then `after_backward`"""
+
+class CancelStepException(Exception):
+    """Skip the step and keep the gradients: `after_cancel_step`, then `after_step`"""
+
+class CancelTrainException(Exception):
+    """Skip the rest of this epoch's training: `after_cancel_train`, then `after_train`"""
+
+class CancelValidException(Exception):
+    """Skip the rest of this epoch's validation: `after_cancel_validate`, then `after_validate`"""
+
+class CancelEpochException(Exception):
+    """Skip the rest of this epoch: `after_cancel_epoch`, then `after_epoch`"""
+
+class CancelFitException(Exception):
+    """End the fit here: `after_cancel_fit`, then `after_fit`"""
+
+class CallbackRunner:
+    """Runs callbacks at events, and stages between events"""
+    training: Any
+    wrap_handler: Any
+    running: Any
+    cbs: Any
+    def __init__(self, cbs=None) -> None:
+        """Parameters
+        ----------
+        cbs
+            Callbacks: instances or classes, one or a list of them"""
+    def forget_handlers(self) -> None:
+        """Work out afresh what runs at each event"""
+    def __call__(self, event_name: str) -> None:
+        """Run what the callbacks have to do at an event
+
+        Parameters
+        ----------
+        event_name
+            Name of the event"""
+    def stage(self, name: str, f):
+        """Run `f` between `before_{name}` and `after_{name}`, or until it is cancelled
+
+        Parameters
+        ----------
+        name
+            fit, epoch, train, validate, batch, backward or step
+        f
+            Function without arguments, the body of the stage
+
+        Returns
+        -------
+        Was it run to its end, not cancelled?"""
+    def with_cleanup(self, f, undo=...) -> None:
+        """Run `f`, then `cleanup_fit` of all callbacks in reverse order, whatever happens; raise the first error if there was any
+
+        Parameters
+        ----------
+        f
+            Function without arguments
+        undo
+            Functions without arguments to call at the end; one that is interrupted is called again, up to five times"""
+    def add_cbs(self, cbs) -> Self:
+        """Add callbacks; if one cannot be added, none is. One that belongs to another learner moves here
+
+        Parameters
+        ----------
+        cbs
+            Callbacks or classes, one or a list of them
+
+        Returns
+        -------
+        The runner"""
+    def add_cb(self, cb) -> Self:
+        """Add a callback; one that belongs to another learner moves here
+
+        Parameters
+        ----------
+        cb
+            A callback, or a class of one
+
+        Returns
+        -------
+        The runner"""
+    def __dir__(self) -> list[str]: ...
+    def remove_cb(self, cb):
+        """Remove a callback; one that is removed while the loop runs does its `cleanup_fit` now
+
+        Parameters
+        ----------
+        cb
+            The callback, its class or its name
+
+        Returns
+        -------
+        The callback that was removed, or `None` if there was none"""
+    def remove_cbs(self, cbs) -> list:
+        """Remove callbacks
+
+        Parameters
+        ----------
+        cbs
+            Callbacks, classes or names, one or a list of them
+
+        Returns
+        -------
+        List of the callbacks that were removed"""
+    def __getstate__(self) -> dict: ...
+    def __setstate__(self, state) -> None: ...
+
+def add_note(e, note) -> None: ...
+def own_attr(cb, name): ...
+def surely(f, undo, more=...) -> None:
+    """Call `f`, then what `more` returns (functions with notes), then all in `undo`, whatever happens; raise the first error"""
+def autocast_mode(devices=...):
+    """A function that puts autocast back to what it is now"""
+def check_events(cb) -> None: ...
+class OldName:
+    """A learner's attribute in another library; to read it is an error that says what to write"""
+    name: Any
+    line: Any
+    def __init__(self, name, line) -> None: ...
+    def error(self): ...
+    def __get__(self, learn, cls=None): ...
+
+class OldSetting(OldName):
+    """To set it is an error too"""
+    def __set__(self, learn, value): ...
+
+class TrainEvalCallback(Callback):
+    """Put the model in training or evaluation mode; keep `training`, `train_iter` and `pct_train`"""
+    order: Any
+    run_valid: Any
+    def before_fit(self) -> None: ...
+    def before_train(self) -> None: ...
+    def before_validate(self) -> None: ...
+    def after_batch(self) -> None: ...
+
+class ModelResetter(Callback):
+    """Call the model's `reset` before each training and validation phase, and at the end"""
+    def before_train(self) -> None: ...
+    def before_validate(self) -> None: ...
+    def after_fit(self) -> None: ...
+
+class RNNRegularizer(Callback):
+    """Penalize the activations of a recurrent model that returns `(pred, raw_outputs, dropped_outputs)`"""
+    order: Any
+    alpha: Any
+    beta: Any
+    raw_out: Any
+    dropped_out: Any
+    def __init__(self, alpha: float = 0.0, beta: float = 0.0) -> None:
+        """Parameters
+        ----------
+        alpha
+            Weight of the activations' squares (AR), ≥ 0
+        beta
+            Weight of the squares of their change in time (TAR), ≥ 0"""
+    def after_pred(self) -> None: ...
+    def after_loss(self) -> None: ...
+    def cleanup_fit(self) -> None: ...
+
+class TerminateOnNaN(Callback):
+    """End the fit, before the step, when the loss or a gradient is NaN or infinite; the weights are still good"""
+    run_after: Any
+    def before_step(self) -> None: ...

@@ -1,0 +1,190 @@
+"""All that a run consists of: read, checked, put back"""
+# Written by .ci/stubs.py from the notebooks: edit them, not this file.
+
+__all__ = ['run_parts', 'plain_name', 'by_plain_name', 'weight_misfits', 'read_weights', 'check_weights', 'put_weights', 'read_optimizer', 'check_optimizer', 'put_optimizer', 'read_gradients', 'check_gradients', 'put_gradients', 'read_random', 'put_random', 'read_callbacks', 'check_callbacks', 'put_callbacks', 'read_loss', 'check_loss', 'put_loss', 'put_parts']
+
+def plain_name(k, model=None):
+    """The name of a part of `model` without what `torch.compile` and `DataParallel` put in; one's own `module` stays"""
+def by_plain_name(state, model=None):
+    """`state` under names without what `torch.compile` and `DataParallel` put in"""
+def weight_misfits(mine, saved) -> tuple:
+    """Sentences about what does not fit, and the names of it"""
+def read_weights(learn) -> dict:
+    """The tensors of the model and others that are trained, what is frozen, and what is in evaluation mode
+
+    Parameters
+    ----------
+    learn
+        The Learner
+
+    Returns
+    -------
+    State"""
+def check_weights(learn, state) -> None:
+    """A `ValueError` if this is the state of another model
+
+    Parameters
+    ----------
+    learn
+        The Learner
+    state
+        What `read_weights` returned"""
+def put_weights(learn, state) -> None:
+    """Put the model back
+
+    Parameters
+    ----------
+    learn
+        The Learner
+    state
+        What `read_weights` returned"""
+def read_optimizer(learn) -> dict:
+    """The optimizer's state and hyper-parameters, by the names of the parameters
+
+    Parameters
+    ----------
+    learn
+        The Learner
+
+    Returns
+    -------
+    State"""
+def check_optimizer(learn, state) -> None:
+    """A `ValueError` if this is the state of another optimizer
+
+    Parameters
+    ----------
+    learn
+        The Learner
+    state
+        What `read_optimizer` returned"""
+def put_optimizer(learn, state) -> None:
+    """Put the optimizer back; parameters that are in other groups than they were are an error that names them
+
+    Parameters
+    ----------
+    learn
+        The Learner
+    state
+        What `read_optimizer` returned"""
+def read_gradients(learn) -> dict:
+    """The gradients of all parameters, by name
+
+    Parameters
+    ----------
+    learn
+        The Learner
+
+    Returns
+    -------
+    State"""
+def check_gradients(learn, state) -> None:
+    """A `ValueError` if these are gradients of other parameters
+
+    Parameters
+    ----------
+    learn
+        The Learner
+    state
+        What `read_gradients` returned"""
+def put_gradients(learn, state) -> None:
+    """Put the gradients back, and drop all others
+
+    Parameters
+    ----------
+    learn
+        The Learner
+    state
+        What `read_gradients` returned"""
+def read_random(learn, own=None) -> dict:
+    """The states of all random generators
+
+    Parameters
+    ----------
+    learn
+        The Learner
+    own
+        Generators that loaders hold, by name; default: they are looked for
+
+    Returns
+    -------
+    State"""
+def put_random(learn, state) -> None:
+    """Put all random generators back
+
+    Parameters
+    ----------
+    learn
+        The Learner
+    state
+        What `read_random` returned"""
+def read_callbacks(learn) -> dict:
+    """What the callbacks keep, by their names
+
+    Parameters
+    ----------
+    learn
+        The Learner
+
+    Returns
+    -------
+    State"""
+def check_callbacks(learn, state) -> None:
+    """A `ValueError` if a state is not that of the callback of its name; a warning if there is no such callback
+
+    Parameters
+    ----------
+    learn
+        The Learner
+    state
+        What `read_callbacks` returned"""
+def put_callbacks(learn, state) -> None:
+    """Give the callbacks back what they kept
+
+    Parameters
+    ----------
+    learn
+        The Learner
+    state
+        What `read_callbacks` returned"""
+def read_loss(learn):
+    """What the loss function keeps, if it is a module, or a method of one: parameters and buffers
+
+    Parameters
+    ----------
+    learn
+        The Learner
+
+    Returns
+    -------
+    State"""
+def check_loss(learn, state) -> None:
+    """A `ValueError` if this is the state of another loss function
+
+    Parameters
+    ----------
+    learn
+        The Learner
+    state
+        What `read_loss` returned"""
+def put_loss(learn, state) -> None:
+    """Put the loss function back
+
+    Parameters
+    ----------
+    learn
+        The Learner
+    state
+        What `read_loss` returned"""
+run_parts: dict
+def put_parts(learn, state, parts=None) -> None:
+    """Put parts of a state back, all of them or, if one does not fit, none: a `ValueError`, and nothing has changed
+
+    Parameters
+    ----------
+    learn
+        The Learner
+    state
+        From names of parts to what was read
+    parts
+        From names to pairs or triples of functions; default: `run_parts`. Those in `state` are put back"""
