@@ -22,11 +22,13 @@ from .optimizers.family import *
 from .optimizers.wrapping import *
 from .training.callbacks import *
 from .training.checks import *
+from .training.curves import *
 from .training.display import *
 from .training.half import *
 from .training.inspection import *
 from .training.prediction import *
 from .training.schedules import *
+from .training.suggestions import *
 from .training.tracking import *
 from .runs.saving import *
 from .runs.export import *
@@ -37,21 +39,20 @@ _basics = '''DataLoaders default_device to_device AvgMetric accuracy DamagedFile
     plot_axes plot_contours'''.split()
 _modules = '''
     optimizer callbacks learner schedulers mixed_precision
-    optimizers.family optimizers.wrapping training.callbacks training.checks training.display training.half
-    training.inspection training.prediction training.schedules training.tracking
+    optimizers.family optimizers.wrapping training.callbacks training.checks training.curves training.display
+    training.half training.inspection training.prediction training.schedules training.suggestions training.tracking
     runs.saving runs.export runs.checkpoints'''.split()
 
 # %% ../nbs/99_all.ipynb #5d0c7e14
 _left_out = set('''
     Engine step_engines find_engine no_remarks stepper_args hyper_defaults inner_stepper stepper_name check_args
-    check_keys run_loop dtype_name own_dtype by_param split_params hyper_ranges check_hyper spread HyperView
+    check_keys run_loop split_params hyper_ranges check_hyper spread HyperView
     rectification warm_up agreeing value_clipped norm_clipped slow_weights orthogonalize torch_names
     hyper_places TorchView ParamState ParamStates batch_events event_names switches cancellations run_cbs
     as_tuple class_name is_meant sort_cbs add_note own_attr surely autocast_mode check_events OldName OldSetting
-    by_default fit_options default_callbacks LearnerLoop rehearses norm_layers print_row metric_name smoothed
-    synth_learner same_random_state plot_lr_curve minimum steep slide valley Schedule sched_poly copy_to_train
+    by_default fit_options default_callbacks LearnerLoop rehearses norm_layers
+    synth_learner minimum steep slide valley Schedule sched_poly copy_to_train
     fill_in fit_scheduled get_master to_master_grads to_model_params test_overflow grad_overflow
-    PrecisionCallback HalfWeights stochastic_round without_partials module_of LayerInfo ModelSummary concat
-    with_restarts'''.split())
+    PrecisionCallback HalfWeights stochastic_round without_partials module_of LayerInfo ModelSummary concat'''.split())
 _exported = [k for o in _modules for k in sys.modules[f'optimloop.{o}'].__all__ if k not in _left_out]
 __all__ = [*_exported, *_basics]

@@ -12,7 +12,8 @@ import torch
 from fastcore.basics import patch, store_attr
 from .basics.comments import show_comments
 from .basics.param_groups import split_params
-from .basics.precision import all_finite, check_precision, grads_of, half_dtypes, new_autocast, to_float
+from .basics.gradients import all_finite, grads_of
+from .basics.precision import check_precision, half_dtypes, new_autocast, to_float
 from .callbacks import *
 from .learner import *
 
@@ -302,14 +303,14 @@ def load_state_dict(self:PrecisionCallback,
     state:dict # What state_dict returned; an empty one, as bf16 has it, changes nothing
 ):
     "Go on with a saved scale: at once during a fit, or else from the start of the next"
-    self._check_state(state)
+    self.check_state(state)
     if not state or self.amp_mode=='bf16': return
     if self.fitting: self._set_scale(state)
     else: self._loaded = dict(state)
 
 # %% ../nbs/04_mixed_precision.ipynb #4b04a015
 @patch
-def _check_state(self:PrecisionCallback, state):
+def check_state(self:PrecisionCallback, state):
     if not isinstance(state, dict) or not set(state)<={'scale','growth_tracker'} or len(state)==1:
         made_by = f"{class_name(self)}.state_dict"
         raise ValueError(f"expected the dictionary that {made_by} returns, with `scale` and `growth_tracker`")

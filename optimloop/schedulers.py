@@ -18,6 +18,7 @@ import numpy as np
 
 from fastcore.meta import delegates
 from fastcore.basics import patch, store_attr
+from .basics.arguments import check_epochs
 from .basics.averages import History, func_name
 from .basics.comments import show_comments
 from .basics.lr_curves import largest_descent, plot_histories, plot_lr_curve
@@ -196,7 +197,7 @@ def _check(self:ParamScheduler):
 @patch
 def hypers(self:ParamScheduler): # Set of names
     "The hyper-parameters that it sets, by the optimizer's names; an unknown name is an error"
-    return set(map(self.opt._hyper_name, self.scheds))
+    return set(map(self.opt.hyper_name, self.scheds))
 
 @patch
 def show_history(self:ParamScheduler):
@@ -225,7 +226,7 @@ def plot_sched(self:Recorder,
 def fit_scheduled(learn, n_epoch, top, make_scheds, cbs=None, reset_opt=False, start_epoch=0, **kwargs):
     "Fit with the schedules that `make_scheds` makes of the rate `top`; without that of `mom` if there is no momentum"
     check_names(kwargs)
-    learn._check_epochs(n_epoch, start_epoch)
+    check_epochs(learn, n_epoch, start_epoch)
     if learn.opt is None or reset_opt: learn.create_opt()
     learn._settle_lr()
     scheds = make_scheds(per_group(learn.lr if top is None else top, len(learn.opt.param_groups)))
@@ -281,7 +282,7 @@ class LRFinder(Callback):
 @patch
 def before_fit(self:LRFinder):
     "Note the proportions of the groups, which they keep"
-    self.param = self.opt._hyper_name(self.param)
+    self.param = self.opt.hyper_name(self.param)
     now = [g[self.param] for g in self.opt.param_groups]
     self._shares = [o/now[-1] if now[-1] else 1. for o in now]
 

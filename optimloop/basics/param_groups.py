@@ -265,8 +265,6 @@ class GroupAccess:
         "The name under which a hyper-parameter is kept; a `TypeError` names the nearest if there is none"
         return known_name(name, self.defaults)
 
-    def _hyper_name(self, name): return self.hyper_name(name)
-
     @property
     def hypers(self):
         "A list of dictionaries, one for each group"

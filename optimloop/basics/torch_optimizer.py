@@ -229,7 +229,7 @@ def by_param(
 
 # %% ../../nbs/basics/torch_optimizer.ipynb #70a1002a
 @patch
-def _check_load(self:TorchOptimizer, state_dict):
+def check_load(self:TorchOptimizer, state_dict):
     "Raise an error if `state_dict` does not fit; nothing is changed"
     check_fit(self, state_dict)
     numbers = [k for k,v in self.defaults.items() if isinstance(v, (int,float))]
@@ -247,7 +247,7 @@ def load_state_dict(self:TorchOptimizer,
     for hook in [*self._optimizer_load_state_dict_pre_hooks.values()]:
         new = hook(self, state_dict)
         if new is not None: state_dict = new
-    self._check_load(state_dict)
+    self.check_load(state_dict)
     self.__setstate__(_new_state(self, state_dict))
     for hook in [*self._optimizer_load_state_dict_post_hooks.values()]: hook(self)
 

@@ -332,7 +332,7 @@ def state_dict(self:OptimWrapper): # Dictionary: `state`, `param_groups` (as tor
     return copy.deepcopy({**res, **shapes_and_dtypes(self.param_groups), 'flags':flags})
 
 @patch
-def _check_load(self:OptimWrapper, state_dict): _check_state(self.places, self.opt, state_dict)
+def check_load(self:OptimWrapper, state_dict): _check_state(self.places, self.opt, state_dict)
 
 @patch
 def load_state_dict(self:OptimWrapper,
@@ -342,7 +342,7 @@ def load_state_dict(self:OptimWrapper,
     if not isinstance(state_dict, dict):
         raise TypeError(f"expected the dict that `state_dict` returns, not a {type(state_dict).__name__}")
     own,given = _without_flags(copy.deepcopy(state_dict)),[]
-    def check(opt, state_dict): self._check_load(state_dict), given.append(state_dict)
+    def check(opt, state_dict): self.check_load(state_dict), given.append(state_dict)
     def restore(opt): _restore_dtypes(opt, given[0])
     first,last = self.opt.register_load_state_dict_pre_hook,self.opt.register_load_state_dict_post_hook
     with first(check),last(restore, prepend=True): self.opt.load_state_dict(own)

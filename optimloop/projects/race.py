@@ -16,12 +16,12 @@ import torch
 from torch import nn
 
 from fastcore.docments import docments
-from ..basics.averages import accuracy
+from ..basics.averages import accuracy, smoothed
 from ..basics.comments import show_comments
 from ..basics.course import conv_net, digits, standardize
 from ..basics.data import DataLoaders
 from ..basics.plotting import plot_axes
-from ..learner import Learner, smoothed
+from ..learner import Learner
 from ..optimizer import Adam, RMSProp, SGD
 
 # %% ../../nbs/projects/race.ipynb #a789a2df

@@ -15,6 +15,7 @@ import numpy as np
 import torch
 
 from fastcore.basics import patch, store_attr
+from ..basics.averages import lower_is_better
 from ..basics.comments import show_comments
 from ..basics.data import DataLoaders, InPlaceOf, n_batches
 from ..basics.saved_state import DamagedFile, is_whole, link_file, pack_state, packed_size, remove_file
@@ -26,6 +27,7 @@ from .loaders import _without_state, _workers_of
 from .parts import check_alike, check_random, file_kinds, keeps_nothing, loader_generators, put_parts
 from .parts import put_random, read_random, refusing_nonsense, remember_buffers, run_parts
 from .parts import undeclared_fingerprints, warn_of_undeclared
+from ..schedulers import ParamScheduler
 
 # %% ../../nbs/runs/checkpoints.ipynb #f39acf7f
 @dataclass
@@ -120,11 +122,11 @@ def _fits_done(learn): return getattr(learn, 'fits_done', 0) # in this process, 
 
 def _earlier(learn): return getattr(learn, 'earlier_fits', []) # what the Recorder had at the end of each fit so far
 
-def _history(learn): return learn.recorder._run_state() if hasattr(learn, 'recorder') else None
+def _history(learn): return learn.recorder.run_state() if hasattr(learn, 'recorder') else None
 
 def _asked_for(learn):
     "The hyper-parameters that `fit` was asked for, but for those that are scheduled"
-    scheduled = {k for cb in learn.cbs for k in getattr(cb, '_hypers', set)()}
+    scheduled = {k for cb in learn.cbs if isinstance(cb, ParamScheduler) for k in cb.hypers()}
     return {k:[o[k] for o in learn.opt.hypers] for k in ('lr','wd') if k not in scheduled and k in learn.opt.defaults}
 
 # %% ../../nbs/runs/checkpoints.ipynb #c2d00010
@@ -458,7 +460,7 @@ def _check_last(self:Checkpoint):
         raise ValueError("a Checkpoint inside another callback does not see the whole run: "
                          "add it to the Learner, and use its every_batches and every_epochs")
     cbs = sort_cbs(self.learn.cbs)
-    late = [cb.name for cb in cbs[cbs.index(self)+1:] if not keeps_nothing(cb._run_state())]
+    late = [cb.name for cb in cbs[cbs.index(self)+1:] if not keeps_nothing(cb.run_state())]
     if not late: return
     raise ValueError(f"{', '.join(late)} comes after the Checkpoint: what it does at the end of a batch would be "
                      "missing in the file. Leave out its run_after, or the Checkpoint's run_before")
@@ -595,7 +597,7 @@ def _note_if_best(self:Checkpoint): # bool
     "Is this the best epoch so far? If so, its value is the one to beat"
     k,best = self.best,self._fit.best
     if k is None or not hasattr(self.learn, 'recorder') or k not in self.recorder.names[1:-1]: return False
-    value,sign = getattr(self.recorder.table, k)[-1],1 if 'loss' in k or 'error' in k else -1
+    value,sign = getattr(self.recorder.table, k)[-1],1 if lower_is_better(k) else -1
     if value is None or math.isnan(value) or best is not None and sign*value >= sign*best: return False
     self._fit.best = value
     return True
@@ -672,7 +674,7 @@ def _put_finished_fit(self:Checkpoint, state):
     parts = {k:v for k,v in self.parts.items() if k=='weights'}
     history = earlier[n] if len(earlier)>(n := _fits_done(learn)) else None
     if history is not None and hasattr(learn, 'recorder'):
-        put = lambda learn, o: learn.recorder._put_run_state(copy.deepcopy(o))
+        put = lambda learn, o: learn.recorder.put_run_state(copy.deepcopy(o))
         parts['history'] = _history,lambda learn, o: check_alike(_history(learn), o),put
     put_parts(learn, dict(state, history=history), parts)
     self._put_progress(state['run'])

@@ -37,7 +37,7 @@ def _plain(o):
 def _measured_weights(learn):
     "The weights that a validation measures"
     m = learn.model
-    for context,what in filter(None, [cb._as_measured() for cb in learn.cbs if hasattr(type(cb), '_as_measured')]):
+    for context,what in filter(None, [cb.as_measured() for cb in learn.cbs if hasattr(type(cb), 'as_measured')]):
         print(f"export: wrote {what}, which are what is validated; learn.save keeps those that are trained too")
         with context: return copy.deepcopy(by_plain_name(m.state_dict(), m))
     return by_plain_name(m.state_dict(), m)
@@ -105,9 +105,8 @@ def _put_recorded(learn, values):
     "Give the Recorder what a file has of it"
     if values is None or not hasattr(learn, 'recorder'): return
     rec,values = learn.recorder,dict(values)
-    rec._start()
-    rec._losses.numbers.extend(values.pop('losses'))
-    rec._smooth.update(skipped=values.pop('skipped'), settled=len(rec._losses))
+    rec.reset()
+    rec.loss_log.load_state(dict(losses=values.pop('losses'), skipped=values.pop('skipped')))
     vars(rec).update(values)
 
 # %% ../../nbs/runs/export.ipynb #6610027c

@@ -23,7 +23,7 @@ import torch
 from torch import nn
 
 from fastcore.basics import patch
-from ..basics.averages import BatchValues, History
+from ..basics.averages import History
 from ..basics.comments import show_comments
 from ..basics.data import original
 from ..basics.saved_state import DamagedFile, load_state, pack_state, save_state
@@ -221,7 +221,7 @@ def check_optimizer(
     state # What read_optimizer returned
 ):
     "A `ValueError` if this is the state of another optimizer"
-    learn.opt._check_load(_for_today(learn, state))
+    learn.opt.check_load(_for_today(learn, state))
 
 # %% ../../nbs/runs/parts.ipynb #7e5b90df
 def put_optimizer(
@@ -381,7 +381,7 @@ def put_random(
 
 # %% ../../nbs/runs/parts.ipynb #48471cdb
 @patch
-def _run_state(self:Callback): # State
+def run_state(self:Callback): # State
     "What a checkpoint keeps of this callback: its `state_dict` and the attributes named in `keeps`"
     state = self.state_dict() if hasattr(type(self), 'state_dict') else None
     return dict(kept={k:_as_kept(getattr(self, k)) for k in _keeps(self)}, state=state)
@@ -399,8 +399,8 @@ def _as_kept(v):
 
 # %% ../../nbs/runs/parts.ipynb #eee8cae2
 @patch
-def _put_run_state(self:Callback,
-    state # What _run_state returned
+def put_run_state(self:Callback,
+    state # What run_state returned
 ):
     "Take it back"
     if state['state'] is not None: self.load_state_dict(state['state'])
@@ -412,16 +412,16 @@ def _put_run_state(self:Callback,
 
 # %% ../../nbs/runs/parts.ipynb #1d96e0b8
 @patch
-def _check_run_state(self:Callback,
-    state # What _run_state returned
+def check_run_state(self:Callback,
+    state # What run_state returned
 ):
     "An error if the state is of another callback; a warning if the class declares other attributes today"
-    if type(self)._run_state is not Callback._run_state: return check_alike(self._run_state(), state)
+    if type(self).run_state is not Callback.run_state: return check_alike(self.run_state(), state)
     if set(state)!={'kept','state'} or not isinstance(state['kept'], dict):
         raise TypeError("`kept` and `state` are expected")
     if (state['state'] is not None) != hasattr(type(self), 'state_dict'):
         raise ValueError("the file has what `state_dict` returns, and the class no such method, or the other way round")
-    if state['state'] is not None: getattr(self, '_check_state', lambda o: None)(state['state'])
+    if state['state'] is not None: getattr(self, 'check_state', lambda o: None)(state['state'])
     if _is_ours(type(self)):
         for k in _keeps(self):
             if k in state['kept']: _check_type(getattr(self, k), state['kept'][k])
@@ -479,7 +479,7 @@ def _fingerprint_of_tensor(t):
 # %% ../../nbs/runs/parts.ipynb #f6a03b84
 def _undeclared(cb):
     "Attributes of a callback of the user's own that no class declares"
-    if hasattr(type(cb), 'state_dict') or type(cb)._run_state is not Callback._run_state: return {}
+    if hasattr(type(cb), 'state_dict') or type(cb).run_state is not Callback.run_state: return {}
     ours = [c for c in type(cb).__mro__ if _is_ours(c)]
     if type(cb) in ours: return {}
     known = {k for c in ours for o in vars(c).values() if hasattr(o, '__code__') for k in o.__code__.co_names}
@@ -511,20 +511,20 @@ def warn_of_undeclared(learn, before):
         warnings.warn(f"{what}. {_line_to_write(cb, names)}; {transient}")
 
 # %% ../../nbs/runs/parts.ipynb #68d771ff
-_recorded = 'values epoch_ends _sizes _smooth valid_values'.split()
+_recorded = 'values','epoch_ends','valid_values'
 
 @patch
-def _run_state(self:Recorder):
+def run_state(self:Recorder):
     "The history, and the seconds of the epoch so far"
     hps = {k:v.read() if isinstance(v, History) else v for k,v in self.hps.items()}
     seconds = time.perf_counter()-self.started
-    return dict({k:getattr(self, k) for k in _recorded}, hps=hps, losses=self._losses.read(), seconds=seconds)
+    return dict({k:getattr(self, k) for k in _recorded}, hps=hps, seconds=seconds, **self.loss_log.state())
 
 @patch
-def _put_run_state(self:Recorder, state):
+def put_run_state(self:Recorder, state):
     "Take the history back"
-    self._losses,self.started = BatchValues(),time.perf_counter()-state['seconds']
-    self._losses.numbers.extend(state['losses'])
+    self.started = time.perf_counter()-state['seconds']
+    self.loss_log.load_state(state)
     for k in _recorded: setattr(self, k, state[k])
     self.hps = {k:History(v) for k,v in state['hps'].items()}
 
@@ -533,7 +533,7 @@ def read_callbacks(
     learn # The Learner
 ): # State
     "What the callbacks keep, by their names"
-    return {cb.name:state for cb in learn.cbs if not keeps_nothing(state := cb._run_state())}
+    return {cb.name:state for cb in learn.cbs if not keeps_nothing(state := cb.run_state())}
 
 def check_callbacks(
     learn, # The Learner
@@ -545,7 +545,7 @@ def check_callbacks(
         warnings.warn(f"the checkpoint has the state of a callback {k}, and this run has none of that name")
     for cb in learn.cbs:
         if cb.name not in state: continue
-        try: cb._check_run_state(state[cb.name])
+        try: cb.check_run_state(state[cb.name])
         except (*_errors_of_nonsense, ValueError) as e:
             raise ValueError(f"the state of {cb.name} does not fit: {e}") from e
 
@@ -557,7 +557,7 @@ def put_callbacks(
     state = copy.deepcopy(state) # it may be put back a second time, when callbacks have gone on with what they got
     recorder_first = sorted(learn.cbs, key=lambda cb: not isinstance(cb, Recorder)) # a schedule hands it its lists
     for cb in recorder_first:
-        if cb.name in state: cb._put_run_state(state[cb.name])
+        if cb.name in state: cb.put_run_state(state[cb.name])
 
 # %% ../../nbs/runs/parts.ipynb #71b60f5f
 _errors_of_nonsense = LookupError,TypeError,AttributeError,ArithmeticError # and RuntimeError in torch

@@ -42,7 +42,7 @@ def _of_model(m, strict):
 
 def _of_callback(cb):
     "The three functions of a callback with `state_dict` and `load_state_dict`"
-    check = getattr(cb, '_check_state', lambda state: None)
+    check = getattr(cb, 'check_state', lambda state: None)
     return (lambda learn: cb.state_dict(), lambda learn, state: check(state),
             lambda learn, state: cb.load_state_dict(state))
 
@@ -107,7 +107,7 @@ def _not_there(file):
 # %% ../../nbs/runs/saving.ipynb #041182a1
 def tell_of_weights(learn, lacking, file, states=()):
     "Tell callbacks that other weights are there, and warn of averages in the file that nothing here will use"
-    for cb in lacking: getattr(type(cb), '_weights_replaced', lambda cb: None)(cb)
+    for cb in lacking: getattr(type(cb), 'weights_replaced', lambda cb: None)(cb)
     has_average = lambda o: isinstance(o, dict) and o.get('in_valid')
     unused = [k for k in states if has_average(states[k]) and not isinstance(getattr(learn, k, None), Callback)]
     if not unused: return

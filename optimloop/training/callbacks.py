@@ -58,10 +58,10 @@ def norms(self:GradientClip):
     return list(self._norms.read())
 
 @patch
-def _run_state(self:GradientClip): return self.norms # what a checkpoint keeps
+def run_state(self:GradientClip): return self.norms # what a checkpoint keeps
 
 @patch
-def _put_run_state(self:GradientClip, state):
+def put_run_state(self:GradientClip, state):
     self._norms = BatchValues()
     self._norms.numbers.extend(state)
 
@@ -361,7 +361,7 @@ def load_state_dict(self:EMA,
     state:dict # What state_dict returned; it is copied
 ):
     "Go on from a saved average"
-    self._check_state(state)
+    self.check_state(state)
     was,now = state.get('in_valid', self.in_valid),self.in_valid
     if was!=now: warnings.warn(f"this average was saved with in_valid={was}, and this EMA has in_valid={now}: "
                                "a validation measures other weights than it did")
@@ -372,7 +372,7 @@ def load_state_dict(self:EMA,
     self.avg = {k:avg[k].detach().clone().to(live[k].device if live else None) for k in live or avg}
 
 @patch
-def _check_state(self:EMA, state):
+def check_state(self:EMA, state):
     "Raise an error if `load_state_dict` could not take it; one that was saved before the first fit is empty"
     is_state = isinstance(state, dict) and set(state)-{'in_valid'}=={'n_steps','avg'} and isinstance(state['avg'], dict)
     if not is_state or not isinstance(state['n_steps'], int) or state['n_steps']<0:
@@ -384,13 +384,13 @@ def _check_state(self:EMA, state):
 
 # %% ../../nbs/training/callbacks.ipynb #fc4af9ae
 @patch
-def _as_measured(self:EMA):
+def as_measured(self:EMA):
     "A context in which the model has the weights that a validation measures, and their name; `None` if it has them now"
     others = self.in_valid and self.run and self.n_steps and not self.is_swapped
     return (self.swapped(),"the averaged weights") if others else None
 
 @patch
-def _weights_replaced(self:EMA):
+def weights_replaced(self:EMA):
     was_live = self._live
     self.reset()
     if was_live: self.before_fit()

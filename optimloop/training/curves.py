@@ -10,7 +10,6 @@ import numpy as np
 from torch import nn
 
 from fastcore.basics import patch
-from ..basics.arguments import check_epochs
 from ..basics.averages import as_metric, func_name, metric_name, smoothed
 from ..basics.comments import show_comments
 from ..basics.data import n_batches
@@ -69,18 +68,6 @@ for _k,_v in _old_records.items(): setattr(Recorder, _k, OldName(_k, f'recorder.
 
 @patch
 def __dir__(self:Recorder): return [o for o in object.__dir__(self) if o in vars(self) or o not in _old_records]
-
-# %% ../../nbs/training/curves.ipynb #398d83d7
-# names of before, for modules that are not yet adapted
-Learner._check_epochs = lambda self, n_epoch, start_epoch=0: check_epochs(self, n_epoch, start_epoch)
-
-def _load(recorder, **new): recorder.loss_log.load_state({**recorder.loss_log.state(), **new})
-def _put_losses(recorder, values): recorder.loss_log.losses = values
-Recorder._start = Recorder.reset
-Recorder._losses = property(lambda self: self.loss_log.losses, _put_losses)
-Recorder._sizes = property(lambda self: list(self.loss_log.sizes.read()), lambda self,v: _load(self, sizes=v))
-Recorder._smooth = property(lambda self: {k:v for k,v in self.loss_log.state().items() if k not in ('losses','sizes')},
-                            lambda self,v: _load(self, **v))
 
 # %% ../../nbs/training/curves.ipynb #ef49de1d
 show_comments(globals())

@@ -218,12 +218,12 @@ def load_state_dict(self:PureBF16,
     state:dict # What state_dict returned
 ):
     "Go on with the random numbers of a saved run"
-    self._check_state(state)
+    self.check_state(state)
     self._given = state.get('rng')
     if self.fitting and self._given is not None: self._make_copies()
 
 @patch
-def _check_state(self:PureBF16, state):
+def check_state(self:PureBF16, state):
     if isinstance(state, dict) and set(state)<={'rng'}: return
     raise ValueError("expected the dictionary that PureBF16.state_dict returns, with `rng`")
 

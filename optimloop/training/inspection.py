@@ -54,7 +54,7 @@ def show_training_loop(self:Learner):
 def _show_event(self:Learner, line, training):
     name,was = line.strip(),self.training
     self.training = training
-    try: cbs = [f'{cb!r}{self._time_of(cb, name)}' for cb,handler in self._find_handlers(name)]
+    try: cbs = [f'{cb!r}{self._time_of(cb, name)}' for cb,handler in self.find_handlers(name)]
     finally: self.training = was
     if name=='cleanup_fit': cbs.reverse()
     if cbs: print(f"{line:<28} {', '.join(cbs)}")

@@ -213,10 +213,10 @@ def _check_lengths(n_epoch, freeze_epochs):
 
 # %% ../../nbs/training/schedules.ipynb #5c0ee00b
 @patch
-def _run_state(self:ParamScheduler): return dict(old=self.old, history={k:v.read() for k,v in self.history.items()})
+def run_state(self:ParamScheduler): return dict(old=self.old, history={k:v.read() for k,v in self.history.items()})
 
 @patch
-def _put_run_state(self:ParamScheduler, state):
+def put_run_state(self:ParamScheduler, state):
     self.old,self.history = state['old'],{k:History(v) for k,v in state['history'].items()}
     self.show_history()
 

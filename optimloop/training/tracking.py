@@ -13,7 +13,7 @@ from itertools import islice
 from pathlib import Path
 
 from fastcore.basics import patch
-from ..basics.averages import func_name
+from ..basics.averages import func_name, lower_is_better
 from ..basics.comments import show_comments
 from ..callbacks import Callback, CancelFitException, CancelValidException, batch_events, check_events
 from ..callbacks import class_name, event_names, own_attr
@@ -21,10 +21,6 @@ from ..learner import rehearses
 from ..schedulers import ParamScheduler
 
 # %% ../../nbs/training/tracking.ipynb #5c0e7002
-def less_is_better(name):
-    "Should a value of this name fall, as a loss or an error should?"
-    return 'loss' in name or 'error' in name
-
 def check_recorder(cb):
     "Raise an error if there is no Recorder, whose table the callback reads"
     if not hasattr(cb.learn, 'recorder'):
@@ -48,7 +44,7 @@ class TrackValue(Callback):
     ):
         if mode not in (None,'min','max') or not min_delta>=0:
             raise ValueError(f"mode={mode!r}, min_delta={min_delta}: expected 'min', 'max' or None, and a number ≥ 0")
-        mode = mode or ('min' if less_is_better(monitor) else 'max')
+        mode = mode or ('min' if lower_is_better(monitor) else 'max')
         self.monitor,self.mode,self.min_delta = monitor,mode,min_delta
         self._forget()
 
@@ -262,15 +258,15 @@ def _count(self:EveryN):
 
 # %% ../../nbs/training/tracking.ipynb #90e9a7b6
 @patch
-def _run_state(self:EveryN):
-    return dict(seen=self._seen, of=self.f._run_state() if isinstance(self.f, Callback) else None)
+def run_state(self:EveryN):
+    return dict(seen=self._seen, of=self.f.run_state() if isinstance(self.f, Callback) else None)
 
 @patch
-def _put_run_state(self:EveryN, state):
+def put_run_state(self:EveryN, state):
     self._seen = state['seen']
     if state['of'] is None: return
     object.__setattr__(self.f, '_learn', self._learn)
-    self.f._put_run_state(state['of'])
+    self.f.put_run_state(state['of'])
 
 # %% ../../nbs/training/tracking.ipynb #0882066f
 class SkipValidation(Callback):
@@ -358,10 +354,10 @@ def read(self:CSVLogger): # List of dictionaries, one a line; numbers are floats
 
 # %% ../../nbs/training/tracking.ipynb #5c0e7006
 @patch
-def _run_state(self:CSVLogger): return self.file.read_text(encoding='utf-8') if self.file.exists() else None
+def run_state(self:CSVLogger): return self.file.read_text(encoding='utf-8') if self.file.exists() else None
 
 @patch
-def _put_run_state(self:CSVLogger, state):
+def put_run_state(self:CSVLogger, state):
     if state is None or not self.learn.running: return # `learn.resume` only looks at a checkpoint
     aside = self.file.with_name(f'.{self.file.name}.tmp')
     aside.write_text(state, encoding='utf-8')
