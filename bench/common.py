@@ -28,7 +28,8 @@ def names_of(what, known, needed=False):
     def parse(s):
         res = [o.strip() for o in s.split(',') if o.strip()]
         bad = [o for o in res if o not in known]
-        if bad or needed and not res: raise argparse.ArgumentTypeError(f"no {what} {', '.join(bad) or 'given'}: choose from {','.join(known)}")
+        if bad or needed and not res:
+            raise argparse.ArgumentTypeError(f"no {what} {', '.join(bad) or 'given'}: choose from {','.join(known)}")
         return res
     return parse
 

@@ -1,26 +1,35 @@
 """What a training loop costs: `Learner.fit` and the loops of other libraries against a loop written by hand.
 
-`python bench/loop_overhead.py` trains `nn.Linear(8,1)` with SGD on batches of 16, where nearly all time is overhead, and
+`python bench/loop_overhead.py` trains `nn.Linear(8,1)` with SGD on batches of 16, where nearly all time is overhead,
+and
 prints a block for each of these, one line for each entrant:
   list        the batches lie in a list
   loader      they come from a `DataLoader` over a `TensorDataset`, which takes its own time to make them
   valid       a list, and after it a validation over as many batches (its exact mean loss, in the hand-written loop too)
 The columns:
-  us          median over the rounds of the microseconds of a batch (in `valid`, of one to train on and one to validate with)
+  us          median over the rounds of the microseconds of a batch (in `valid`, of one to train on and one to
+  validate with)
   min, max    over the rounds
-  /hand       median over the rounds of the time over that of the hand-written loop with `torch.optim.SGD` in the same round
-  differs     how far its weights after an epoch are from those of that loop, as a part of the way that these have come: it
+  /hand       median over the rounds of the time over that of the hand-written loop with `torch.optim.SGD` in the same
+  round
+  differs     how far its weights after an epoch are from those of that loop, as a part of the way that these have
+  come: it
               is the same training. `-` where the learning rate is another one by intention
-In a round every entrant trains for one epoch, in one process, and each round starts with another one. The first round, in
+In a round every entrant trains for one epoch, in one process, and each round starts with another one. The first
+round, in
 which things are set up, is not counted. Peers run without logging, bars, checkpoints and clipping; what they keep by
-default, such as a smoothed loss, they keep. Ours run with the callbacks that a Learner has by default, with no bar and no
-table unless the line says so. Garbage is collected as usual, but what the libraries hold from their import is set aside.
+default, such as a smoothed loss, they keep. Ours run with the callbacks that a Learner has by default, with no bar
+and no
+table unless the line says so. Garbage is collected as usual, but what the libraries hold from their import is set
+aside.
 On a machine that others use too, `--clock cpu` takes the time that the process had instead of the time that passed.
 
 Then, of ours alone:
-  pieces      the default callbacks, each taken away in turn, and what that saves (median of the differences in a round); and
+  pieces      the default callbacks, each taken away in turn, and what that saves (median of the differences in a
+  round); and
               each callback and event by the clock, in microseconds a batch, without what the clock takes
-  memory      in a process of its own: resident memory at batch 1,000 and at the last batch of one epoch, and after the fit;
+  memory      in a process of its own: resident memory at batch 1,000 and at the last batch of one epoch, and after
+  the fit;
               `rest` is the growth without the history, at 16 bytes a number; and the tensors that are alive
 What cannot be imported or run is listed at the end."""
 import argparse, contextlib, gc, json, logging, math, os, platform, subprocess, sys, tempfile, threading, time, warnings
@@ -58,7 +67,8 @@ def new_model():
 
 left_out = {} # from what to why
 
-def leave_out(what, e): left_out[what] = f"{type(e).__name__}: {(str(e).strip().splitlines() or ['no message'])[0][:200]}"
+def leave_out(what, e):
+    left_out[what] = f"{type(e).__name__}: {(str(e).strip().splitlines() or ['no message'])[0][:200]}"
 
 # --- by hand ---
 class Entrant:
@@ -153,7 +163,8 @@ class Lightning(Entrant):
         class Module(pl.LightningModule):
             def __init__(self, net): super().__init__(); self.net = net
             def training_step(self, batch, i): return F.mse_loss(self.net(batch[0]), batch[1])
-            def validation_step(self, batch, i): self.log('valid_loss', F.mse_loss(self.net(batch[0]), batch[1]), batch_size=BS)
+            def validation_step(self, batch, i):
+                self.log('valid_loss', F.mse_loss(self.net(batch[0]), batch[1]), batch_size=BS)
             def configure_optimizers(self): return torch.optim.SGD(self.parameters(), lr=lr)
         self.pl,self.module = pl,Module(self.model)
 
@@ -179,10 +190,14 @@ class HFTrainer(Entrant):
             def prediction_step(self, model, inputs, *args, **kwargs):
                 with torch.no_grad(): return self.compute_loss(model, inputs),None,None
         self.folder = tempfile.TemporaryDirectory()
-        args = TrainingArguments(self.folder.name, num_train_epochs=1, per_device_train_batch_size=BS, per_device_eval_batch_size=BS,
-            lr_scheduler_type='constant', learning_rate=lr, max_grad_norm=0., use_cpu=True, report_to='none', save_strategy='no',
-            logging_strategy='no', eval_strategy='epoch' if valid else 'no', disable_tqdm=True, dataloader_pin_memory=False)
-        self.trainer = OurTrainer(self.model, args, train_dataset=[0]*len(train)*BS, eval_dataset=[0]*len(train)*BS if valid else None,
+        args = TrainingArguments(self.folder.name, num_train_epochs=1, per_device_train_batch_size=BS,
+            per_device_eval_batch_size=BS,
+            lr_scheduler_type='constant', learning_rate=lr, max_grad_norm=0., use_cpu=True, report_to='none',
+            save_strategy='no',
+            logging_strategy='no', eval_strategy='epoch' if valid else 'no', disable_tqdm=True,
+            dataloader_pin_memory=False)
+        self.trainer = OurTrainer(self.model, args, train_dataset=[0]*len(train)*BS, eval_dataset=[0]*len(train)*BS
+            if valid else None,
                                   optimizers=(torch.optim.SGD(self.model.parameters(), lr=lr),None))
         from transformers.trainer_callback import PrinterCallback
         self.trainer.remove_callback(PrinterCallback)
@@ -225,24 +240,27 @@ class Keras(Entrant):
     version = 'keras'
     def start(self, train, valid):
         import keras
-        if keras.backend.backend()!='torch': raise RuntimeError(f"the backend is {keras.backend.backend()}: set KERAS_BACKEND=torch")
+        if keras.backend.backend()!='torch':
+            raise RuntimeError(f"the backend is {keras.backend.backend()}: set KERAS_BACKEND=torch")
         super().start(train, valid)
         self.net = keras.Sequential([keras.layers.Input((8,)), keras.layers.Dense(1)])
         self.net.set_weights([self.model.weight.detach().numpy().T, self.model.bias.detach().numpy()])
         self.net.compile(optimizer=keras.optimizers.SGD(lr), loss='mse', jit_compile=False)
 
     def given(self, dl):
-        "Keras takes a loader as it is, and of a list a generator; once it has come to the end of one, it needs a new one"
+        "Keras takes a loader as it is, and of a list a generator; at the end of one it needs a new one"
         return dl if dl is None or isinstance(dl, DataLoader) else (o for o in dl)
     def prepare(self):
         steps = {} if isinstance(self.train, DataLoader) else dict(steps_per_epoch=len(self.train))
         if steps and self.valid: steps['validation_steps'] = len(self.valid)
-        self.fit = partial(self.net.fit, self.given(self.train), validation_data=self.given(self.valid), epochs=1, verbose=0, **steps)
+        self.fit = partial(self.net.fit, self.given(self.train), validation_data=self.given(self.valid), epochs=1,
+            verbose=0, **steps)
 
     def run(self): self.fit()
     def weights(self): return [torch.tensor(o).T if o.ndim==2 else torch.tensor(o) for o in self.net.get_weights()]
 
-peers = dict(fastai=Fastai, lightning=Lightning, hf_trainer=HFTrainer, accelerate=Accelerate, ignite=Ignite, keras=Keras)
+peers = dict(fastai=Fastai, lightning=Lightning, hf_trainer=HFTrainer, accelerate=Accelerate, ignite=Ignite,
+    keras=Keras)
 HAND = 'by hand, torch.optim.SGD'
 
 def our_entrants(kind):
@@ -276,7 +294,8 @@ def warm_up(entrants, kind, n_batches):
             seconds(e)
             if first is None: first = e.weights()
             e.differs = difference(first, e.weights(), new_model().state_dict().values()) if e.same_lr else None
-            if e.differs is not None and not e.differs<1e-3: raise RuntimeError(f"it trains otherwise: its weights are {e.differs:.1e} off")
+            if e.differs is not None and not e.differs<1e-3:
+                raise RuntimeError(f"it trains otherwise: its weights are {e.differs:.1e} off")
         except Exception as exc:
             if not e.version: raise
             leave_out(f'{kind}: {e.name}', exc)
@@ -304,7 +323,8 @@ def bench_loops(args, kind):
     print(f"\n{kind}:\n  {'':<32}{'us':>8}{'min':>8}{'max':>8}{'/hand':>8}{'differs':>9}")
     for e in entrants:
         us = [1e6*t/args.batches for t in times[e.name]]
-        rows.append(dict(block=kind, entrant=e.name, us=median(us), min=min(us), max=max(us), to_hand=ratio(times, e.name, HAND),
+        rows.append(dict(block=kind, entrant=e.name, us=median(us), min=min(us), max=max(us),
+            to_hand=ratio(times, e.name, HAND),
                          differs=e.differs, rounds_us=us))
         o = rows[-1]
         print(f"  {e.name:<32}{o['us']:8.1f}{o['min']:8.1f}{o['max']:8.1f}{o['to_hand']:8.2f}"
@@ -362,7 +382,8 @@ def by_the_clock(args):
     for o in sorted(res, key=lambda o: -o['us']): print(f"  {o['entrant']:<40}{o['us']:8.2f}")
     return res
 
-per_batch = {'before_batch','after_pred','after_loss','before_backward','after_backward','before_step','after_step','after_batch'}
+per_batch = {'before_batch','after_pred','after_loss','before_backward','after_backward','before_step','after_step',
+    'after_batch'}
 
 def time_event(cb, event, spent):
     if getattr(type(cb), event, None) is None: return
@@ -402,7 +423,8 @@ def probe(n):
     return dict(block='memory', batches=n, numbers=n_numbers, seen=look.seen)
 
 def bench_memory(args):
-    cmd = [sys.executable, os.path.abspath(__file__), '--probe', '--memory', str(args.memory), '--threads', str(args.threads)]
+    cmd = [sys.executable, os.path.abspath(__file__), '--probe', '--memory', str(args.memory), '--threads',
+        str(args.threads)]
     p = subprocess.run(cmd, capture_output=True, text=True)
     try:
         if p.returncode: raise RuntimeError((p.stderr.strip().splitlines() or ['no message'])[-1])
@@ -410,25 +432,31 @@ def bench_memory(args):
     except Exception as e: return leave_out('memory', e) or []
     first,last,after = res['seen']
     history = 16*res['numbers']*(1-1000/args.memory)
-    print(f"\nmemory, fit_one_cycle of {args.memory:,} batches; history: {res['numbers']:,} numbers, {history/1e6:.1f} MB:")
+    print(f"\nmemory, fit_one_cycle of {args.memory:,} batches; "
+          f"history: {res['numbers']:,} numbers, {history/1e6:.1f} MB:")
     print(f"  {'':<32}{'MB':>8}{'grown':>8}{'rest':>8}{'tensors':>9}")
     for name,(rss,tensors) in (('at batch 1,000',first), (f'at batch {args.memory:,}',last), ('after the fit',after)):
         grown = rss-first[0]
-        print(f"  {name:<32}{rss/1e6:8.1f}{grown/1e6:8.1f}" + (f"{(grown-history)/1e6:8.1f}" if rss!=first[0] else f"{'':8}") + f"{tensors:9,}")
-    return [dict(res, history_mb=history/1e6, rest_mb=(last[0]-first[0]-history)/1e6, rest_after_mb=(after[0]-first[0]-history)/1e6)]
+        print(f"  {name:<32}{rss/1e6:8.1f}{grown/1e6:8.1f}"
+            + (f"{(grown-history)/1e6:8.1f}" if rss!=first[0] else f"{'':8}") + f"{tensors:9,}")
+    return [dict(res, history_mb=history/1e6, rest_mb=(last[0]-first[0]-history)/1e6,
+        rest_after_mb=(after[0]-first[0]-history)/1e6)]
 
 # --- command line ---
 blocks = 'list','loader','valid','pieces','memory'
 
 def parser():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    def add(name, default, help, **kwargs): p.add_argument(name, default=default, help=f'{help}; default: {default}', **kwargs)
+    def add(name, default, help, **kwargs):
+        p.add_argument(name, default=default, help=f'{help}; default: {default}', **kwargs)
     add('--blocks', ','.join(blocks), 'what to measure', type=names_of('block', blocks), metavar='A,B')
-    add('--peers', ','.join(peers), "whom to measure against, '' for the hand-written loop alone", type=names_of('peer', peers), metavar='A,B')
+    add('--peers', ','.join(peers), "whom to measure against, '' for the hand-written loop alone",
+        type=names_of('peer', peers), metavar='A,B')
     add('--batches', 2000, 'batches in an epoch', type=int, metavar='N')
     add('--rounds', 11, 'rounds, each with every entrant once', type=int, metavar='N')
     add('--threads', 1, 'threads of torch', type=int, metavar='N')
-    add('--clock', 'wall', 'wall, or on a machine that others use too, cpu: the time that this process had', choices=['wall','cpu'])
+    add('--clock', 'wall', 'wall, or on a machine that others use too, cpu: the time that this process had',
+        choices=['wall','cpu'])
     add('--memory', 100_000, 'batches for the block `memory`, above 1,000', type=int, metavar='N')
     p.add_argument('--out', metavar='FILE.json', help='write all figures there')
     p.add_argument('--probe', action='store_true', help=argparse.SUPPRESS) # what `bench_memory` starts
@@ -440,19 +468,22 @@ def about(args):
     for o in ('torch', *(o.version for o in peers.values())):
         try: versions[o] = metadata.version(o)
         except metadata.PackageNotFoundError: versions[o] = None
-    return dict(device=cpu_name(), cpus=os.cpu_count(), python=platform.python_version(), versions=versions, date=time.strftime('%Y-%m-%d'),
+    return dict(device=cpu_name(), cpus=os.cpu_count(), python=platform.python_version(), versions=versions,
+        date=time.strftime('%Y-%m-%d'),
                 **{k:getattr(args, k) for k in ('threads','clock','rounds','batches')})
 
 def main():
     global clock
     args = parser().parse_args()
-    if min(args.threads, args.rounds, args.batches)<1 or args.memory<=1000: sys.exit("--threads, --rounds and --batches must be 1 or more, --memory above 1000")
+    if min(args.threads, args.rounds, args.batches)<1 or args.memory<=1000:
+        sys.exit("--threads, --rounds and --batches must be 1 or more, --memory above 1000")
     if args.clock=='cpu': clock = time.process_time
     torch.set_num_threads(args.threads)
     warnings.filterwarnings('ignore')
     if args.probe: return print(json.dumps(probe(args.memory)))
     info,rows = about(args),[]
-    print(', '.join(f'{k} {v}' for k,v in info.items() if k!='versions'), *(f'{k} {v}' for k,v in info['versions'].items() if v), sep='\n  ', flush=True)
+    print(', '.join(f'{k} {v}' for k,v in info.items() if k!='versions'),
+        *(f'{k} {v}' for k,v in info['versions'].items() if v), sep='\n  ', flush=True)
     for o in args.blocks:
         rows += bench_pieces(args) if o=='pieces' else bench_memory(args) if o=='memory' else bench_loops(args, o)
         if args.out:

@@ -5,7 +5,8 @@
   resnet        a network of the size of ResNet-34: 21 million weights
   transformer   a small causal transformer
 and in each mode a line for each entrant:
-  by hand       `torch.autocast` and `torch.amp.GradScaler` in a plain loop, with `torch.optim.SGD`; in fp32 without both
+  by hand       `torch.autocast` and `torch.amp.GradScaler` in a plain loop, with `torch.optim.SGD`; in fp32 without
+  both
   by hand, our SGD
   ours          `Learner.fit` with the default callbacks, no table and no bar, and `MixedPrecision`
   from scratch  `NonNativeMixedPrecision`, fp16 only
@@ -17,11 +18,15 @@ The columns:
   /fp32         the same, over that of the loop by hand in fp32
   MB            peak memory above what was in use before the first batch: weights, gradients, the optimizer's state and
                 activations. On a GPU as its allocator counts; on a CPU resident memory, in a process of its own
-  differs       how far its weights after a round are from those by hand in the same mode, as a part of the way that these
+  differs       how far its weights after a round are from those by hand in the same mode, as a part of the way that
+  these
                 have come. `-` where they compute otherwise by intention
-In a round every entrant trains for `--batches` batches, in one process, and each round starts with another one. The first
-round warms up and is not counted. What takes longer than `--limit` seconds for its first batch, or fails, is left out of the
-rounds, and listed at the end with the reason: convolutions in fp16 are slow on a CPU without instructions for them. Choose
+In a round every entrant trains for `--batches` batches, in one process, and each round starts with another one. The
+first
+round warms up and is not counted. What takes longer than `--limit` seconds for its first batch, or fails, is left out
+of the
+rounds, and listed at the end with the reason: convolutions in fp16 are slow on a CPU without instructions for them.
+Choose
 sizes and modes by the options; a GPU is used where there is one."""
 import argparse, gc, json, math, os, platform, resource, subprocess, sys, time, warnings
 from statistics import median
@@ -43,7 +48,8 @@ class Layer(nn.Module):
     def __init__(self, d, n_heads):
         super().__init__()
         self.n_heads,self.norm1,self.norm2 = n_heads,nn.LayerNorm(d),nn.LayerNorm(d)
-        self.qkv,self.out,self.mlp = nn.Linear(d, 3*d),nn.Linear(d, d),nn.Sequential(nn.Linear(d, 4*d), nn.GELU(), nn.Linear(4*d, d))
+        self.qkv,self.out,self.mlp = nn.Linear(d, 3*d),nn.Linear(d, d),nn.Sequential(nn.Linear(d, 4*d), nn.GELU(),
+            nn.Linear(4*d, d))
     def forward(self, x):
         n,t,d = x.shape
         q,k,v = self.qkv(self.norm1(x)).view(n, t, 3, self.n_heads, d//self.n_heads).permute(2, 0, 3, 1, 4)
@@ -63,7 +69,8 @@ def tiny(args, g):
     return lambda: nn.Linear(8, 1),F.mse_loss,list(zip(x.split(16), x.sum(1, keepdim=True).split(16))),1e-3
 
 def resnet(args, g):
-    batches = [(torch.randn(args.bs, 3, args.size, args.size, generator=g), torch.randint(1000, (args.bs,), generator=g)) for _ in range(args.batches)]
+    batches = [(torch.randn(args.bs, 3, args.size, args.size, generator=g),
+        torch.randint(1000, (args.bs,), generator=g)) for _ in range(args.batches)]
     return resnet34,F.cross_entropy,batches,1e-2
 
 def transformer(args, g):
@@ -107,7 +114,8 @@ class Hand(Entrant):
             opt.zero_grad()
 
     def run_fp16(self, batches):
-        model,opt,loss_func,scaler = self.model.train(),self.opt,self.loss_func,torch.amp.GradScaler(self.device) # a new one, as for a fit
+        # a new one, as for a fit
+        model,opt,loss_func,scaler = self.model.train(),self.opt,self.loss_func,torch.amp.GradScaler(self.device)
         for xb,yb in batches:
             with torch.autocast(self.device, dtype=torch.float16): loss = loss_func(model(xb), yb)
             scaler.scale(loss).backward()
@@ -118,7 +126,8 @@ class Hand(Entrant):
 class Ours(Entrant):
     def __init__(self, name, mode, cb=None, same=True): super().__init__(name, mode, same); self.cb = cb
     def set_up(self):
-        self.learn = ol.Learner((self.batches,None), self.model, self.loss_func, opt_func=ol.SGD, lr=self.lr, cbs=self.cb and self.cb())
+        self.learn = ol.Learner((self.batches,None), self.model, self.loss_func, opt_func=ol.SGD, lr=self.lr,
+            cbs=self.cb and self.cb())
         self.learn.remove_cb(ol.ProgressCallback)
         self.learn.logger = lambda cells: None
 
@@ -130,7 +139,8 @@ def entrants_of(mode):
     ours = {'fp32':None, 'bf16':lambda: ol.MixedPrecision('bf16'), 'fp16':lambda: ol.MixedPrecision('fp16')}[mode]
     res = [Hand('by hand', mode, torch.optim.SGD), Hand('by hand, our SGD', mode, ol.SGD), Ours('ours', mode, ours)]
     if mode=='fp16': res.append(Ours('from scratch', mode, ol.NonNativeMixedPrecision, same=False))
-    if mode=='bf16': res += [Ours(f'pure, {o}', mode, lambda o=o: ol.PureBF16(o), same=False) for o in ('master','stochastic')]
+    if mode=='bf16':
+        res += [Ours(f'pure, {o}', mode, lambda o=o: ol.PureBF16(o), same=False) for o in ('master','stochastic')]
     return res
 
 # --- measuring ---
@@ -146,7 +156,9 @@ def seconds(entrant, n=None):
     wait(entrant.device)
     return clock()-start
 
-def leave_out(what, why): left_out[what] = why if isinstance(why, str) else f"{type(why).__name__}: {(str(why).strip().splitlines() or ['no message'])[0][:200]}"
+def leave_out(what, why):
+    left_out[what] = why if isinstance(why,
+        str) else f"{type(why).__name__}: {(str(why).strip().splitlines() or ['no message'])[0][:200]}"
 
 def warm_up(block, args):
     "The entrants that are fit to go on, after a round of each, with `differs`"
@@ -154,7 +166,8 @@ def warm_up(block, args):
     res,by_hand = [],{}
     for e in [e for mode in args.modes for e in entrants_of(mode)]:
         what = f'{block}, {e.mode}: {e.name}'
-        if e.name!='by hand' and e.mode not in by_hand: leave_out(what, 'there is no loop by hand to compare with'); continue
+        if e.name!='by hand' and e.mode not in by_hand:
+            leave_out(what, 'there is no loop by hand to compare with'); continue
         try:
             e.start(make, loss_func, batches, lr, args.device)
             first = seconds(e, 1)
@@ -167,7 +180,8 @@ def warm_up(block, args):
     return res
 
 def distance(theirs, e):
-    far,way = (sum((a-b).double().square().sum().item() for a,b in zip(theirs, o)) for o in (e.weights(),e.start_weights))
+    far,way = (sum((a-b).double().square().sum().item() for a,b in zip(theirs, o))
+        for o in (e.weights(),e.start_weights))
     return math.sqrt(far/way) if way else float(far>0)
 
 def run_rounds(entrants, n_rounds):
@@ -186,11 +200,14 @@ def bench(block, args):
     def ratio(a, b): return median(x/y for x,y in zip(times[a], times[b])) if b in times else None
     for e in entrants:
         key,ms = (e.mode,e.name),[1e3*t/n for t in times[e.mode,e.name]]
-        rows.append(dict(block=block, mode=e.mode, entrant=e.name, ms=median(ms), min=min(ms), max=max(ms), to_hand=ratio(key, (e.mode,'by hand')),
-                         to_fp32=ratio(key, ('fp32','by hand')), mb=peak(block, e, args) if args.memory else None, differs=e.differs, rounds_ms=ms))
+        rows.append(dict(block=block, mode=e.mode, entrant=e.name, ms=median(ms), min=min(ms), max=max(ms),
+            to_hand=ratio(key, (e.mode,'by hand')),
+                         to_fp32=ratio(key, ('fp32','by hand')), mb=peak(block, e, args) if args.memory else None,
+                         differs=e.differs, rounds_ms=ms))
         o = rows[-1]
         def cell(v, fmt, width): return f"{'-' if v is None else format(v, fmt):>{width}}"
-        print(f"  {e.mode+' '+e.name:<26}{o['ms']:10.3f}{o['min']:10.3f}{o['max']:10.3f}", cell(o['to_hand'],'.2f',7), cell(o['to_fp32'],'.2f',7),
+        print(f"  {e.mode+' '+e.name:<26}{o['ms']:10.3f}{o['min']:10.3f}{o['max']:10.3f}", cell(o['to_hand'],'.2f',7),
+            cell(o['to_fp32'],'.2f',7),
               cell(o['mb'],'.1f',8), cell(o['differs'],'.0e',8), flush=True)
     return rows
 
@@ -198,14 +215,18 @@ def bench(block, args):
 def most_resident():
     try:
         with open('/proc/self/status') as f: return 1024*next(int(o.split()[1]) for o in f if o.startswith('VmHWM'))
-    except (OSError, StopIteration): return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss*(1 if sys.platform=='darwin' else 1024)
+    except (OSError, StopIteration):
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss*(1 if sys.platform=='darwin' else 1024)
 
 def peak(block, e, args):
     "Megabytes, in a process of its own"
-    flags = [o for k in ('bs','size','length','width','depth','batches','device','threads') for o in (f'--{k}', str(getattr(args, k)))]
-    p = subprocess.run([sys.executable, os.path.abspath(__file__), '--probe', f'{block}/{e.mode}/{e.name}', *flags], capture_output=True, text=True)
+    flags = [o for k in ('bs','size','length','width','depth','batches','device','threads')
+        for o in (f'--{k}', str(getattr(args, k)))]
+    p = subprocess.run([sys.executable, os.path.abspath(__file__), '--probe', f'{block}/{e.mode}/{e.name}', *flags],
+        capture_output=True, text=True)
     try: return json.loads(p.stdout.splitlines()[-1])
-    except Exception: leave_out(f'{block}, {e.mode}: {e.name}, memory', (p.stderr.strip().splitlines() or ['no message'])[-1][:200])
+    except Exception:
+        leave_out(f'{block}, {e.mode}: {e.name}, memory', (p.stderr.strip().splitlines() or ['no message'])[-1][:200])
 
 def probe(args):
     block,mode,name = args.probe.split('/')
@@ -222,17 +243,23 @@ def probe(args):
 def parser(device):
     big = device=='cuda'
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    def add(name, default, help, **kwargs): p.add_argument(name, default=default, help=f'{help}; default: {default}', **kwargs)
+    def add(name, default, help, **kwargs):
+        p.add_argument(name, default=default, help=f'{help}; default: {default}', **kwargs)
     add('--blocks', ','.join(tasks), 'what to measure', type=names_of('block', tasks), metavar='A,B')
     add('--modes', ','.join(dtypes), 'in which precisions', type=names_of('mode', dtypes), metavar='A,B')
     add('--device', device, 'cpu, cuda or mps')
-    for name,n,help in (('bs',64 if big else 2,'samples in a batch'), ('size',224 if big else 64,'height and width of the images'),
-                        ('length',512 if big else 64,'words in a text'), ('width',512 if big else 128,'features of the transformer, a multiple of 64'),
-                        ('depth',8 if big else 3,'layers of the transformer'), ('batches',20 if big else 2,'batches in a round'),
-                        ('batches_tiny',500,'the same, for `tiny`'), ('rounds',7,'rounds, each with every entrant once'), ('threads',1,'threads of torch')):
+    for name,n,help in (('bs',64 if big else 2,'samples in a batch'),
+        ('size',224 if big else 64,'height and width of the images'),
+                        ('length',512 if big else 64,'words in a text'),
+                        ('width',512 if big else 128,'features of the transformer, a multiple of 64'),
+                        ('depth',8 if big else 3,'layers of the transformer'),
+                        ('batches',20 if big else 2,'batches in a round'),
+                        ('batches_tiny',500,'the same, for `tiny`'),
+                        ('rounds',7,'rounds, each with every entrant once'), ('threads',1,'threads of torch')):
         add(f"--{name.replace('_', '-')}", n, help, type=int, metavar='N')
     add('--limit', 20., 'leave out what takes longer for its first batch, in seconds', type=float, metavar='S')
-    add('--clock', 'wall', 'wall, or on a machine that others use too, cpu: the time that this process had', choices=['wall','cpu'])
+    add('--clock', 'wall', 'wall, or on a machine that others use too, cpu: the time that this process had',
+        choices=['wall','cpu'])
     p.add_argument('--no-memory', dest='memory', action='store_false', help='do not measure memory')
     p.add_argument('--out', metavar='FILE.json', help="write all figures there; '-' prints them as the last line")
     p.add_argument('--probe', help=argparse.SUPPRESS) # what `peak` starts
@@ -245,13 +272,16 @@ def main():
     global clock
     device = 'cuda' if torch.cuda.is_available() else 'mps' if torch.backends.mps.is_available() else 'cpu'
     args = parser(device).parse_args()
-    if min(args.threads, args.rounds, args.batches, args.batches_tiny, args.bs)<1: sys.exit("--threads, --rounds, --batches and --bs must be 1 or more")
+    if min(args.threads, args.rounds, args.batches, args.batches_tiny, args.bs)<1:
+        sys.exit("--threads, --rounds, --batches and --bs must be 1 or more")
     clock = time.process_time if args.clock=='cpu' else time.perf_counter
     torch.set_num_threads(args.threads)
     warnings.filterwarnings('ignore')
     if args.probe: return print(json.dumps(probe(args)))
-    info = dict(device=device_name(args.device), python=platform.python_version(), torch=torch.__version__, date=time.strftime('%Y-%m-%d'),
-                **{k:getattr(args, k) for k in ('threads','clock','rounds','batches','bs','size','length','width','depth')})
+    info = dict(device=device_name(args.device), python=platform.python_version(), torch=torch.__version__,
+        date=time.strftime('%Y-%m-%d'),
+                **{k:getattr(args, k) for k in ('threads','clock','rounds','batches','bs','size','length','width',
+                'depth')})
     print(', '.join(f'{k} {v}' for k,v in info.items()), flush=True)
     rows = [o for block in args.blocks for o in bench(block, args)]
     if left_out: print('\nleft out:', *(f'{k}: {v}' for k,v in left_out.items()), sep='\n  ')

@@ -1,4 +1,8 @@
 __version__ = "0.2.0"
 
-# the whole library, whichever part of it is imported first: engines, callbacks and methods register themselves
-from . import all
+import gc
+_collecting = gc.isenabled()
+gc.disable() # or the import would set off a collection of all that torch has made
+try: from . import all # all modules: engines, callbacks and methods register themselves
+finally:
+    if _collecting: gc.enable()

@@ -2,9 +2,15 @@
 # Written by .ci/stubs.py from the notebooks: edit them, not this file.
 from typing import Any
 from .learner import Learner
+from .basics.hints import OldName
+from .basics.hints import OldSetting
 from typing_extensions import Self
+from .basics.cleanup import add_note
+from .basics.cleanup import autocast_mode
+from .basics.hints import own_attr
+from .basics.cleanup import surely
 
-__all__ = ['batch_events', 'event_names', 'event', 'switches', 'run_cbs', 'as_tuple', 'class_name', 'is_meant', 'sort_cbs', 'Callback', 'CancelBatchException', 'CancelBackwardException', 'CancelStepException', 'CancelTrainException', 'CancelValidException', 'CancelEpochException', 'CancelFitException', 'CallbackRunner', 'add_note', 'own_attr', 'surely', 'autocast_mode', 'check_events', 'OldName', 'OldSetting', 'TrainEvalCallback', 'ModelResetter', 'RNNRegularizer', 'TerminateOnNaN']
+__all__ = ['batch_events', 'event_names', 'event', 'switches', 'cancellations', 'check_events', 'run_cbs', 'as_tuple', 'class_name', 'is_meant', 'sort_cbs', 'Callback', 'CancelBatchException', 'CancelBackwardException', 'CancelStepException', 'CancelTrainException', 'CancelValidException', 'CancelEpochException', 'CancelFitException', 'CallbackRunner', 'TrainEvalCallback', 'OldName', 'OldSetting', 'add_note', 'autocast_mode', 'own_attr', 'surely']
 
 def run_cbs(cbs, event_name: str) -> None:
     """Call the method `event_name` of every callback that has one, in the callbacks' order
@@ -18,7 +24,7 @@ def run_cbs(cbs, event_name: str) -> None:
 def as_tuple(o) -> tuple:
     """One thing, nothing or any collection of things, as a tuple"""
 def class_name(cb): ...
-def is_meant(spec, cb):
+def is_meant(spec, cb) -> bool:
     """Does `spec`, a class or a name, mean `cb`?"""
 def sort_cbs(cbs):
     """Callbacks by `order`, each after those that must go before it; `ValueError` if they go round in a circle
@@ -32,7 +38,7 @@ def sort_cbs(cbs):
     -------
     List of them, sorted"""
 batch_events: list
-event_names: list
+event_names: tuple
 class _event:
     after_create: str
     before_fit: str
@@ -64,8 +70,9 @@ class _event:
     cleanup_fit: str
 
 event: _event
+switches: tuple
 class Callback:
-    """Code to run at events of a training loop: a method `before_fit` runs before the fit, and so on for every name in `event`"""
+    """Code to run at events of a training loop: a method `before_fit` runs before the fit; `event` has all names"""
     order: Any
     run_before: Any
     run_after: Any
@@ -77,13 +84,28 @@ class Callback:
         """The learner that the callback is attached to, or `None`"""
     @property
     def name(self):
-        """What it is called in its learner: the class name in snake case, without `Callback`, or what was set before it was added"""
+        """Its name in the learner: what was set before it was added, or the class name in snake case, without `Callback`"""
     def __repr__(self) -> str: ...
-    def __setattr__(self, name, value) -> None: ...
     def __getstate__(self) -> dict: ...
-    def __getattr__(self, name: str) -> Any: ...
+    def __getattr__(self, name): ...
+    def __setattr__(self, name, value) -> None: ...
+    def run_state(self) -> dict:
+        """What a checkpoint keeps of this callback: its `state_dict` and the attributes named in `keeps`"""
+    def put_run_state(self, state) -> None:
+        """Take it back
 
-switches: tuple
+        Parameters
+        ----------
+        state
+            What run_state returned"""
+    def check_run_state(self, state) -> None:
+        """An error if the state is of another callback; a warning if the class declares other attributes today
+
+        Parameters
+        ----------
+        state
+            What run_state returned"""
+
 class CancelBatchException(Exception):
     """Skip the rest of this batch: `after_cancel_batch`, then `after_batch`"""
 
@@ -94,10 +116,10 @@ class CancelStepException(Exception):
     """Skip the step and keep the gradients: `after_cancel_step`, then `after_step`"""
 
 class CancelTrainException(Exception):
-    """Skip the rest of this epoch's training: `after_cancel_train`, then `after_train`"""
+    """Skip the rest of the training phase: `after_cancel_train`, then `after_train`"""
 
 class CancelValidException(Exception):
-    """Skip the rest of this epoch's validation: `after_cancel_validate`, then `after_validate`"""
+    """Skip the rest of the validation: `after_cancel_validate`, then `after_validate`"""
 
 class CancelEpochException(Exception):
     """Skip the rest of this epoch: `after_cancel_epoch`, then `after_epoch`"""
@@ -105,6 +127,7 @@ class CancelEpochException(Exception):
 class CancelFitException(Exception):
     """End the fit here: `after_cancel_fit`, then `after_fit`"""
 
+cancellations: tuple
 class CallbackRunner:
     """Runs callbacks at events, and stages between events"""
     training: Any
@@ -138,15 +161,17 @@ class CallbackRunner:
         Returns
         -------
         Was it run to its end, not cancelled?"""
-    def with_cleanup(self, f, undo=...) -> None:
-        """Run `f`, then `cleanup_fit` of all callbacks in reverse order, whatever happens; raise the first error if there was any
+    def find_handlers(self, event_name: str):
+        """Work out what runs at an event, in training or in validation, whichever it is now
 
         Parameters
         ----------
-        f
-            Function without arguments
-        undo
-            Functions without arguments to call at the end; one that is interrupted is called again, up to five times"""
+        event_name
+            Name of the event
+
+        Returns
+        -------
+        List of pairs: a callback and what is called, in the order in which they run"""
     def add_cbs(self, cbs) -> Self:
         """Add callbacks; if one cannot be added, none is. One that belongs to another learner moves here
 
@@ -169,7 +194,24 @@ class CallbackRunner:
         Returns
         -------
         The runner"""
-    def __dir__(self) -> list[str]: ...
+    def with_cleanup(self, f, undo=...) -> None:
+        """Run `f`, then `cleanup_fit` of all callbacks in reverse order, whatever happens; raise the first error
+
+        Parameters
+        ----------
+        f
+            Function without arguments
+        undo
+            Functions without arguments to call at the end; one that is interrupted is called again, up to five times"""
+    def leave_stages(self, cb, for_good: bool = False) -> None:
+        """Run the `leave_…` handlers of one callback, which is taken away in the midst of whatever stages there are
+
+        Parameters
+        ----------
+        cb
+            Callback
+        for_good
+            Will it not come back? Then its cleanup_fit runs too"""
     def remove_cb(self, cb):
         """Remove a callback; one that is removed while the loop runs does its `cleanup_fit` now
 
@@ -195,25 +237,7 @@ class CallbackRunner:
     def __getstate__(self) -> dict: ...
     def __setstate__(self, state) -> None: ...
 
-def add_note(e, note) -> None: ...
-def own_attr(cb, name): ...
-def surely(f, undo, more=...) -> None:
-    """Call `f`, then what `more` returns (functions with notes), then all in `undo`, whatever happens; raise the first error"""
-def autocast_mode(devices=...):
-    """A function that puts autocast back to what it is now"""
-def check_events(cb) -> None: ...
-class OldName:
-    """A learner's attribute in another library; to read it is an error that says what to write"""
-    name: Any
-    line: Any
-    def __init__(self, name, line) -> None: ...
-    def error(self): ...
-    def __get__(self, learn, cls=None): ...
-
-class OldSetting(OldName):
-    """To set it is an error too"""
-    def __set__(self, learn, value): ...
-
+check_events: Any
 class TrainEvalCallback(Callback):
     """Put the model in training or evaluation mode; keep `training`, `train_iter` and `pct_train`"""
     order: Any
@@ -222,32 +246,3 @@ class TrainEvalCallback(Callback):
     def before_train(self) -> None: ...
     def before_validate(self) -> None: ...
     def after_batch(self) -> None: ...
-
-class ModelResetter(Callback):
-    """Call the model's `reset` before each training and validation phase, and at the end"""
-    def before_train(self) -> None: ...
-    def before_validate(self) -> None: ...
-    def after_fit(self) -> None: ...
-
-class RNNRegularizer(Callback):
-    """Penalize the activations of a recurrent model that returns `(pred, raw_outputs, dropped_outputs)`"""
-    order: Any
-    alpha: Any
-    beta: Any
-    raw_out: Any
-    dropped_out: Any
-    def __init__(self, alpha: float = 0.0, beta: float = 0.0) -> None:
-        """Parameters
-        ----------
-        alpha
-            Weight of the activations' squares (AR), ≥ 0
-        beta
-            Weight of the squares of their change in time (TAR), ≥ 0"""
-    def after_pred(self) -> None: ...
-    def after_loss(self) -> None: ...
-    def cleanup_fit(self) -> None: ...
-
-class TerminateOnNaN(Callback):
-    """End the fit, before the step, when the loss or a gradient is NaN or infinite; the weights are still good"""
-    run_after: Any
-    def before_step(self) -> None: ...

@@ -25,7 +25,6 @@ from .basics.course import synth_dls
 from .basics.data import DataLoaders, as_dls, n_batches # noqa: F401
 from .basics.errors import afterwards, hide_frames, hide_frames_of, no_gradient, where_in_loop
 from . import callbacks
-from .basics import cleanup
 from .callbacks import *
 from .optimizer import *
 
@@ -191,7 +190,7 @@ class Learner(LearnerLoop):
             hide_frames(e)
             raise
 
-for o in cleanup,callbacks,CallbackRunner,LearnerLoop: hide_frames_of(o) # what lies between `fit` and a callback
+for o in callbacks,CallbackRunner,LearnerLoop: hide_frames_of(o) # what lies between `fit` and a callback
 
 # %% ../nbs/02_learner.ipynb #47e363db
 @patch

@@ -18,7 +18,7 @@ from .training.callbacks import GradientClip
 from .training.half import HalfWeights
 from .schedulers import LRFinder
 from .mixed_precision import MixedPrecision
-from .callbacks import ModelResetter
+from .training.callbacks import ModelResetter
 from .training.inspection import ModelSummary
 from .training.half import ModelToHalf
 from .training.half import NonNativeMixedPrecision
@@ -27,22 +27,25 @@ from pathlib import Path
 from .mixed_precision import PrecisionCallback
 from .training.display import ProgressCallback
 from .training.half import PureBF16
-from .callbacks import RNNRegularizer
+from .training.callbacks import RNNRegularizer
 from .training.tracking import ReduceLROnPlateau
 from .training.callbacks import SampleByLoss
-from .schedulers import Samples
+from .training.schedules import Samples
 from typing_extensions import Self
 from .training.tracking import ShortEpoch
 from .training.display import ShowGraph
 from .training.tracking import SkipValidation
-from .schedulers import Steps
+from .training.schedules import Steps
 from .training.tracking import StopValidation
-from .callbacks import TerminateOnNaN
+from .training.callbacks import TerminateOnNaN
 from .training.schedules import TorchScheduler
 from .training.tracking import TrackValue
 from .callbacks import TrainEvalCallback
+from .basics.arguments import norm_layers
+from .basics.arguments import rehearses
+from .basics.arguments import trainable_params
 
-__all__ = ['default_callbacks', 'norm_layers', 'fit_options', 'LearnerLoop', 'trainable_params', 'Learner', 'by_default', 'print_row', 'synth_learner', 'rehearses', 'Recorder', 'metric_name', 'smoothed']
+__all__ = ['default_callbacks', 'fit_options', 'LearnerLoop', 'by_default', 'Learner', 'synth_learner', 'Recorder', 'norm_layers', 'rehearses', 'trainable_params']
 
 class LearnerLoop(CallbackRunner):
     """The training loop: stages within stages, and an event between any two lines"""
@@ -57,6 +60,13 @@ class LearnerLoop(CallbackRunner):
     first_iter: Any
     xb: Any
     yb: Any
+    def validation_phase(self, dl) -> None:
+        """Run the validation phase on `dl`
+
+        Parameters
+        ----------
+        dl
+            Iterable of batches"""
     @property
     def x(self) -> Any:
         """The input of the batch; a tuple if there are several"""
@@ -64,26 +74,27 @@ class LearnerLoop(CallbackRunner):
     def x(self, value) -> None: ...
     @property
     def y(self) -> Any:
-        """The target of the batch"""
+        """The target of the batch; a tuple if there are several"""
     @y.setter
     def y(self, value) -> None: ...
     @property
     def loss_grad(self) -> Any:
-        """Another name for `loss`, the tensor that `backward` is called on; what is logged is a detached copy of it"""
+        """It is `loss`"""
     @loss_grad.setter
     def loss_grad(self, value) -> None: ...
 
-def trainable_params(model) -> list:
-    """The parameters of `model` that require a gradient, each once: one group
+default_callbacks: list
+def by_default(cls):
+    """Give a callback of this class to every Learner; it takes the place of one that has the same name
 
     Parameters
     ----------
-    model
-        `nn.Module`
+    cls
+        Class of a callback
 
     Returns
     -------
-    List of parameters"""
+    The class: this is a decorator"""
 class Learner(LearnerLoop):
     """Trains a model on data, with callbacks"""
     model: Any
@@ -94,44 +105,45 @@ class Learner(LearnerLoop):
     wd_bn_bias: Any
     train_bn: Any
     moms: Any
+    opt: Optimizer
     n_epoch: Any
     start_epoch: Any
     epoch: Any
     train_iter: Any
     pct_train: Any
-    asked: Any
-    lr: Any
+    dls: Any
+    loss_func: Any
     path: Any
     metrics: Any
-    opt: Optimizer
+    lr: Any
     logger: Any
-    loss_func: Any
-    dls: Any
+    asked: Any
+    asked_device: Any
     training: Any
     cb_times: Any
     wrap_handler: Any
-    pred: Any
     loss: Any
+    pred: Any
+    dl: Any
     fits_done: Any
     earlier_fits: Any
     stepped: Any
-    dl: Any
     xb: Any
     yb: Any
     n_iter: Any
     train_eval: TrainEvalCallback
-    model_resetter: ModelResetter
-    rnn_regularizer: RNNRegularizer
-    terminate_on_nan: TerminateOnNaN
     recorder: Recorder
     precision: PrecisionCallback
     mixed_precision: MixedPrecision
     checkpoint: Checkpoint
     lr_finder: LRFinder
+    terminate_on_nan: TerminateOnNaN
     gradient_clip: GradientClip
     gradient_accumulation: GradientAccumulation
     ema: EMA
     bn_freeze: BnFreeze
+    model_resetter: ModelResetter
+    rnn_regularizer: RNNRegularizer
     sample_by_loss: SampleByLoss
     batch_to_device: BatchToDevice
     check_first_batch: CheckFirstBatch
@@ -155,25 +167,25 @@ class Learner(LearnerLoop):
         """Parameters
         ----------
         dls
-            `DataLoaders`, anything with `train` and `valid`, or a pair of loaders
+            DataLoaders, anything with train and valid, or a pair of loaders
         model
-            `nn.Module`
+            nn.Module
         loss_func
-            Function of predictions and targets that returns a 0-d tensor; default: that of `dls`
+            Function of predictions and targets that returns a 0-d tensor; default: that of dls
         opt_func
-            Called with the parameters and `lr`; returns an `Optimizer`
+            Called with the parameters and lr; returns an Optimizer
         lr
-            Learning rate; a slice spreads over the parameter groups; the default gives way to one in `opt_func`
+            Learning rate or a slice over groups; the default gives way to one in opt_func
         splitter
             Function of the model that returns its parameters, in one or several groups
         cbs
             Callbacks, for the life of this Learner
         metrics
-            Functions of predictions and targets, or objects with `reset`, `update`, `compute`; one or a list
+            Functions of predictions and targets, or objects with reset, update, compute
         path
             Folder for files; default: the current one
         model_dir
-            Folder in `path` for saved models
+            Folder in path for saved models
         wd
             Weight decay; default: that of the optimizer
         wd_bn_bias
@@ -181,12 +193,11 @@ class Learner(LearnerLoop):
         train_bn
             Train norm layers in frozen groups too?
         moms
-            Momenta for `fit_one_cycle`
+            Momenta for fit_one_cycle
         default_cbs
-            Add the callbacks in `default_callbacks`?
+            Add the callbacks in default_callbacks?
         device
-            Where the model is moved to; default: a model on the CPU goes to the best device there is, another stays"""
-    def __repr__(self) -> str: ...
+            Where the model is moved to; default: from the CPU to the best device there is"""
     def create_opt(self) -> None:
         """Make a new optimizer for the model's parameters, and mark those that are not decayed or always trained"""
     def fit(self, n_epoch: int, lr: float | slice | None = None, wd: float | None = None, cbs=None, reset_opt: bool = False, start_epoch: int = 0, **asked) -> None:
@@ -207,7 +218,9 @@ class Learner(LearnerLoop):
         start_epoch
             Number of the first epoch: earlier ones are taken to be done
         asked
-            What callbacks are asked for in this fit: see `fit_options`"""
+            What callbacks are asked for in this fit: see fit_options"""
+    def for_a_while(self, cbs) -> tuple:
+        """Callbacks that are there for a while: what to add, and what to undo with `surely`"""
     def added_cbs(self, cbs) -> AbstractContextManager[Self]:
         """In this context, with callbacks added
 
@@ -228,7 +241,7 @@ class Learner(LearnerLoop):
         Parameters
         ----------
         kwargs
-            Settings of the loss scale, as for `MixedPrecision`
+            Settings of the loss scale, as for MixedPrecision
 
         Returns
         -------
@@ -238,23 +251,23 @@ class Learner(LearnerLoop):
     def to_fp32(self) -> Self:
         """Train in fp32 again"""
     def resume(self, path: str | Path) -> Self:
-        """Take the state of a run from a checkpoint, to look at it or to use it; to go on with the run itself, use `fit(…, resume=path)`
+        """Take the state of a run from a checkpoint, to look at it or use it; to go on with the run: `fit(…, resume=path)`
 
         Parameters
         ----------
         path
-            A file that `Checkpoint` wrote
+            A file that Checkpoint wrote
 
         Returns
         -------
         The Learner"""
     def export(self, fname: str | Path | None = None, whole: bool = False):
-        """Write the model, as it was validated, the optimizer's state and the Recorder's values to a file; there is never half a file under its name
+        """Write the model, as it was validated, the optimizer's state and the Recorder's values to a file, all or nothing
 
         Parameters
         ----------
         fname
-            Name of the file, in the Learner's `path`; default: `export.safetensors`, or if it is pickled `export.pkl`
+            Name of the file, in the Learner's path; default: export.safetensors, or pickled export.pkl
         whole
             Pickle all of the Learner but its data? Reading that needs trust
 
@@ -297,17 +310,17 @@ class Learner(LearnerLoop):
         n_epoch
             Number of epochs, ≥ 1
         lr_max
-            Highest learning rate; a slice spreads over the groups; default: the Learner's `lr`
+            Highest learning rate; a slice spreads over the groups; default: the Learner's lr
         div
-            The learning rate begins at `lr_max/div`
+            The learning rate begins at lr_max/div
         div_final
-            and ends at `lr_max/div_final`
+            and ends at lr_max/div_final
         pct_start
             Fraction of the training in which the rate climbs, in [0,1]
         moms
-            Momentum at the beginning, at the highest rate and at the end; default: the Learner's `moms`
+            Momentum at the beginning, at the highest rate and at the end; default: the Learner's moms
         kwargs
-            As for `fit`"""
+            As for fit"""
     def lr_find(self, start_lr: float = 1e-07, end_lr: float = 10.0, num_it: int = 100, stop_div: bool = True, show_plot: bool = True, suggest_funcs=..., param: str = 'lr'):
         """Find a learning rate by a mock training, which leaves no trace
 
@@ -324,13 +337,14 @@ class Learner(LearnerLoop):
         show_plot
             Plot the curve and the suggestions?
         suggest_funcs
-            Functions of learning rates and losses that return a learning rate or `None`: `valley`, `slide`, `steep`, `minimum`, or your own
+            Functions of rates and losses that return a rate or None, one or several
         param
             Name of the hyper-parameter to vary in place of the learning rate
 
         Returns
         -------
         Named tuple with one suggestion for each function, under its name; with several groups, for the last"""
+    def __repr__(self) -> str: ...
     def no_bar(self) -> AbstractContextManager[Self]:
         """In this context, without progress bars"""
     def no_logging(self) -> AbstractContextManager[Self]:
@@ -343,11 +357,11 @@ class Learner(LearnerLoop):
         Parameters
         ----------
         batch
-            `(x, y)` to send through the model; default: a batch of the training loader
+            (x, y) to send through the model; default: a batch of the training loader
 
         Returns
         -------
-        `ModelSummary`"""
+        ModelSummary"""
     def timed_cbs(self) -> AbstractContextManager[Self]:
         """In this context the time of each callback at each event is measured, into `cb_times`, for `show_training_loop`"""
     def validate(self, dl=None, cbs=None):
@@ -364,7 +378,7 @@ class Learner(LearnerLoop):
         -------
         List of floats: the loss, then the metrics"""
     def loss_not_reduced(self) -> AbstractContextManager[Self]:
-        """In this context the loss function returns one loss for each sample; it must have an attribute or an argument `reduction`"""
+        """In this context the loss function, which must have a setting `reduction`, returns one loss for each sample"""
     def get_preds(self, dl=None, with_input: bool = False, with_loss: bool = False, act=None, with_decoded: bool = False, n_inp: int | None = None) -> tuple:
         """The predictions for a loader
 
@@ -377,7 +391,7 @@ class Learner(LearnerLoop):
         with_loss
             Return the loss of each sample too, last?
         act
-            Function to apply to the predictions, for instance `partial(torch.softmax, dim=1)`
+            Function to apply to the predictions, for instance partial(torch.softmax, dim=1)
         with_decoded
             Return what the predictions stand for too, last?
         n_inp
@@ -387,16 +401,16 @@ class Learner(LearnerLoop):
         -------
         Tuple of tensors on the CPU: [inputs,] predictions, targets [, losses] [, decoded], in the order of the loader"""
     def decode(self, preds):
-        """What `loss_func.decodes` makes of predictions; for a cross-entropy the class whose logit is largest, (n, classes, …) to (n, …)
+        """What `loss_func.decodes` makes of predictions; for a cross-entropy the class whose logit is largest
 
         Parameters
         ----------
         preds
-            Predictions of the model, (n, …)
+            Predictions of the model, (n, …); for a cross-entropy (n, classes, …)
 
         Returns
         -------
-        What they stand for"""
+        What they stand for; for a cross-entropy integers (n, …)"""
     def predict(self, x, **kwargs):
         """The prediction for one input
 
@@ -405,7 +419,7 @@ class Learner(LearnerLoop):
         x
             Tensor or array: one input, without the dimension of the batch; a tuple of them for a model of several inputs
         kwargs
-            `act`, `with_input` and `with_decoded` as for `get_preds`
+            act, with_input and with_decoded as for get_preds
 
         Returns
         -------
@@ -447,17 +461,17 @@ class Learner(LearnerLoop):
         n_epoch
             Number of epochs, ≥ 1
         lr
-            Learning rate of the flat part; a slice spreads over the groups; default: the Learner's `lr`
+            Learning rate of the flat part; a slice spreads over the groups; default: the Learner's lr
         div_final
-            The learning rate ends at `lr/div_final`
+            The learning rate ends at lr/div_final
         pct_start
             Fraction of the training at which it begins to come down, in [0,1]
         curve
             Along which curve: 'cosine', 'linear', 'exponential' or 'sqrt'
         warmup
-            How long to climb from 0 before: a fraction of the training, `Steps(n)` or `Samples(n)`
+            How long to climb from 0 before: a fraction, Steps(n) or Samples(n)
         kwargs
-            As for `fit`"""
+            As for fit"""
     def fit_wsd(self, n_epoch: int, lr: float | slice | None = None, warmup: float | Steps | Samples = 0.05, decay: float | Steps | Samples = 0.2, curve: str = 'sqrt', div_final: float = 100000.0, *, wd: float | None = None, cbs=None, reset_opt: bool = False, start_epoch: int = 0, **kwargs) -> None:
         """Train with warm-up, a stable learning rate, and decay
 
@@ -466,17 +480,17 @@ class Learner(LearnerLoop):
         n_epoch
             Number of epochs, ≥ 1
         lr
-            Learning rate of the stable part; a slice spreads over the groups; default: the Learner's `lr`
+            Learning rate of the stable part; a slice spreads over the groups; default: the Learner's
         warmup
-            How long to climb from 0: a fraction of the training, `Steps(n)` or `Samples(n)`
+            How long to climb from 0: a fraction of the training, Steps(n) or Samples(n)
         decay
             How long to come down, at the end
         curve
             Along which curve: 'cosine', 'linear', 'exponential' or 'sqrt'
         div_final
-            The learning rate ends at `lr/div_final`
+            The learning rate ends at lr/div_final
         kwargs
-            As for `fit`"""
+            As for fit"""
     def fit_linear(self, n_epoch: int, lr: float | slice | None = None, warmup: float | Steps | Samples = 0.1, *, wd: float | None = None, cbs=None, reset_opt: bool = False, start_epoch: int = 0, **kwargs) -> None:
         """Train with warm-up and a learning rate that falls to 0 in a straight line
 
@@ -485,13 +499,13 @@ class Learner(LearnerLoop):
         n_epoch
             Number of epochs, ≥ 1
         lr
-            Highest learning rate; a slice spreads over the groups; default: the Learner's `lr`
+            Highest learning rate; a slice spreads over the groups; default: the Learner's lr
         warmup
-            How long to climb from 0: a fraction of the training, `Steps(n)` or `Samples(n)`
+            How long to climb from 0: a fraction of the training, Steps(n) or Samples(n)
         kwargs
-            As for `fit`"""
+            As for fit"""
     def fit_sgdr(self, n_cycles: int, cycle_len: int, lr_max: float | slice | None = None, cycle_mult: int = 2, *, wd: float | None = None, cbs=None, reset_opt: bool = False, start_epoch: int = 0, **kwargs) -> None:
-        """Train with cosines from `lr_max` to 0, one after another: `n_cycles` of them, in `cycle_len*(1 + cycle_mult + …)` epochs
+        """Train with cosines from `lr_max` to 0, one after another, in `cycle_len*(1 + cycle_mult + …)` epochs
 
         Parameters
         ----------
@@ -500,11 +514,11 @@ class Learner(LearnerLoop):
         cycle_len
             Epochs in the first cycle, ≥ 1
         lr_max
-            Learning rate at the start of each cycle; a slice spreads over the groups; default: the Learner's `lr`
+            Rate at the start of each cycle; a slice spreads over groups; default: the Learner's lr
         cycle_mult
             Each cycle is so many times as long as the one before, ≥ 1
         kwargs
-            As for `fit`"""
+            As for fit"""
     def fine_tune(self, n_epoch: int, lr: float | None = None, freeze_epochs: int = 1, lr_mult: float = 100.0, pct_start: float = 0.3, div: float = 5.0, cbs=None, *, wd: float | None = None, reset_opt: bool = False, start_epoch: int = 0, **kwargs) -> None:
         """Train the last group for `freeze_epochs`, then all: a cycle each
 
@@ -513,44 +527,24 @@ class Learner(LearnerLoop):
         n_epoch
             Number of epochs with all groups, ≥ 1
         lr
-            Highest learning rate of the head while the rest is frozen, later a half of it; default: the Learner's `lr`
+            Highest learning rate of the head while the rest is frozen, later half of it; default: learn.lr
         freeze_epochs
             Number of epochs before, with all groups but the last frozen, ≥ 0
         lr_mult
-            The first group has a rate `lr_mult` times lower than the last, the groups between them in equal factors
+            The first group has a rate this many times lower than the last, those between in equal factors
         pct_start
             Fraction of the second part in which the rate climbs, in [0,1]
         div
-            There it begins at its highest divided by `div`
+            There it begins at its highest divided by div
         cbs
             Callbacks for this fit only
         kwargs
-            As for `fit`; `start_epoch` counts the frozen epochs too"""
+            As for fit; start_epoch counts the frozen epochs too"""
     @property
-    def smooth_loss(self) -> Any:
-        """The Recorder's debiased moving average of the training loss"""
+    def smooth_loss(self) -> Any: ...
 
-default_callbacks: list
-def by_default(cls):
-    """Give a callback of this class to every Learner; it takes the place of one that has the same name
-
-    Parameters
-    ----------
-    cls
-        Class of a callback
-
-    Returns
-    -------
-    The class: this is a decorator"""
-def print_row(cells: list) -> None:
-    """Print a row of a table
-
-    Parameters
-    ----------
-    cells
-        Strings, already as wide as their columns"""
-norm_layers: tuple
-def synth_learner(bs: int = 16, lr: float = 0.1, cls=None, **kwargs) -> Learner:
+fit_options: dict
+def synth_learner(bs: int = 16, lr: float = 0.1, **kwargs) -> Learner:
     """A Learner that fits a line to `synth_data`
 
     Parameters
@@ -559,70 +553,59 @@ def synth_learner(bs: int = 16, lr: float = 0.1, cls=None, **kwargs) -> Learner:
         Batch size
     lr
         Learning rate
-    cls
-        Class of the learner; default: `Learner`
     kwargs
-        Passed to the class
+        Passed to Learner
 
     Returns
     -------
-    `Learner`"""
-fit_options: dict
-def rehearses(cb): ...
+    Learner"""
 class Recorder(Callback):
     """Keep the losses and metrics of a fit, and report them after each epoch"""
     order: Any
     beta: Any
-    started: Any
-    valid_mean: Any
-    valid_values: Any
     names: Any
     values: Any
     epoch_ends: Any
     hps: Any
+    loss_log: Any
+    started: Any
+    valid_mean: Any
+    valid_values: Any
     seconds: Any
     def __init__(self, beta: float = 0.98) -> None:
         """Parameters
         ----------
         beta
             How much of the smoothed loss is kept from batch to batch, in [0,1)"""
-    @property
-    def losses(self) -> list:
-        """The training loss of every batch: a list of floats"""
-    @property
-    def skipped(self) -> list:
-        """The numbers of the batches, as in `losses`, whose step did not happen; no average has them"""
-    @property
-    def smooth_loss(self):
-        """The debiased moving average of the training loss over batches whose step has happened; `None` before the first"""
-    def after_cancel_batch(self) -> None: ...
-    def cleanup_fit(self) -> None: ...
+    def reset(self) -> None:
+        """Forget all that was recorded"""
+    def before_epoch(self) -> None:
+        """Start the clock, and forget what was measured before"""
     @property
     def table(self):
         """The results so far: a list with a number for each epoch, under the name of each column"""
-    def before_fit(self) -> None: ...
-    def before_epoch(self) -> None: ...
-    def before_validate(self) -> None: ...
-    def after_loss(self) -> None: ...
-    def after_validate(self) -> None: ...
-    def after_epoch(self) -> None: ...
-    def after_fit(self) -> None: ...
-    def __dir__(self) -> list[str]: ...
-    def plot_loss(self, span: float = 0.05, log: bool = False, ax=None):
-        """Plot the training loss of each batch, as it is and smoothed, and the validation loss of each epoch
-
-        Parameters
-        ----------
-        span
-            Fraction of the run over which the training loss is smoothed, in (0,1]
-        log
-            A logarithmic axis for the loss?
-        ax
-            `Axes` to draw on; default: new ones
-
-        Returns
-        -------
-        The `Axes`"""
+    def after_loss(self) -> None:
+        """Note the loss of a training batch; take that of a validation batch, and the metrics, into the means"""
+    def after_step(self) -> None:
+        """The batches so far count, if the step was taken"""
+    def after_cancel_batch(self) -> None:
+        """The batch does not count, unless its step was taken"""
+    def cleanup_fit(self) -> None:
+        """What waits for a step gets none any more"""
+    def before_fit(self) -> None:
+        """Forget the last fit, and print the head of the table"""
+    def before_validate(self) -> None:
+        """Begin to measure"""
+    def after_validate(self) -> None:
+        """Read off what was measured"""
+    def after_epoch(self) -> None:
+        """Keep the epoch's results, and print them as a row of the table"""
+    def after_fit(self) -> None:
+        """Warn if every batch was cancelled"""
+    def run_state(self) -> dict:
+        """The history, and the seconds of the epoch so far"""
+    def put_run_state(self, state) -> None:
+        """Take the history back"""
     def plot_sched(self, names=None):
         """Plot the scheduled hyper-parameters of the last fit, batch by batch
 
@@ -633,23 +616,33 @@ class Recorder(Callback):
 
         Returns
         -------
-        List of `Axes`"""
+        List of Axes"""
     def plot_lr_find(self):
         """Plot the last `lr_find` again"""
-    def after_step(self): ...
-    def after_train(self): ...
+    def plot_loss(self, span: float = 0.05, log: bool = False, ax=None):
+        """Plot the training loss of each batch, as it is and smoothed, and the validation loss of each epoch
 
-def metric_name(m): ...
-def smoothed(values: list, span: float):
-    """The debiased moving average of `values` at each of them
+        Parameters
+        ----------
+        span
+            Fraction of the run over which the training loss is smoothed, in (0,1]
+        log
+            A logarithmic axis for the loss?
+        ax
+            Axes to draw on; default: new ones
 
-    Parameters
-    ----------
-    values
-        Floats
-    span
-        Over about how many values to average, ≥ 2
-
-    Returns
-    -------
-    List of as many floats"""
+        Returns
+        -------
+        The Axes"""
+    def __dir__(self) -> list[str]: ...
+    @property
+    def losses(self) -> Any:
+        """The training loss of every batch, as floats"""
+    @property
+    def skipped(self) -> Any:
+        """The numbers of the batches whose step did not happen"""
+    @property
+    def smooth_loss(self) -> Any:
+        """The moving average of the losses that count"""
+    def after_train(self):
+        """The batches so far count, if the step was taken"""

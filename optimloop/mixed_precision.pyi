@@ -11,18 +11,18 @@ def get_master(groups) -> tuple:
     Parameters
     ----------
     groups
-        A model; or parameters, in one or several groups, as for `Optimizer`
+        A model; or parameters, in one or several groups, as for an optimizer
 
     Returns
     -------
-    Two lists with a list of parameters for each group: the given ones, and their masters, copies that are not in half precision"""
+    Two lists with a list of parameters for each group: the given ones; their masters, fp32 copies of them"""
 def to_master_grads(model_pgs, master_pgs) -> None:
     """Give the masters the gradients of the parameters, in the masters' precision
 
     Parameters
     ----------
     model_pgs
-        Lists of parameters, from `get_master`
+        Lists of parameters, from get_master
     master_pgs
         Their masters"""
 def to_model_params(model_pgs, master_pgs) -> None:
@@ -31,7 +31,7 @@ def to_model_params(model_pgs, master_pgs) -> None:
     Parameters
     ----------
     model_pgs
-        Lists of parameters, from `get_master`
+        Lists of parameters, from get_master
     master_pgs
         Their masters"""
 def test_overflow(x) -> bool:
@@ -71,39 +71,50 @@ class LossScale:
         init_scale
             What the loss is multiplied by at first, > 0
         growth_factor
-            Multiplies the scale after `growth_interval` good steps, > 1
+            Multiplies the scale after growth_interval good steps, > 1
         backoff_factor
             Multiplies it after an overflow, in (0,1)
         growth_interval
             Steps in a row, ≥ 1
         dynamic
             Adapt the scale, or else only skip steps?"""
-    def get_scale(self): ...
+    def get_scale(self):
+        """What the loss is multiplied by"""
     def scale(self, loss):
-        """Parameters
+        """The loss, multiplied
+
+        Parameters
         ----------
         loss
-            0-d tensor"""
-    def state_dict(self) -> dict: ...
-    def load_state_dict(self, state: dict) -> None:
-        """Parameters
-        ----------
-        state
-            What `state_dict` returned"""
+            0-d tensor
+
+        Returns
+        -------
+        0-d tensor"""
     def step(self, opt) -> None:
         """Unscale the gradients and step, or do nothing if one is not finite
 
         Parameters
         ----------
         opt
-            Whatever has `param_groups` and `step`"""
+            An optimizer, or another object with param_groups and step"""
     def update(self) -> None:
         """Set the scale for the next batch"""
+    def state_dict(self) -> dict:
+        """The scale, and the number of good steps since it changed"""
+    def load_state_dict(self, state: dict) -> None:
+        """Take it back
+
+        Parameters
+        ----------
+        state
+            What state_dict returned"""
 
 class PrecisionCallback(Callback):
     """What callbacks that compute in half precision have in common: where it begins and ends, and the scale of the loss"""
     order: Any
     run_before: Any
+    fitting: Any
     amp_mode: Any
     scaler_args: Any
     scaler: Any
@@ -115,47 +126,72 @@ class PrecisionCallback(Callback):
         amp_mode
             'fp16' or 'bf16'
         kwargs
-            Settings of the loss scale, fp16 only: `init_scale` (> 0), `growth_factor` (> 1), `backoff_factor` (in (0,1)), `growth_interval` (steps)"""
-    def before_train(self) -> None: ...
-    def before_validate(self) -> None: ...
-    def before_batch(self) -> None: ...
-    def after_pred(self) -> None: ...
-    def after_loss(self) -> None: ...
-    def cleanup_fit(self) -> None: ...
-    def before_backward(self) -> None: ...
-    def after_cancel_backward(self) -> None: ...
-    def before_step(self) -> None: ...
-    def before_fit(self) -> None: ...
+            Settings of the loss scale, fp16 only: init_scale, growth_factor, backoff_factor, growth_interval"""
+    def enter_half(self) -> None:
+        """Begin to compute in half precision: each kind of callback has its own way"""
+    def leave_half(self) -> None:
+        """End it; may be called twice"""
+    def new_scaler(self, device_type: str):
+        """What keeps the scale of the loss for a fit
+
+        Parameters
+        ----------
+        device_type
+            'cpu', 'cuda' or 'mps'
+
+        Returns
+        -------
+        `torch.amp.GradScaler`, or another object with its methods"""
+    def leave_batch(self) -> None:
+        """Leave half precision, and put the true loss back"""
+    def after_backward(self) -> None:
+        """Leave half precision before others look at the loss or the gradients"""
+    def before_batch(self) -> None:
+        """Enter half precision"""
+    def after_pred(self) -> None:
+        """Bring the prediction back to fp32"""
+    def after_loss(self) -> None:
+        """Complain of a loss that is no tensor"""
+    def start_phase(self) -> None:
+        """Check the model and the other callbacks"""
+    def before_fit(self) -> None:
+        """Begin with a new scale, or with one that was loaded"""
+    def before_train(self) -> None:
+        """Begin a phase without gradients: the loop drops those that are left"""
+    def before_validate(self) -> None:
+        """Begin a phase"""
+    def before_backward(self) -> None:
+        """Scale the loss"""
+    def after_cancel_backward(self) -> None:
+        """The loop computed no gradients"""
+    def before_step(self) -> None:
+        """Unscale the gradients and check them; if one is not finite, drop all and skip the step"""
+    def cleanup_fit(self) -> None:
+        """Leave half precision. Gradients that wait become true ones: the step may come without this callback"""
     def state_dict(self):
         """The scale of the loss, and the number of good steps since it last changed"""
     def load_state_dict(self, state: dict) -> None:
-        """Go on with a saved scale: at once in the midst of a fit, or else from the start of the next
+        """Go on with a saved scale: at once during a fit, or else from the start of the next
 
         Parameters
         ----------
         state
-            What `state_dict` returned; an empty one, as bf16 has it, changes nothing"""
+            What state_dict returned; an empty one, as bf16 has it, changes nothing"""
+    def check_state(self, state) -> None: ...
     keeps: Any
-    def after_backward(self): ...
-    def after_batch(self): ...
-    def after_cancel_batch(self): ...
-    def after_cancel_epoch(self): ...
-    def after_cancel_fit(self): ...
-    def after_cancel_train(self): ...
-    def after_cancel_validate(self): ...
-    def after_epoch(self): ...
-    def after_fit(self): ...
-    def after_train(self): ...
-    def after_validate(self): ...
 
 class MixedPrecision(PrecisionCallback):
     """Compute predictions and loss in half precision with fp32 weights; in fp16, with a loss scale that adapts"""
-    after_backward: Any
     def __init__(self, amp_mode: str = 'fp16', **kwargs) -> None:
         """Parameters
         ----------
         amp_mode
             'fp16' or 'bf16'
         kwargs
-            For `GradScaler`, fp16 only: `init_scale` (> 0), `growth_factor` (> 1), `backoff_factor` (in (0,1)), `growth_interval` (steps)"""
-    def after_loss(self) -> None: ...
+            For GradScaler, fp16 only: init_scale, growth_factor, backoff_factor, growth_interval (steps)"""
+    def enter_half(self) -> None:
+        """Turn autocast on"""
+    def leave_half(self) -> None:
+        """Put autocast back to what it was"""
+    def after_loss(self) -> None:
+        """Leave autocast"""

@@ -12,7 +12,6 @@ import copy, inspect, math
 from bisect import bisect_right
 from collections import namedtuple
 from functools import wraps
-from itertools import accumulate
 
 import numpy as np
 
@@ -25,8 +24,8 @@ from .basics.lr_curves import largest_descent, plot_histories, plot_lr_curve
 from .basics.param_groups import spread
 from .basics.quick_hypers import set_quickly
 from .basics.random_state import same_random_state
-from .basics.schedule_checks import check_fraction, check_names, checked_phases, checked_schedules, needs_pos
-from .basics.schedule_checks import per_group
+from .basics.schedule_checks import check_alone, check_fraction, check_names, checked_phases
+from .basics.schedule_checks import checked_schedules, needs_pos, per_group
 from .callbacks import *
 from .learner import *
 from .optimizer import *
@@ -107,7 +106,7 @@ class _Phases:
     def __init__(self, pcts, scheds):
         self.pcts,self.scheds = pcts,scheds
         used = [(pct,sched) for pct,sched in zip(pcts, scheds) if pct>0]
-        starts = [0., *accumulate(pct for pct,_ in used[:-1])]
+        starts = [sum(pct for pct,_ in used[:i]) for i in range(len(used))]
         self.phases,self.ends = [(start,*o) for start,o in zip(starts, used)],starts[1:]
     def __call__(self, pos):
         start,pct,sched = self.phases[bisect_right(self.ends, pos+1e-12)] # rounding must not give the phase before
@@ -179,14 +178,6 @@ def fill_in(
     if isinstance(o, slice): return per_group(o, len(learn.opt.param_groups))
     return o.for_run(learn, part) if hasattr(o, 'for_run') else o
 
-# %% ../nbs/03_schedulers.ipynb #17e49334
-def check_alone(cb, hypers):
-    "Raise an error if one of these hyper-parameters is scheduled by another callback than `cb` too"
-    for o in cb.learn.cbs:
-        both = hypers & o.hypers() if isinstance(o, ParamScheduler) and o is not cb else ()
-        if both: raise ValueError(f"{', '.join(sorted(both))} is scheduled twice, by {cb.name} and {o.name}: "
-                                  "remove one of the two")
-
 # %% ../nbs/03_schedulers.ipynb #4aabebde
 @patch
 def _check(self:ParamScheduler):
@@ -209,6 +200,18 @@ def _restore(self:ParamScheduler, k, v):
     n = len(self.opt.param_groups)
     if isinstance(v, list): v = [*v, *spread(getattr(self.opt, k), n)[len(v):]][:n] # groups may have come or gone
     self.opt.set_hyper(k, v)
+
+# %% ../nbs/03_schedulers.ipynb #17e49334
+@patch
+def run_state(self:ParamScheduler):
+    "What a saved run keeps: the values to put back at the end, and the history"
+    return dict(old=self.old, history={k:v.read() for k,v in self.history.items()})
+
+@patch
+def put_run_state(self:ParamScheduler, state):
+    "Take back what `run_state` returned"
+    self.old,self.history = state['old'],{k:History(v) for k,v in state['history'].items()}
+    self.show_history()
 
 # %% ../nbs/03_schedulers.ipynb #98de8801
 @patch

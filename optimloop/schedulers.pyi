@@ -1,11 +1,9 @@
 """Any hyper-parameter is a function of training progress"""
 # Written by .ci/stubs.py from the notebooks: edit them, not this file.
-from contextlib import AbstractContextManager
 from typing import Any
 from .callbacks import Callback
-from collections import namedtuple
 
-__all__ = ['SchedLin', 'SchedCos', 'SchedNo', 'SchedExp', 'sched_lin', 'sched_cos', 'sched_exp', 'sched_no', 'annealer', 'SchedPoly', 'combine_scheds', 'combined_cos', 'Steps', 'Samples', 'with_warmup', 'ParamScheduler', 'same_random_state', 'LRFinder', 'minimum', 'steep', 'slide', 'valley', 'plot_lr_curve']
+__all__ = ['sched_lin', 'sched_cos', 'sched_no', 'sched_exp', 'SchedLin', 'SchedCos', 'SchedNo', 'SchedExp', 'SchedPoly', 'Schedule', 'annealer', 'sched_poly', 'combine_scheds', 'combined_cos', 'ParamScheduler', 'fill_in', 'fit_scheduled', 'copy_to_train', 'LRFinder', 'valley']
 
 def sched_lin(start, end, pos: float):
     """From `start` to `end` in a straight line
@@ -21,7 +19,7 @@ def sched_lin(start, end, pos: float):
 
     Returns
     -------
-    The value at `pos`"""
+    The value at pos"""
 def sched_cos(start, end, pos: float):
     """From `start` to `end` along half a cosine
 
@@ -36,7 +34,7 @@ def sched_cos(start, end, pos: float):
 
     Returns
     -------
-    The value at `pos`"""
+    The value at pos"""
 def sched_exp(start, end, pos: float):
     """From `start` to `end` by equal factors in equal times
 
@@ -51,7 +49,7 @@ def sched_exp(start, end, pos: float):
 
     Returns
     -------
-    The value at `pos`"""
+    The value at pos"""
 def sched_no(start, end, pos: float):
     """Always `start`
 
@@ -66,7 +64,22 @@ def sched_no(start, end, pos: float):
 
     Returns
     -------
-    `start`"""
+    start"""
+class Schedule:
+    """A function of the progress: `f` with all its arguments but the last, which is the progress"""
+    f: Any
+    args: Any
+    def __init__(self, f, *args) -> None:
+        """Parameters
+        ----------
+        f
+            Function whose last argument is the progress
+        args
+            The arguments before it"""
+    def __call__(self, pos): ...
+    def __repr__(self) -> str: ...
+    def for_run(self, learn, part=1.0) -> Schedule: ...
+
 def annealer(f):
     """Make a schedule factory of a function
 
@@ -86,21 +99,10 @@ def SchedNo(start, end):
     """Always `start`"""
 def SchedExp(start, end):
     """From `start` to `end` by equal factors in equal times"""
-def SchedPoly(start, end, power: float):
-    """From `start` to `end` along a power of the progress
-
-    Parameters
-    ----------
-    start
-        Value at progress 0
-    end
-        Value at progress 1
-    power
-        Above 1, most of the change comes late; below 1, early
-
-    Returns
-    -------
-    Function of the progress"""
+def sched_poly(start, end, power, pos):
+    """From `start` to `end` along a power of the progress: above 1, most of the change comes late; below 1, early"""
+def SchedPoly(start, end, power):
+    """From `start` to `end` along a power of the progress: above 1, most of the change comes late; below 1, early"""
 def combine_scheds(pcts, scheds):
     """Schedules one after another
 
@@ -124,32 +126,9 @@ def combined_cos(pct: float, start, middle, end):
     start
         Value at progress 0
     middle
-        Value at progress `pct`
+        Value at progress pct
     end
         Value at progress 1
-
-    Returns
-    -------
-    Function of the progress"""
-class Steps(namedtuple('Steps', 'n')):
-    """A length of `n` training batches. Where gradients are accumulated a step takes several; count in `Samples` there"""
-    def fraction(self, run): ...
-
-class Samples(namedtuple('Samples', 'n')):
-    """A length of `n` training samples"""
-    def fraction(self, run): ...
-
-def with_warmup(sched, length: float | Steps | Samples, start: float = 0.0):
-    """From `start` in a straight line to the first value of `sched`, and then `sched` over what is left of the training
-
-    Parameters
-    ----------
-    sched
-        Function of the progress
-    length
-        How long to warm up: a fraction of the training, in [0,1], or `Steps(n)` or `Samples(n)`
-    start
-        Where to start
 
     Returns
     -------
@@ -165,23 +144,39 @@ class ParamScheduler(Callback):
         """Parameters
         ----------
         scheds
-            From name of a hyper-parameter to function of the progress, which returns a number, or an array with one for each group
+            From name to function of the progress that returns a number, or an array with one for each group
         f
-            Not used: who writes `ParamScheduler('lr', f)`, as in fastai's course, is told what to write"""
+            Not used: ParamScheduler('lr', f), as in fastai's course, is an error that says what to write"""
     @property
     def name(self): ...
     def before_fit(self) -> None: ...
+    def before_train(self) -> None: ...
     def before_batch(self) -> None: ...
     def cleanup_fit(self) -> None: ...
-    def before_train(self) -> None: ...
+    def hypers(self) -> set:
+        """The hyper-parameters that it sets, by the optimizer's names; an unknown name is an error"""
+    def show_history(self) -> None:
+        """Let the Recorder show the values so far, and those to come"""
+    def run_state(self) -> dict:
+        """What a saved run keeps: the values to put back at the end, and the history"""
+    def put_run_state(self, state) -> None:
+        """Take back what `run_state` returned"""
 
-def same_random_state(*dls) -> AbstractContextManager[None]:
-    """After this context, the random states of Python, numpy and torch are what they were before
+def fill_in(o, learn, part: float = 1.0):
+    """`o`, or what it stands for in this run if it depends on the run
 
     Parameters
     ----------
-    dls
-        Loaders; generators that they, their samplers or their data sets hold are put back too"""
+    o
+        Schedule, or a value in one
+    learn
+        Learner, at the beginning of its training
+    part
+        Fraction of the training that the schedule has"""
+def fit_scheduled(learn, n_epoch, top, make_scheds, cbs=None, reset_opt=False, start_epoch=0, **kwargs) -> None:
+    """Fit with the schedules that `make_scheds` makes of the rate `top`; without that of `mom` if there is no momentum"""
+def copy_to_train(learn):
+    """A copy of the Learner that may be trained and thrown away: only the data is shared"""
 class LRFinder(Callback):
     """Train with an exponentially growing hyper-parameter, until the smoothed loss exceeds 4 times its best"""
     order: Any
@@ -213,55 +208,17 @@ class LRFinder(Callback):
             How much of the smoothed loss is kept from step to step
         param
             Name of the hyper-parameter"""
-    def before_fit(self) -> None: ...
-    def before_batch(self) -> None: ...
-    def after_loss(self) -> None: ...
-    def after_step(self) -> None: ...
-    def before_validate(self): ...
+    def before_fit(self) -> None:
+        """Note the proportions of the groups, which they keep"""
+    def before_batch(self) -> None:
+        """Set the next rate, or end the fit after the last"""
+    def after_loss(self) -> None:
+        """Note the loss; end the fit if it is not finite, or if no step is ever taken"""
+    def after_step(self) -> None:
+        """Add the rate and the smoothed loss to the curve; end the fit if the loss diverges"""
+    def before_validate(self):
+        """Skip the validation"""
 
-def minimum(lrs: list, losses: list):
-    """A tenth of the rate at which the loss is lowest
-
-    Parameters
-    ----------
-    lrs
-        Learning rates, ascending by equal factors
-    losses
-        Smoothed losses at them
-
-    Returns
-    -------
-    Learning rate, or `None` if the loss does not fall"""
-def steep(lrs: list, losses: list):
-    """Where the loss falls fastest on its way down
-
-    Parameters
-    ----------
-    lrs
-        Learning rates, ascending by equal factors
-    losses
-        Smoothed losses at them
-
-    Returns
-    -------
-    Learning rate, or `None` if the loss does not fall"""
-def slide(lrs: list, losses: list, width: int = 15, part: float = 0.2):
-    """The left end of the rightmost window over which the loss really falls
-
-    Parameters
-    ----------
-    lrs
-        Learning rates, ascending by equal factors
-    losses
-        Smoothed losses at them
-    width
-        Width of the window, in steps
-    part
-        The window must span this fraction of the whole fall, in (0,1)
-
-    Returns
-    -------
-    Learning rate, or `None` if the loss does not fall"""
 def valley(lrs: list, losses: list, part: float = 0.7, margin: float = 5.0):
     """Where most of the fall of the loss is done, well before its end
 
@@ -278,17 +235,4 @@ def valley(lrs: list, losses: list, part: float = 0.7, margin: float = 5.0):
 
     Returns
     -------
-    Learning rate, or `None` if the loss does not fall"""
-def plot_lr_curve(finder, suggested: dict):
-    """Plot the smoothed loss against the learning rate, or what was varied in its place, with the suggestions
-
-    Parameters
-    ----------
-    finder
-        `LRFinder` after its fit
-    suggested
-        Suggested values, or `None`, by the names of the rules
-
-    Returns
-    -------
-    The `Axes`"""
+    Learning rate, or None if the loss does not fall"""

@@ -5,7 +5,8 @@ import numpy as np, pytest, torch
 
 from optimloop.basics.averages import History, LossLog, WeightedMean, different_names, smoothed
 
-@pytest.mark.parametrize('change', [lambda o: o.append(1), lambda o: o.append(np.array([1.])), lambda o: o.__setitem__(0, 2.), lambda o: o.extend([1.]),
+@pytest.mark.parametrize('change', [lambda o: o.append(1), lambda o: o.append(np.array([1.])),
+    lambda o: o.__setitem__(0, 2.), lambda o: o.extend([1.]),
     lambda o: o.reverse(), lambda o: list.append(o, 3.)])
 def test_a_history_that_is_changed_is_a_list(change):
     change(o := History([.5, .25]))
@@ -14,8 +15,10 @@ def test_a_history_that_is_changed_is_a_list(change):
 def test_a_history_has_its_numbers_in_an_array():
     h,rows = History(),History([np.array([1.,2.])])
     h.append(.5); rows.append(np.array([3.,4.]))
-    assert (h, h.read().tolist(), rows.read().tolist(), History(rows.read()).read().tolist())==([.5], [.5], [[1.,2.],[3.,4.]], [[1.,2.],[3.,4.]])
-    assert (copy.deepcopy(h).read(), pickle.loads(pickle.dumps(h)).read(), History().read().tolist())==(h.read(), h.read(), [])
+    assert (h, h.read().tolist(), rows.read().tolist(), History(rows.read()).read().tolist())==([.5], [.5],
+        [[1.,2.],[3.,4.]], [[1.,2.],[3.,4.]])
+    assert (copy.deepcopy(h).read(), pickle.loads(pickle.dumps(h)).read(), History().read().tolist())==(h.read(),
+        h.read(), [])
 
 def log_of(events, beta=.9, look=()):
     "A log after these events: numbers are losses, texts are methods"
@@ -26,9 +29,12 @@ def log_of(events, beta=.9, look=()):
         if i in look: log.smooth_loss
     return log
 
-stories = dict(plain=([1,'stepped',2,'stepped'], []), gathered=([1,2,3,'stepped'], []), dropped=([1,'stepped',2,3,'dropped',4,'stepped'], [1,2]),
-    cancelled=([1,'stepped',2,'cancelled',3,'stepped'], [1]), cancelled_among_gathered=([1,2,'cancelled',3,'stepped'], [1]),
-    cancelled_then_dropped=([1,2,'cancelled',3,'dropped'], [0,1,2]), all_cancelled=([1,'cancelled',2,'cancelled'], [0,1]), nothing=([], []))
+stories = dict(plain=([1,'stepped',2,'stepped'], []), gathered=([1,2,3,'stepped'], []),
+    dropped=([1,'stepped',2,3,'dropped',4,'stepped'], [1,2]),
+    cancelled=([1,'stepped',2,'cancelled',3,'stepped'], [1]),
+    cancelled_among_gathered=([1,2,'cancelled',3,'stepped'], [1]),
+    cancelled_then_dropped=([1,2,'cancelled',3,'dropped'], [0,1,2]),
+    all_cancelled=([1,'cancelled',2,'cancelled'], [0,1]), nothing=([], []))
 
 @pytest.mark.parametrize('name', stories)
 def test_what_counts(name):

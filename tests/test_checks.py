@@ -21,13 +21,16 @@ def test_what_is_moved_and_what_stays(monkeypatch):
     "The device `meta` stands for a GPU"
     monkeypatch.setenv('OPTIMLOOP_DEVICE', 'meta')
     assert [device_after(nn.Linear(1, 1)), device_after(nn.LazyLinear(1))]==['meta']*2
-    with contextlib.redirect_stdout(io.StringIO()): placed = Learner(synth_dls(), nn.Linear(1, 1, device='meta'), nn.MSELoss())
+    with contextlib.redirect_stdout(io.StringIO()):
+        placed = Learner(synth_dls(), nn.Linear(1, 1, device='meta'), nn.MSELoss())
     assert next(placed.model.parameters()).device.type=='meta'
-    stay = nn.DataParallel(torch.compile(nn.Linear(1, 1))), torch.compile(nn.Linear(1, 1)), nn.Sequential(nn.Linear(1, 1), nn.Linear(1, 1, device='meta'))
+    stay = nn.DataParallel(torch.compile(nn.Linear(1, 1))), torch.compile(nn.Linear(1, 1)), nn.Sequential(
+        nn.Linear(1, 1), nn.Linear(1, 1, device='meta'))
     assert [device_after(o) for o in stay]==['cpu']*3
     assert [device_after(nn.Linear(1, 1), **o) for o in (dict(device='cpu'), dict(default_cbs=False))]==['cpu']*2
 
-@pytest.mark.parametrize('kwargs,msg', [(dict(loss_func='mse'),"got 'mse'"), (dict(loss_func=nn.MSELoss),'like nn.MSELoss'), (dict(model=len),'must be an nn.Module'),
+@pytest.mark.parametrize('kwargs,msg', [(dict(loss_func='mse'),"got 'mse'"),
+    (dict(loss_func=nn.MSELoss),'like nn.MSELoss'), (dict(model=len),'must be an nn.Module'),
                                         (dict(dls=(None,None)),'got None')])
 def test_arguments_that_are_wrong(kwargs, msg):
     with pytest.raises(TypeError, match=msg): line(**kwargs)
@@ -38,7 +41,8 @@ def test_epochs_are_whole():
 def test_a_metric_that_is_there_twice():
     twice = line(metrics=[F.l1_loss,F.l1_loss])
     with twice.no_logging(): twice.fit(2)
-    assert vars(twice.recorder.table).keys()=={'train_loss','valid_loss','l1_loss','l1_loss_2'} and twice.recorder.table.l1_loss==twice.recorder.table.l1_loss_2
+    assert vars(twice.recorder.table).keys()=={'train_loss','valid_loss','l1_loss',
+        'l1_loss_2'} and twice.recorder.table.l1_loss==twice.recorder.table.l1_loss_2
 
 def test_a_metric_that_fails_is_named():
     def broken_metric(pred, targ): return pred[99]
@@ -59,7 +63,8 @@ class Weighed(nn.Module):
 
 def test_a_loss_function_that_could_learn():
     loss = Weighed()
-    for f,splitter,n in ((loss,trainable_params,1), (loss.forward,trainable_params,1), (loss,lambda m: [*trainable_params(m), *loss.parameters()],0)):
+    for f,splitter,n in ((loss,trainable_params,1), (loss.forward,trainable_params,1),
+        (loss,lambda m: [*trainable_params(m), *loss.parameters()],0)):
         with warnings.catch_warnings(record=True) as told, (learn := synth_learner(splitter=splitter)).no_logging():
             warnings.simplefilter('always')
             learn.loss_func = f

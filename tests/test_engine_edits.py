@@ -209,7 +209,8 @@ edits = [clear_then_flag, clear_step_flag, empty_dicts, empty_dict, data_of_stat
          cleared_states, loaded, copied_whole, weights_written, weights_replaced, one_is_ahead, number_of_another_type,
          earlier_states, kept_states]
 names = '''clear_then_flag clear_step_flag empty_dicts empty_dict data_of_state another_tensor written_tensor
-another_key popped_state copied_states plain_states cleared_states loaded copied_whole weights_written weights_replaced one_is_ahead
+another_key popped_state copied_states plain_states cleared_states loaded copied_whole weights_written
+weights_replaced one_is_ahead
 number_of_another_type earlier_states kept_states'''.split()
 
 @pytest.mark.parametrize('edit', edits, ids=names)

@@ -1,4 +1,5 @@
-"""Weights in half precision within a batch: fp32 for all code outside it, however a batch, a validation or a fit ends."""
+"""Weights in half precision within a batch: fp32 for all code outside it, however a batch, a validation or a fit
+ends."""
 import pickle
 from functools import partial
 
@@ -26,7 +27,8 @@ def quiet(learn):
 def test_random_bits_of_its_own(tmp_path): # cut in two it goes on with the same, and the global ones are left alone
     def fit_pure(epochs, start_epoch=0, load=False):
         dls = DataLoaders([(xb,xb) for xb in images.split(176)])
-        learn = quiet(Learner(dls, squeeze_net(), lambda pred,xb: copy_loss(pred, xb)/1000, adam, lr=.01, cbs=PureBF16(), path=tmp_path))
+        learn = quiet(Learner(dls, squeeze_net(), lambda pred,xb: copy_loss(pred, xb)/1000, adam, lr=.01,
+            cbs=PureBF16(), path=tmp_path))
         if load: learn.load('half-way')
         state = torch.get_rng_state()
         learn.fit(epochs, start_epoch=start_epoch)
@@ -38,7 +40,8 @@ def test_random_bits_of_its_own(tmp_path): # cut in two it goes on with the same
     same(fit_pure(2) + fit_pure(4, 2, load=True), whole)
 
 def test_settings():
-    with ExceptionExpected(ValueError, regex="rounding='nearest': expected 'stochastic' or 'master'"): PureBF16('nearest')
+    with ExceptionExpected(ValueError, regex="rounding='nearest': expected 'stochastic' or 'master'"):
+        PureBF16('nearest')
     with ExceptionExpected(ValueError, regex="with `rng`"): PureBF16().load_state_dict({'scale':1})
 
 # validation
@@ -49,15 +52,19 @@ class Fails(Callback):
         if self.active: raise OSError
 class Last(Callback):
     order = 40
-    def before_validate(self): self.learn.last = [o.detach().clone() for o in (*self.model.parameters(), *self.ema.avg.values())]
+    def before_validate(self):
+        self.learn.last = [o.detach().clone() for o in (*self.model.parameters(), *self.ema.avg.values())]
 class First(Last): order = 29     # before the average is swapped in
 
-@pytest.mark.parametrize('make', [PureBF16, partial(PureBF16, 'master'), NonNativeMixedPrecision], ids=['stochastic','master','scratch'])
+@pytest.mark.parametrize('make', [PureBF16, partial(PureBF16, 'master'), NonNativeMixedPrecision],
+    ids=['stochastic','master','scratch'])
 def test_validation_leaves_weights_random_bits_and_average_alone(make): # also if it breaks off in the midst of a batch
     cb = make()
     torch.manual_seed(0)
     learn = quiet(synth_learner(opt_func=SGD, cbs=[cb, EMA(.9, in_valid=True)]))
-    def state(): return [o.clone() for o in (*learn.model.parameters(), *learn.ema.avg.values(), *cb.state_dict().values()) if isinstance(o, torch.Tensor)]
+    def state():
+        return [o.clone() for o in (*learn.model.parameters(), *learn.ema.avg.values(), *cb.state_dict().values())
+            if isinstance(o, torch.Tensor)]
     learn.fit(1)
     before = state()
     learn.validate()
@@ -83,20 +90,24 @@ class Shares(nn.Module):
 
 @pytest.mark.parametrize('make', [partial(PureBF16, 'master'), NonNativeMixedPrecision], ids=['master','scratch'])
 def test_shared_and_counting_buffers(make):
-    learn = quiet(Learner(DataLoaders([next(iter(synth_dls().train))]*300), Shares(), F.mse_loss, SGD, lr=.01, cbs=make()))
+    learn = quiet(Learner(DataLoaders([next(iter(synth_dls().train))]*300), Shares(), F.mse_loss, SGD, lr=.01,
+        cbs=make()))
     learn.fit(1)
     same((learn.model.n.item(), learn.model.mask.dtype, learn.model.b.mask2.dtype), (300,torch.float32,torch.float32))
 
-# outside a batch, and for callbacks after its backward pass, the model is fp32, and so is what is saved; what is loaded there is taken up
+# outside a batch, and for callbacks after its backward pass, the model is fp32, and so is what is saved; what is
+# loaded there is taken up
 
 class SaveAndLoad(Callback):
     order = 30
     def after_step(self):
         same({t.dtype for t in [*self.model.parameters(), *grads_of(self.opt)]}, {torch.float32})
-        if self.iter==1: self.kept = {k:v.clone() for k,v in self.model.state_dict().items()}; self.learn.save('in-the-midst')
+        if self.iter==1:
+            self.kept = {k:v.clone() for k,v in self.model.state_dict().items()}; self.learn.save('in-the-midst')
         if self.iter==3: self.learn.load('in-the-midst')
     def after_batch(self):
-        if self.training and self.iter==3: assert all(map(torch.equal, self.model.state_dict().values(), self.kept.values()))
+        if self.training and self.iter==3:
+            assert all(map(torch.equal, self.model.state_dict().values(), self.kept.values()))
     def before_backward(self): self.inside = {p.dtype for p in self.model.parameters()}
 
 class Buffers(nn.Module):
@@ -110,25 +121,30 @@ class Buffers(nn.Module):
         same({x.dtype, self.norm(x).dtype, self.third.dtype}, {self.lin.weight.dtype})
         return self.frozen(self.norm(self.lin(x)) + self.third)
 
-@pytest.mark.parametrize('make', [NonNativeMixedPrecision, PureBF16, partial(PureBF16, 'master')], ids=['scratch','stochastic','master'])
+@pytest.mark.parametrize('make', [NonNativeMixedPrecision, PureBF16, partial(PureBF16, 'master')],
+    ids=['scratch','stochastic','master'])
 def test_outside_a_batch_all_is_fp32(make, tmp_path):
     cb = make()
-    learn = quiet(Learner(DataLoaders([(o,o) for o in images.split(176)], [(images,images)]), Buffers(), F.mse_loss, SGD, lr=.01, cbs=[cb, SaveAndLoad], path=tmp_path))
+    learn = quiet(Learner(DataLoaders([(o,o) for o in images.split(176)], [(images,images)]), Buffers(), F.mse_loss,
+        SGD, lr=.01, cbs=[cb, SaveAndLoad], path=tmp_path))
     frozen = learn.model.frozen.weight.clone()
     learn.fit(2)
     m = learn.model
-    same((m.third.item(), m.n.item(), m.m.item()), (torch.tensor(1/3).item(),4.,4.))     # of 8; each time it loads two are undone
+    # of 8; each time it loads two are undone
+    same((m.third.item(), m.n.item(), m.m.item()), (torch.tensor(1/3).item(),4.,4.))
     same({t.dtype for t in m.state_dict().values()}, {torch.float32})
     same(learn.save_and_load.inside, {torch.float32,half_dtypes[cb.amp_mode]})            # the norm's are fp32
     assert torch.equal(m.frozen.weight, frozen) or cb.name=='pure_bf16'
     again = pickle.loads(pickle.dumps(learn))
     again.fit(1)
     inputs,preds,_ = learn.get_preds(with_input=True)
-    same((inputs.dtype, preds.dtype, len(m._forward_pre_hooks), len(m.norm._forward_hooks), m.lin.weight.dtype), (torch.float32,torch.float32,0,0,torch.float32))
+    same((inputs.dtype, preds.dtype, len(m._forward_pre_hooks), len(m.norm._forward_hooks), m.lin.weight.dtype),
+        (torch.float32,torch.float32,0,0,torch.float32))
 
 def test_the_whole_model_in_half_keeps_no_state():
     same(ModelToHalf().state_dict(), {})
     learn = quiet(synth_learner(cbs=ModelToHalf('bf16')))
     learn.fit(1)
     same({p.dtype for p in learn.model.parameters()}, {torch.float32})
-    same({v.dtype for s in learn.opt.state.values() for v in s.values() if isinstance(v, torch.Tensor) and v.ndim}, {torch.float32})
+    same({v.dtype for s in learn.opt.state.values() for v in s.values() if isinstance(v, torch.Tensor) and v.ndim},
+        {torch.float32})

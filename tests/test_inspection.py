@@ -14,12 +14,15 @@ from optimloop.learner import synth_learner
 os.environ['OPTIMLOOP_DEVICE'] = 'cpu'
 
 class Odd(nn.Module):
-    "A layer that is lazy, one that is used twice, one that is not called, a shared weight, and an output in a dictionary"
+    """A layer that is lazy, one that is used twice, one that is not called, a shared weight, and an output in a
+    dictionary"""
     def __init__(self):
         super().__init__()
         self.lazy,self.twice,self.never,self.head = nn.LazyLinear(4),nn.Linear(4, 4),nn.Dropout(),nn.Linear(4, 4)
         self.head.weight,self.scale = self.twice.weight,nn.Parameter(torch.ones(1))
-    def forward(self, x): return {'out': self.head(self.twice(self.twice(self.lazy(x)))*self.scale), 'fail': x[0].item()>self.scale.item()>5 and 1/0}
+    def forward(self, x):
+        return {'out': self.head(self.twice(self.twice(self.lazy(x)))*self.scale),
+            'fail': x[0].item()>self.scale.item()>5 and 1/0}
 
 def test_summary_of_an_odd_model():
     odd = Learner(synth_dls(), Odd(), lambda d,y: d['out'].mean())
@@ -35,7 +38,8 @@ def test_summary_of_an_odd_model():
 def test_summary_without_callbacks():
     bare = Learner(digits_dls(), conv_net(), F.cross_entropy, default_cbs=False)
     bare.summary()
-    eq((bare.model[0][1].num_batches_tracked, bare.model.training, bare.cbs), (0,True,[]))   # norm layers have not seen it
+    # norm layers have not seen it
+    eq((bare.model[0][1].num_batches_tracked, bare.model.training, bare.cbs), (0,True,[]))
 
 def test_what_cannot_be_summarized_leaves_no_hooks():
     class Fails(nn.Linear):
@@ -44,7 +48,8 @@ def test_what_cannot_be_summarized_leaves_no_hooks():
     with ExceptionExpected(ValueError, regex='can be iterated only once'): learn.summary()
     with ExceptionExpected(ZeroDivisionError): learn.summary((torch.ones(2, 1),torch.ones(2, 1)))
     eq(len(learn.model._forward_hooks), 0)
-    with ExceptionExpected(ValueError, regex='the training loader is empty'): Learner(([],None), nn.Linear(1, 1), F.mse_loss).summary()
+    with ExceptionExpected(ValueError, regex='the training loader is empty'):
+        Learner(([],None), nn.Linear(1, 1), F.mse_loss).summary()
 
 def test_a_timed_handler_still_says_what_it_returns():
     class Returns(Callback):

@@ -1,4 +1,5 @@
-"""The Learner's beginnings and ends: where the model goes, what the optimizer is given, what comes out of `get_preds`, and how errors read."""
+"""The Learner's beginnings and ends: where the model goes, what the optimizer is given, what comes out of
+`get_preds`, and how errors read."""
 import copy, inspect, pickle, traceback
 from functools import partial
 
@@ -16,7 +17,9 @@ def quiet(learn):
     learn.logger = lambda cells: None
     return learn
 
-def line(*args, **kwargs): return quiet(Learner(synth_dls(), nn.Linear(1, 1), *args, **{**({} if args else dict(loss_func=F.mse_loss)), **kwargs}))
+def line(*args, **kwargs):
+    return quiet(Learner(synth_dls(), nn.Linear(1, 1), *args,
+        **{**({} if args else dict(loss_func=F.mse_loss)), **kwargs}))
 
 # the device; `meta` stands for a GPU
 
@@ -40,19 +43,23 @@ def mapped():
 def test_a_model_on_the_cpu_moves(gpu, capsys):
     learn = Learner(synth_dls(), nn.Linear(1, 1), nn.CrossEntropyLoss(weight=torch.ones(2)))
     assert learn.model.weight.is_meta and learn.loss_func.weight.is_meta and learn.opt is None
-    assert capsys.readouterr().out=="The model was on the CPU and is now on meta, the best device there is. With device='cpu' it stays.\n"
+    assert capsys.readouterr(
+        ).out=="The model was on the CPU and is now on meta, the best device there is. With device='cpu' it stays.\n"
     learn.create_opt()
     assert {id(p) for g in learn.opt.param_groups for p in g['params']}=={id(p) for p in learn.model.parameters()}
 
-@pytest.mark.parametrize('model', [lambda: nn.Linear(1, 1, device='meta'), lambda: torch.compile(nn.Linear(1, 1), backend='eager'), compiled_in_place, mapped, odd, nn.Identity,
-    lambda: nn.Sequential(torch.compile(nn.Linear(1, 1), backend='eager'), nn.Linear(1, 1)), lambda: nn.Sequential(nn.Linear(1, 1), nn.Linear(1, 1, device='meta'))])
+@pytest.mark.parametrize('model', [lambda: nn.Linear(1, 1, device='meta'),
+    lambda: torch.compile(nn.Linear(1, 1), backend='eager'), compiled_in_place, mapped, odd, nn.Identity,
+    lambda: nn.Sequential(torch.compile(nn.Linear(1, 1), backend='eager'), nn.Linear(1, 1)),
+    lambda: nn.Sequential(nn.Linear(1, 1), nn.Linear(1, 1, device='meta'))])
 def test_a_model_that_was_placed_stays(gpu, capsys, model):
     model = model()
     before = [p.device for p in model.parameters()]
     Learner(synth_dls(), model, F.mse_loss)
     assert [p.device for p in model.parameters()]==before and not capsys.readouterr().out
 
-@pytest.mark.parametrize('kwargs', [dict(device='cpu'), dict(device=torch.device('cpu')), dict(default_cbs=False), dict(default_cbs=False, cbs=TrainEvalCallback)])
+@pytest.mark.parametrize('kwargs', [dict(device='cpu'), dict(device=torch.device('cpu')), dict(default_cbs=False),
+    dict(default_cbs=False, cbs=TrainEvalCallback)])
 def test_what_was_said_holds(gpu, capsys, kwargs):
     learn = Learner(synth_dls(), nn.Linear(1, 1), F.mse_loss, **kwargs)
     assert learn.model.weight.device.type=='cpu' and not capsys.readouterr().out
@@ -60,7 +67,8 @@ def test_what_was_said_holds(gpu, capsys, kwargs):
     if kwargs.get('device'): learn.fit(1)
 
 def test_a_device_that_was_asked_for(capsys):
-    learn = Learner(synth_dls(), torch.compile(nn.Linear(1, 1), backend='eager'), F.mse_loss, device='meta', default_cbs=False)
+    learn = Learner(synth_dls(), torch.compile(nn.Linear(1, 1), backend='eager'), F.mse_loss, device='meta',
+        default_cbs=False)
     assert next(learn.model.parameters()).is_meta and not capsys.readouterr().out
 
 def test_a_copy_does_not_move(monkeypatch, capsys):
@@ -69,7 +77,8 @@ def test_a_copy_does_not_move(monkeypatch, capsys):
     for new in copy.deepcopy(learn),pickle.loads(pickle.dumps(learn)): assert new.model.weight.device.type=='cpu'
 
 def test_no_double_precision_on_mps(monkeypatch):
-    assert not can_move(nn.Linear(1, 1).double(), torch.device('mps')) and can_move(nn.Linear(1, 1), torch.device('mps'))
+    assert not can_move(nn.Linear(1, 1).double(), torch.device('mps')) and can_move(nn.Linear(1, 1),
+        torch.device('mps'))
 
 def test_default_device(monkeypatch):
     monkeypatch.delenv('OPTIMLOOP_DEVICE')
@@ -94,8 +103,10 @@ def lr_of(opt_func, fit_lr=None, **kwargs):
     assert learn.opt.lr==[g['lr'] for g in learn.opt.param_groups][0] and type(learn.opt.lr) is float
     return learn.opt.lr
 
-makers = dict(partial=partial(SGD, lr=.02), function=lambda ps, lr=.02: SGD(ps, lr), stubborn=lambda ps, lr: SGD(ps, .02), kwargs=lambda ps, **kw: SGD(ps, .02),
-              wrapped=partial(OptimWrapper, opt=torch.optim.SGD, lr=.02), optimizer=partial(Optimizer, cbs=[sgd_step], lr=.02))
+makers = dict(partial=partial(SGD, lr=.02), function=lambda ps, lr=.02: SGD(ps, lr), stubborn=lambda ps,
+    lr: SGD(ps, .02), kwargs=lambda ps, **kw: SGD(ps, .02),
+              wrapped=partial(OptimWrapper, opt=torch.optim.SGD, lr=.02),
+              optimizer=partial(Optimizer, cbs=[sgd_step], lr=.02))
 
 @pytest.mark.parametrize('kind', makers)
 def test_a_rate_of_its_own(kind):
@@ -105,7 +116,8 @@ def test_a_rate_of_its_own(kind):
     assert lr_of(makers[kind], .07, lr=.05)==.07
 
 def test_the_default_rate():
-    assert lr_of(Adam)==lr_of(partial(Adam, mom=.8))==.001 and lr_of(Adam, lr=.001)==lr_of(partial(Adam, lr=.02), lr=.001)==.001
+    assert lr_of(Adam)==lr_of(partial(Adam, mom=.8))==.001 and lr_of(Adam, lr=.001)==lr_of(partial(Adam, lr=.02),
+        lr=.001)==.001
     assert inspect.signature(Learner).parameters['lr'].default==1e-3
 
 def test_the_rate_is_the_same_for_schedules():
@@ -135,9 +147,11 @@ def test_an_optimizer_that_was_made():
     learn.opt = SGD(learn.model.parameters(), lr=.02)
     learn.fit(1)
     assert learn.opt.lr==.03
-    for opt,write in (SGD(learn.model.parameters(), lr=.1),'learn.opt = opt'), (OptimWrapper(opt=torch.optim.SGD(learn.model.parameters(), lr=.1)),'learn.opt = opt'), \
+    for opt,write in (SGD(learn.model.parameters(), lr=.1),'learn.opt = opt'), (
+        OptimWrapper(opt=torch.optim.SGD(learn.model.parameters(), lr=.1)),'learn.opt = opt'), \
                      (torch.optim.SGD(learn.model.parameters(), lr=.1),r'learn.opt = OptimWrapper\(opt=opt\)'):
-        with pytest.raises(TypeError, match=f'is made already: write opt_func=SGD.* and then {write}'): line(opt_func=opt)
+        with pytest.raises(TypeError, match=f'is made already: write opt_func=SGD.* and then {write}'):
+            line(opt_func=opt)
     with pytest.raises(TypeError, match="got 'adam'"): line(opt_func='adam')
 
 def two_groups(model): return [dict(params=[model.weight], lr=.02), dict(params=[model.bias], lr=.5)]
@@ -154,7 +168,8 @@ def test_rates_in_groups():
 def test_a_default_is_a_plain_number_where_it_is_kept(tmp_path):
     learn = line(opt_func=partial(Adam, lr=.02), splitter=lambda m: [[m.weight],[m.bias]])
     learn.fine_tune(1)
-    assert {type(v) for g in learn.opt.param_groups for k,v in g.items() if k!='params'}=={float} and type(learn.lr) is float
+    assert {type(v) for g in learn.opt.param_groups for k,v in g.items()
+        if k!='params'}=={float} and type(learn.lr) is float
     other = line()
     learn.fit(1, lr=other.lr)
     assert type(learn.opt.lr) is float and learn.opt.lr==.001
@@ -165,7 +180,9 @@ def test_a_default_is_a_plain_number_where_it_is_kept(tmp_path):
 def test_parameters_in_no_group():
     net = nn.Sequential(*[nn.Linear(1, 1) for _ in range(10)])
     learn = quiet(Learner(synth_dls(), net, F.mse_loss, splitter=lambda m: m[-1].parameters()))
-    with pytest.raises(ValueError, match=r"^18 of the model's parameters .*: 0.weight, 0.bias, 1.weight, 1.bias, 2.weight, …. Have the splitter"): learn.fit(1)
+    with pytest.raises(ValueError,
+        match=r"^18 of the model's parameters .*: 0.weight, 0.bias, 1.weight, 1.bias, 2.weight, …. Have the splitter"):
+        learn.fit(1)
     assert learn.opt is None
     net[:9].requires_grad_(False)
     learn.fit(1)                                                   # what is frozen may be left out
@@ -203,7 +220,9 @@ class Variadic(Two):
     def forward(self, *xs): return super().forward(*xs)
 
 a,b,y = torch.randn(20, 2),torch.randn(20, 3),torch.randn(20, 1)
-def two(model=None, loss=F.mse_loss): return quiet(Learner(DataLoaders.from_arrays((a,b), y, (a.numpy(),b.numpy()), y, bs=8), Two(5, 1) if model is None else model, loss, lr=.01))
+def two(model=None, loss=F.mse_loss):
+    return quiet(Learner(DataLoaders.from_arrays((a,b), y, (a.numpy(),b.numpy()), y, bs=8), Two(5, 1)
+        if model is None else model, loss, lr=.01))
 
 def test_from_arrays_of_several_inputs():
     learn = two()
@@ -214,7 +233,8 @@ def test_from_arrays_of_several_inputs():
     assert torch.equal(targs, y)
     with pytest.raises(ValueError, match='19 inputs and 20 targets'): DataLoaders.from_arrays((a,b[:19]), y)
     with pytest.raises(TypeError, match='targets must be one array'): DataLoaders.from_arrays(a, (y,y))
-    assert [o.shape for o in next(iter(DataLoaders.from_arrays((1.,2.,3.), (torch.ones(3)), bs=3).train))]==[(3,),(3,)]   # a tuple of numbers is one input
+    # a tuple of numbers is one input
+    assert [o.shape for o in next(iter(DataLoaders.from_arrays((1.,2.,3.), (torch.ones(3)), bs=3).train))]==[(3,),(3,)]
 
 @pytest.mark.parametrize('wrap', [lambda m: m, lambda m: torch.compile(m, backend='eager'), nn.DataParallel])
 def test_get_preds_without_targets(wrap):
@@ -229,7 +249,8 @@ def test_get_preds_without_targets(wrap):
 def test_n_inp_where_it_is_not_clear():
     learn = two(Optional(5, 1))
     assert (learn.get_preds([(a,b)], n_inp=2)[0]-learn.model(a, b)).abs().max()<1e-6
-    preds,targs = learn.get_preds([(a,y)])                           # two parts, of which the model needs one: the last is the target
+    # two parts, of which the model needs one: the last is the target
+    preds,targs = learn.get_preds([(a,y)])
     assert (preds-learn.model(a)).abs().max()<1e-6 and torch.equal(targs, y)
     learn = two(Variadic(5, 1))
     assert (learn.get_preds([(a,b)], n_inp=2)[0]-learn.model(a, b)).abs().max()<1e-6
@@ -261,7 +282,8 @@ def test_predict():
 class Named(nn.CrossEntropyLoss):
     def decodes(self, preds): return ['abc'[i] for i in preds.argmax(1)]
 
-@pytest.mark.parametrize('loss', [F.cross_entropy, nn.CrossEntropyLoss(), partial(F.cross_entropy, label_smoothing=.1), partial(partial(nn.CrossEntropyLoss()))])
+@pytest.mark.parametrize('loss', [F.cross_entropy, nn.CrossEntropyLoss(), partial(F.cross_entropy, label_smoothing=.1),
+    partial(partial(nn.CrossEntropyLoss()))])
 def test_decode(loss):
     learn = quiet(Learner(([(torch.randn(6, 2),torch.arange(6)%3)],)*2, nn.Linear(2, 3), loss))
     preds,_,losses,decoded = learn.get_preds(with_loss=True, with_decoded=True)
@@ -274,7 +296,8 @@ def test_decode(loss):
 def test_shapes_are_compared_through_a_partial():
     class Flat(nn.Linear):
         def forward(self, x): return super().forward(x)[:,0]
-    with pytest.raises(ValueError, match='would be compared each with all others'): quiet(Learner(synth_dls(), Flat(1, 1), partial(F.smooth_l1_loss, beta=.5))).fit(1)
+    with pytest.raises(ValueError, match='would be compared each with all others'):
+        quiet(Learner(synth_dls(), Flat(1, 1), partial(F.smooth_l1_loss, beta=.5))).fit(1)
 
 def test_x_and_y_are_views():
     learn = line()
@@ -286,9 +309,11 @@ def test_x_and_y_are_views():
 class Fails(Callback):
     def __init__(self, at, training): self.at,self.on = at,training
     def fail(self): raise ZeroDivisionError(self.at)
-for o in vars(event): setattr(Fails, o, lambda self, o=o: self.fail() if o==self.at and self.training==self.on else None)
+for o in vars(event):
+    setattr(Fails, o, lambda self, o=o: self.fail() if o==self.at and self.training==self.on else None)
 
-ways = dict(fit=lambda learn: learn.fit(1), validate=lambda learn: learn.validate(), get_preds=lambda learn: learn.get_preds(), one_cycle=lambda learn: learn.fit_one_cycle(1),
+ways = dict(fit=lambda learn: learn.fit(1), validate=lambda learn: learn.validate(),
+    get_preds=lambda learn: learn.get_preds(), one_cycle=lambda learn: learn.fit_one_cycle(1),
             one_batch=lambda learn: learn.one_batch())
 
 def error_of(f, *args):
@@ -300,11 +325,13 @@ def error_of(f, *args):
 def test_a_note_of_the_batch(way):
     learn = line(cbs=Fails('after_pred', False))
     e = error_of(ways[way], learn)
-    assert e.__notes__==['raised by Fails.after_pred', 'in validation batch 0: input (32, 1) float32; target (32, 1) float32; prediction (32, 1) float32; loss none']
+    assert e.__notes__==['raised by Fails.after_pred',
+        'in validation batch 0: input (32, 1) float32; target (32, 1) float32; prediction (32, 1) float32; loss none']
     class InFit(Callback):
         def after_epoch(self): ways[way](self.learn)
     e = error_of(line(cbs=[InFit, FailsOnce]).fit, 1)
-    assert [o.split(':')[0] for o in e.__notes__]==['raised by FailsOnce.after_pred','in epoch 0, validation batch 0','raised by InFit.after_epoch','in epoch 0, validation batch 0']
+    assert [o.split(':')[0] for o in e.__notes__]==['raised by FailsOnce.after_pred','in epoch 0, validation batch 0',
+        'raised by InFit.after_epoch','in epoch 0, validation batch 0']
 
 class FailsOnce(Callback):
     n = 0
@@ -314,8 +341,10 @@ class FailsOnce(Callback):
 
 def frames(e): return [o.name for o in traceback.extract_tb(e.__traceback__)]
 
-@pytest.mark.parametrize('way,at,training', [('fit','after_pred',True), ('fit','before_fit',True), ('fit','after_step',True), ('fit','after_epoch',False), ('fit','cleanup_fit',False),
-    ('validate','after_loss',False), ('get_preds','after_batch',False), ('one_cycle','before_backward',True), ('one_batch','after_batch',True)])
+@pytest.mark.parametrize('way,at,training', [('fit','after_pred',True), ('fit','before_fit',True),
+    ('fit','after_step',True), ('fit','after_epoch',False), ('fit','cleanup_fit',False),
+    ('validate','after_loss',False), ('get_preds','after_batch',False), ('one_cycle','before_backward',True),
+    ('one_batch','after_batch',True)])
 def test_frames_of_the_loop_are_hidden(way, at, training):
     e = error_of(ways[way], line(cbs=Fails(at, training)))
     names = frames(e)
@@ -331,7 +360,8 @@ def test_frames_of_others_stay():
         def _do_batch(self): return super()._do_batch()
     learn = quiet(MyLearner(synth_dls(), Deep(), F.mse_loss))
     names = frames(error_of(learn.fit, 1))
-    assert names[0]=='error_of' and names[1]=='fit' and '_do_batch' in names and names[-2:]==['forward','helper'] and 'stage' not in names, names
+    assert names[0]=='error_of' and names[1]=='fit' and '_do_batch' in names and names[-2:]==['forward',
+        'helper'] and 'stage' not in names, names
     def loss(p, y): return helper(p)
     assert frames(error_of(line(loss).fit, 1))==['error_of','fit','loss','helper']
 
@@ -350,7 +380,8 @@ def test_errors_keep_their_cause_and_context():
 def returns(what):
     def metric(p, y): return what(p)
     return metric
-bad = dict(dict=lambda p: {'a': 1}, tensor=lambda p: p[:3,0], str=lambda p: '0.5', tuple=lambda p: (1,2), none=lambda p: None, array=lambda p: np.ones(2))
+bad = dict(dict=lambda p: {'a': 1}, tensor=lambda p: p[:3,0], str=lambda p: '0.5', tuple=lambda p: (1,2),
+    none=lambda p: None, array=lambda p: np.ones(2))
 
 @pytest.mark.parametrize('kind', bad)
 def test_a_metric_that_is_no_number(kind):
@@ -363,7 +394,8 @@ def test_a_metric_that_is_no_number(kind):
         def after_step(self): seen.append(self.iter)
     for metric in returns(bad[kind]),Stateful(),partial(returns(bad[kind])):
         e = error_of(line(metrics=[F.l1_loss, metric], cbs=Epochs).fit, 2)
-        assert isinstance(e, TypeError) and 'returned a' in str(e) and 'expected one number. For several numbers, give several metrics' in str(e), e
+        assert isinstance(e, TypeError) and 'returned a' in str(
+            e) and 'expected one number. For several numbers, give several metrics' in str(e), e
     assert not seen
 
 def test_metrics_are_not_disturbed_by_being_tried():
@@ -374,7 +406,8 @@ def test_metrics_are_not_disturbed_by_being_tried():
         def update(self, p, y): self.n += 1
         def compute(self): return self.n
     counts = Counts()
-    learn = line(metrics=[counts, lambda p,y: p.detach().mean().item(), lambda p,y: np.float32(1), lambda p,y: torch.ones(1), lambda p,y: True])
+    learn = line(metrics=[counts, lambda p,y: p.detach().mean().item(), lambda p,y: np.float32(1), lambda p,
+        y: torch.ones(1), lambda p,y: True])
     learn.fit(2)
     assert [row[2] for row in learn.recorder.values]==[1,2] and calls.count(('reset',id(counts)))==2
     def only_valid(p, y):
@@ -416,7 +449,8 @@ def test_no_bias_is_decayed_by_whatever_name():
     rnn = nn.LSTM(1, 2)
     learn = Learner(synth_dls(), rnn, F.mse_loss)
     learn.create_opt()
-    assert [n for n,p in rnn.named_parameters() if not learn.opt.state[p].get('do_wd', True)]==['bias_ih_l0','bias_hh_l0']
+    assert [n for n,p in rnn.named_parameters() if not learn.opt.state[p].get('do_wd', True)]==['bias_ih_l0',
+        'bias_hh_l0']
 
 def test_the_decay_of_a_fit_is_for_that_fit():
     class SeeWd(Callback):
@@ -437,7 +471,8 @@ class Raises(Callback):
         if name==self.at and self.training==self.in_train: raise self.ex
 for o in vars(event): setattr(Raises, o, lambda self, o=o: self.look(o))
 
-cancels = dict(fit=CancelFitException, epoch=CancelEpochException, train=CancelTrainException, validate=CancelValidException,
+cancels = dict(fit=CancelFitException, epoch=CancelEpochException, train=CancelTrainException,
+    validate=CancelValidException,
                batch=CancelBatchException, backward=CancelBackwardException, step=CancelStepException)
 outer = dict(epoch=['fit'], train=['epoch','fit'], validate=['epoch','fit'], batch=['train','epoch','fit'],
              backward=['batch','train','fit'], step=['batch','train','fit'], fit=[])
@@ -456,7 +491,8 @@ def weights_after(*broken):
 @pytest.mark.parametrize('stage', cancels)
 def test_a_cancelled_fit_leaves_nothing(stage):
     "With a Recorder and a progress bar: the next fit is as if nothing had been"
-    for o in (stage,*outer[stage]): assert weights_after(f'before_{stage}', cancels[o], stage!='validate')==weights_after()
+    for o in (stage,*outer[stage]):
+        assert weights_after(f'before_{stage}', cancels[o], stage!='validate')==weights_after()
 
 def test_callbacks_for_a_while():
     class A(Callback): "one"
@@ -487,20 +523,25 @@ def test_what_a_fit_is_asked():
 # how it looks
 
 def test_repr():
-    learn = quiet(Learner(synth_dls(), nn.Linear(1, 1), partial(F.mse_loss), partial(SGD, lr=.02), metrics=[F.l1_loss], cbs=TerminateOnNaN))
+    learn = quiet(Learner(synth_dls(), nn.Linear(1, 1), partial(F.mse_loss), partial(SGD, lr=.02), metrics=[F.l1_loss],
+        cbs=TerminateOnNaN))
     text = repr(learn)
-    for o in 'Learner:','Linear: 2 parameters, all trained; on cpu','8 training, 1 validation','mse_loss','l1_loss','lr: 0.02','SGD, not made yet','Recorder','TerminateOnNaN': assert o in text, o
+    parts = ('Learner:','Linear: 2 parameters, all trained; on cpu','8 training, 1 validation','mse_loss','l1_loss',
+             'lr: 0.02','SGD, not made yet','Recorder','TerminateOnNaN')
+    for o in parts: assert o in text, o
     learn.create_opt()
     learn.model.bias.requires_grad_(False)
     assert 'weight_decay → sgd_or_momentum_step' in repr(learn) and '1 trained' in repr(learn)
     class Endless:
         def __iter__(self): yield 1
-    for model in nn.Identity(),nn.LazyLinear(2): assert 'no validation' in repr(Learner((Endless(),None), model, F.mse_loss))
+    for model in nn.Identity(),nn.LazyLinear(2):
+        assert 'no validation' in repr(Learner((Endless(),None), model, F.mse_loss))
     assert 'Linear' in f'{copy.deepcopy(learn)}'
 
 def test_the_tab_key_knows_hyperparameters():
     ps = [nn.Parameter(torch.ones(2))]
-    for opt in Adam(ps, lr=.1),OptimWrapper(ps, torch.optim.AdamW, lr=.1),pickle.loads(pickle.dumps(Adam(ps, lr=.1))),copy.deepcopy(OptimWrapper(ps, torch.optim.AdamW, lr=.1)):
+    for opt in Adam(ps, lr=.1),OptimWrapper(ps, torch.optim.AdamW,
+        lr=.1),pickle.loads(pickle.dumps(Adam(ps, lr=.1))),copy.deepcopy(OptimWrapper(ps, torch.optim.AdamW, lr=.1)):
         assert {'lr','mom','sqr_mom','eps','wd','step','hypers'} <= set(dir(opt)) and 'momm' not in dir(opt)
         for o in dir(opt): getattr(opt, o)
     assert dir(Optimizer.__new__(Optimizer)) and dir(OptimWrapper.__new__(OptimWrapper))

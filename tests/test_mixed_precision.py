@@ -1,4 +1,5 @@
-"""Mixed precision: settings, what is turned down, every way in which a batch can end, overflows, accumulation, order, and resuming."""
+"""Mixed precision: settings, what is turned down, every way in which a batch can end, overflows, accumulation,
+order, and resuming."""
 import json, math, os, subprocess, sys, warnings
 from functools import partial
 
@@ -25,11 +26,13 @@ def weights(learn): return [p.item() for p in learn.model.parameters()]
 # masters
 
 @pytest.mark.parametrize('as_groups', [lambda a,b: [list(a.parameters()), list(b.parameters())],
-    lambda a,b: SGD([dict(params=a.parameters()), dict(params=b.parameters())], lr=1.).param_groups], ids=['lists','dicts'])
+    lambda a,b: SGD([dict(params=a.parameters()), dict(params=b.parameters())], lr=1.).param_groups],
+    ids=['lists','dicts'])
 def test_masters_of_groups_frozen_and_double(as_groups):
     a,b = nn.Linear(1, 1).half(),nn.Linear(1, 1).double().requires_grad_(False)
     model_pgs,master_pgs = get_master(as_groups(a, b))
-    same([[(p.dtype, p.requires_grad) for p in g] for g in master_pgs], [[(torch.float32,True)]*2, [(torch.float64,False)]*2])
+    same([[(p.dtype, p.requires_grad) for p in g] for g in master_pgs],
+        [[(torch.float32,True)]*2, [(torch.float64,False)]*2])
     assert all(p is o for p,o in zip(sum(model_pgs, []), [*a.parameters(), *b.parameters()]))
     assert all(m.data_ptr()!=p.data_ptr() for ps,ms in zip(model_pgs, master_pgs) for p,m in zip(ps, ms))
     master_pgs[0][0].grad = torch.ones(1, 1)
@@ -41,14 +44,18 @@ def test_masters_of_groups_frozen_and_double(as_groups):
 
 def test_settings_are_checked():
     with ExceptionExpected(ValueError, regex="amp_mode='fp8': expected one of 'fp16', 'bf16'"): MixedPrecision('fp8')
-    with ExceptionExpected(TypeError, regex="init_scale=8: bf16 has no loss scale to set"): MixedPrecision('bf16', init_scale=8)
+    with ExceptionExpected(TypeError, regex="init_scale=8: bf16 has no loss scale to set"):
+        MixedPrecision('bf16', init_scale=8)
     for mode in ('fp16','bf16'):
-        with ExceptionExpected(TypeError, regex="'enabled' is no setting of the loss scale: expected init_scale, .*to_fp32"): MixedPrecision(mode, enabled=False)
+        with ExceptionExpected(TypeError,
+            regex="'enabled' is no setting of the loss scale: expected init_scale, .*to_fp32"): MixedPrecision(mode,
+            enabled=False)
     for k,v in dict(init_scale=0., growth_factor=1., backoff_factor=1., growth_interval=.5).items():
         for cls in (MixedPrecision,NonNativeMixedPrecision):
             with ExceptionExpected(ValueError, regex=f"{k}={v}: expected a"): cls(**{k:v})
     for v in (math.inf, math.nan):
-        with ExceptionExpected(ValueError, regex="init_scale=(inf|nan): expected a number in"): MixedPrecision(init_scale=v)
+        with ExceptionExpected(ValueError, regex="init_scale=(inf|nan): expected a number in"):
+            MixedPrecision(init_scale=v)
 
 def test_switching():
     learn = line().to_fp16()
@@ -70,13 +77,16 @@ def test_halved_weights_are_turned_down_unless_they_are_not_trained(mode):
 def test_a_device_without_the_precision(): # meta has none, and CUDA would only be warned of here
     for cb in (MixedPrecision(), MixedPrecision('bf16'), NonNativeMixedPrecision(), PureBF16()):
         learn = quiet(Learner(synth_dls(), nn.Linear(1, 1, device='meta'), F.mse_loss, cbs=cb))
-        with ExceptionExpected(ValueError, regex=f"there is no {cb.amp_mode} on the model's device, 'meta': move the model"): learn.fit(1)
+        with ExceptionExpected(ValueError,
+            regex=f"there is no {cb.amp_mode} on the model's device, 'meta': move the model"): learn.fit(1)
     if not torch.cuda.is_available():
-        with ExceptionExpected(ValueError, regex="there is no fp16 on the model's device, 'cuda'.*try bf16 or fp32"): new_autocast('cuda', 'fp16')
+        with ExceptionExpected(ValueError, regex="there is no fp16 on the model's device, 'cuda'.*try bf16 or fp32"):
+            new_autocast('cuda', 'fp16')
 
 def test_two_at_once():
     class Second(MixedPrecision): pass
-    for cbs in ([MixedPrecision(), NonNativeMixedPrecision()], [ModelToHalf(), MixedPrecision()], [Second(), MixedPrecision()], [PureBF16(), MixedPrecision('bf16')]):
+    for cbs in ([MixedPrecision(), NonNativeMixedPrecision()], [ModelToHalf(), MixedPrecision()],
+        [Second(), MixedPrecision()], [PureBF16(), MixedPrecision('bf16')]):
         learn = line(cbs=cbs)
         names = '|'.join(f'{a!r} and {b!r} are both there' for a,b in (cbs,cbs[::-1]))
         with ExceptionExpected(ValueError, regex=names): learn.fit(1)
@@ -90,7 +100,8 @@ def test_a_loss_that_is_no_tensor(default_cbs):
     for cb in (MixedPrecision(), MixedPrecision('bf16'), NonNativeMixedPrecision(), PureBF16(), ModelToHalf()):
         learn = line(cbs=[TrainEvalCallback]*(not default_cbs) + [cb], default_cbs=default_cbs)
         learn.loss_func = lambda pred,y: 3.
-        with ExceptionExpected(TypeError, regex='loss must be a tensor with one number, for the backward pass; it is 3.0'): learn.fit(1)
+        with ExceptionExpected(TypeError,
+            regex='loss must be a tensor with one number, for the backward pass; it is 3.0'): learn.fit(1)
         learn.remove_cb(cb)
         assert not torch.is_autocast_enabled('cpu')
 
@@ -124,7 +135,8 @@ def test_the_schedule_is_a_function_of_progress(): # whether steps were skipped 
 # fifty random sequences of twelve batches, in which half of the batches have a gradient spoilt, against a loop by hand
 
 def averages(opt):
-    return [v.tolist() if isinstance(v, torch.Tensor) else v for p in opt.param_groups[0]['params'] for k,v in opt.state[p].items() if k!='do_wd']
+    return [v.tolist() if isinstance(v, torch.Tensor) else v for p in opt.param_groups[0]['params'] for k,
+        v in opt.state[p].items() if k!='do_wd']
 
 class Spoil(Callback):
     "Make the gradient of some batches infinite or NaN; see whether the optimizer's state changes"
@@ -137,7 +149,8 @@ class Spoil(Callback):
 
 def spoilt_by_learner(values, batches):
     torch.manual_seed(0)
-    learn = Learner(DataLoaders(batches), nn.Linear(3, 1), F.mse_loss, partial(Adam, wd=0.), lr=.1, cbs=Spoil(values), default_cbs=False)
+    learn = Learner(DataLoaders(batches), nn.Linear(3, 1), F.mse_loss, partial(Adam, wd=0.), lr=.1, cbs=Spoil(values),
+        default_cbs=False)
     learn.to_fp16(growth_interval=2).fit(1)
     return learn.mixed_precision.scales,learn.spoil.good,averages(learn.opt),list(learn.model.parameters())
 
@@ -172,7 +185,8 @@ def test_spoilt_gradients():
 events = 'before_batch after_pred after_loss before_backward after_backward before_step after_step after_batch'.split()
 everywhere = CancelBatchException,CancelTrainException,CancelEpochException,CancelFitException,OSError
 cases = [(at,ex,order) for at in events for order in (0,30)
-         for ex in (*everywhere, *{'backward':[CancelBackwardException], 'step':[CancelStepException]}.get(at.split('_')[1], []))]
+         for ex in (*everywhere, *{'backward':[CancelBackwardException],
+             'step':[CancelStepException]}.get(at.split('_')[1], []))]
 
 class Stop(Callback):
     "Raise `ex`, once, in the third batch at the event `at`"
@@ -187,7 +201,8 @@ def raise_if_meant(name):
 for o in events: setattr(Stop, o, raise_if_meant(o))
 
 class Witness(Callback):
-    "Writes down what comes of it, and makes sure that half precision was left, and that the loss at `before_step` is the true one"
+    """Writes down what comes of it, and makes sure that half precision was left, and that the loss at `before_step`
+    is the true one"""
     order = 60
     def reset(self): self.steps,self.losses = [],[]
     def after_loss(self): self.true_loss = self.loss.item()
@@ -212,7 +227,8 @@ class Case:
         torch.manual_seed(0)
         model = nn.Linear(1, 1)
         self.start = {k:v.clone() for k,v in model.state_dict().items()}
-        self.learn = Learner(DataLoaders(batches), model, F.mse_loss, partial(SGD, mom=.5), lr=.05, cbs=[TrainEvalCallback,Stop,Witness], default_cbs=False)
+        self.learn = Learner(DataLoaders(batches), model, F.mse_loss, partial(SGD, mom=.5), lr=.05,
+            cbs=[TrainEvalCallback,Stop,Witness], default_cbs=False)
         if cb is not None: self.learn.add_cb(cb)
 
     def run(self, at=None, ex=None, order=0):
@@ -236,7 +252,8 @@ def test_every_way_to_end_a_batch(kind):
         same(steps, expected)
         for a,b in zip(got, numbers): close(a, b, eps=eps*max(map(abs, b)))
         mp = next(cb for cb in half.learn.cbs if isinstance(cb, PrecisionCallback))
-        same((mp._true_loss, mp._inside, set(mp.scales)-{2.**6}), (None,False,set())) # no cancellation is taken for an overflow
+        # no cancellation is taken for an overflow
+        same((mp._true_loss, mp._inside, set(mp.scales)-{2.**6}), (None,False,set()))
 
 @pytest.mark.parametrize('kind', kinds)
 def test_a_batch_cancelled_before_its_step_leaves_no_trace(kind):
@@ -268,8 +285,10 @@ def test_a_second_cancellation_while_the_first_is_dealt_with(order):
         learn.fit(2)
         assert not torch.is_autocast_enabled('cpu') and not learn.mixed_precision._inside
 
-@pytest.mark.parametrize('cb', [MixedPrecision, partial(MixedPrecision, 'bf16'), NonNativeMixedPrecision, PureBF16], ids=['fp16','bf16','scratch','pure'])
-def test_half_precision_is_left_at_leave_batch(cb): # in training and validation, and before any other event of the stage's end
+@pytest.mark.parametrize('cb', [MixedPrecision, partial(MixedPrecision, 'bf16'), NonNativeMixedPrecision, PureBF16],
+    ids=['fp16','bf16','scratch','pure'])
+# in training and validation, and before any other event of the stage's end
+def test_half_precision_is_left_at_leave_batch(cb):
     class Sees(Callback):
         order,seen = 0,0
         def leave_batch(self): # after ours, for it has the lower order
@@ -304,7 +323,8 @@ def test_scaled_gradients_of_a_cancelled_batch_are_not_those_of_a_callback():
 
 @pytest.mark.parametrize('prepare', [Learner.to_fp32, Learner.to_fp16])
 def test_a_loss_that_depends_on_nothing_is_an_error(prepare):
-    learn = prepare(quiet(Learner(synth_dls(), nn.Linear(1, 1).requires_grad_(False), F.mse_loss, splitter=lambda m: list(m.parameters()))))
+    learn = prepare(quiet(Learner(synth_dls(), nn.Linear(1, 1).requires_grad_(False), F.mse_loss,
+        splitter=lambda m: list(m.parameters()))))
     with ExceptionExpected(ValueError, regex='are frozen'): learn.fit(1)
 
 class Accumulate(Callback):
@@ -332,10 +352,12 @@ class LoadScaleBeforeStep(LoadScale):
     order,after_batch = 10,None
     def before_step(self): LoadScale.after_batch(self)
 
-@pytest.mark.parametrize('order', [0,30]) # scaled gradients are kept, or, cancelled after ours, true ones, which are scaled again
+# scaled gradients are kept, or, cancelled after ours, true ones, which are scaled again
+@pytest.mark.parametrize('order', [0,30])
 def test_a_cancelled_step_keeps_the_gradients(order):
     close(accumulated(growing, order), accumulated(Learner.to_fp32, order), eps=.01)
-    for cb in (Peek(), LoadScale(), LoadScaleBeforeStep()): # a validation, or a scale that is loaded, while gradients wait
+    # a validation, or a scale that is loaded, while gradients wait
+    for cb in (Peek(), LoadScale(), LoadScaleBeforeStep()):
         same(accumulated(growing, order, cb), accumulated(growing, order))
 
 def test_gradients_that_wait_are_true_after_the_fit():
@@ -404,13 +426,15 @@ def test_a_state_before_any_fit(): # plain numbers; bf16 has none, and neither s
     MixedPrecision('bf16').load_state_dict(state)
     MixedPrecision().load_state_dict({})
 
-# unscale, clip, step, average: in this order however they are added, with accumulation, with any optimizer, with parameters frozen or without gradient
+# unscale, clip, step, average: in this order however they are added, with accumulation, with any optimizer, with
+# parameters frozen or without gradient
 
 class Odd(nn.Module):
     def __init__(self):
         super().__init__()
         torch.manual_seed(0)
-        self.a,self.norm,self.frozen,self.idle,self.out = nn.Linear(64, 32),nn.LayerNorm(32),nn.Linear(32, 32).requires_grad_(False),nn.Linear(4, 4),nn.Linear(32, 64)
+        self.a,self.norm,self.frozen,self.idle,self.out = nn.Linear(64, 32),nn.LayerNorm(32),nn.Linear(32,
+            32).requires_grad_(False),nn.Linear(4, 4),nn.Linear(32, 64)
     def forward(self, x): return self.out(self.frozen(self.norm(self.a(x)).relu()))
 
 class Clipped(Callback):
@@ -429,17 +453,21 @@ def trained(opt_func, n_acc, cb=None, cbs=(EMA(.5), Clipped(), GradientClip(.01)
     with warnings.catch_warnings():
         warnings.simplefilter('ignore') # of the idle layer
         learn.fit(2)
-    return learn,list(learn.gradient_clip.norms),{k:v.clone() for k,v in learn.ema.avg.items()},dict(learn.model.named_parameters())
+    return learn,list(learn.gradient_clip.norms),{k:v.clone() for k,
+        v in learn.ema.avg.items()},dict(learn.model.named_parameters())
 
-def apart(a, b, start): return sum((a[k]-b[k]).norm()**2 for k in start)**.5 / sum((start[k]-b[k]).norm()**2 for k in start)**.5
+def apart(a, b, start):
+    return sum((a[k]-b[k]).norm()**2 for k in start)**.5 / sum((start[k]-b[k]).norm()**2 for k in start)**.5
 
 def has(cb, event_name): return vars(cb).get(event_name, getattr(type(cb), event_name, None)) is not None
 
-makers = dict(fp16=partial(MixedPrecision, init_scale=2.**10), bf16=partial(MixedPrecision, 'bf16'), scratch=partial(NonNativeMixedPrecision, init_scale=2.**10),
+makers = dict(fp16=partial(MixedPrecision, init_scale=2.**10), bf16=partial(MixedPrecision, 'bf16'),
+    scratch=partial(NonNativeMixedPrecision, init_scale=2.**10),
               master=partial(PureBF16, 'master'), stochastic=PureBF16)
 
 @pytest.mark.parametrize('n_acc', [0,96]) # 32 in a batch; of 96 a rest is left, and flushed
-@pytest.mark.parametrize('opt_func', [SGD, lambda ps,lr: Lookahead(Adam(ps, lr), k=2), Muon], ids=['sgd','lookahead','muon'])
+@pytest.mark.parametrize('opt_func', [SGD, lambda ps,lr: Lookahead(Adam(ps, lr), k=2), Muon],
+    ids=['sgd','lookahead','muon'])
 def test_the_order_of_callbacks(opt_func, n_acc):
     _,norms,avg,params = trained(opt_func, n_acc)
     start = {k:p.detach() for k,p in Odd().named_parameters()}
@@ -451,8 +479,10 @@ def test_the_order_of_callbacks(opt_func, n_acc):
         assert learn.clipped.largest < .0101 < max(norms)
         same(len(cb.scales), len(norms)*(name in ('fp16','scratch')))       # unscaled once a step
         close(got[0], norms, eps=.05*max(norms))
-        if name!='stochastic': assert max(apart(got[1], avg, start), apart(got[2], params, start)) < .15 # which few small steps leave to chance
-        for k in ('idle.weight','frozen.weight'): assert ((got[2][k]-start[k]).abs() <= start[k].abs()*(name=='stochastic')*2**-7).all()
+        # which few small steps leave to chance
+        if name!='stochastic': assert max(apart(got[1], avg, start), apart(got[2], params, start)) < .15
+        for k in ('idle.weight','frozen.weight'):
+            assert ((got[2][k]-start[k]).abs() <= start[k].abs()*(name=='stochastic')*2**-7).all()
         same({p.dtype for p in got[2].values()}, {torch.float32})
 
 def test_nan_policies_come_after():
@@ -462,12 +492,14 @@ def test_nan_policies_come_after():
     order = [repr(o) for o in sort_cbs(line(cbs=[TerminateOnNaN, MixedPrecision]).cbs)]
     assert order.index('MixedPrecision') < order.index('TerminateOnNaN')
 
-# where the time is that of the GPU, the Learner keeps up with the loop by hand: its median over three rounds is no more than 3% above
+# where the time is that of the GPU, the Learner keeps up with the loop by hand: its median over three rounds is no
+# more than 3% above
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 @pytest.mark.parametrize('mode', ['fp16','bf16'])
 def test_the_time_of_a_resnet(mode):
     bench = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), 'bench', 'precision.py')
-    cmd = [sys.executable, bench, '--blocks', 'resnet', '--modes', mode, '--device', 'cuda', '--rounds', '3', '--out', '-']
+    cmd = [sys.executable, bench, '--blocks', 'resnet', '--modes', mode, '--device', 'cuda', '--rounds', '3', '--out',
+        '-']
     rows = json.loads(subprocess.run(cmd, capture_output=True, text=True, check=True).stdout.splitlines()[-1])['rows']
     assert next(o for o in rows if o['entrant']=='ours')['to_hand'] <= 1.03, rows

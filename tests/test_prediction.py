@@ -38,12 +38,14 @@ def test_get_preds():
     preds,targs = learn.get_preds([torch.ones(3, 1), torch.ones(2, 1)])   # inputs without targets
     assert (preds.shape, targs)==((5,1),())
     assert learn.cbs==before
-    assert [type(o).__name__ for o in sort_cbs(learn.cbs)]==['TrainEvalCallback','BatchToDevice','ProgressCallback','CheckFirstBatch','Recorder']
+    assert [type(o).__name__ for o in sort_cbs(learn.cbs)]==['TrainEvalCallback','BatchToDevice','ProgressCallback',
+        'CheckFirstBatch','Recorder']
     learn.loss_func = nn.MSELoss()
     assert learn.get_preds(with_loss=True)[2].shape==(32,1) and learn.loss_func.reduction=='mean'
     learn.loss_func = lambda p,y: F.mse_loss(p, y)
     with pytest.raises(TypeError, match='attribute or an argument `reduction`'): learn.get_preds(with_loss=True)
-    with pytest.raises(ValueError, match='there is no validation loader'): Learner((one,None), nn.Linear(1, 1), F.mse_loss).get_preds()
+    with pytest.raises(ValueError, match='there is no validation loader'):
+        Learner((one,None), nn.Linear(1, 1), F.mse_loss).get_preds()
 
 def test_any_nest_of_predictions():
     Pair = namedtuple('Pair', 'a b')
@@ -52,7 +54,8 @@ def test_any_nest_of_predictions():
     valid = [(torch.ones(2, 1),torch.ones(2)), (torch.zeros(1, 1),torch.ones(1))]
     learn = Learner((one,valid), NestNet(1, 1), lambda d,y: d['pair'].a.mean())
     preds,targs = learn.get_preds()
-    assert (type(preds['pair']).__name__, preds['pair'].b[0].flatten().tolist(), preds['name'], targs.tolist())==('Pair',[1,1,0],['net','net'],[1,1,1])
+    assert (type(preds['pair']).__name__, preds['pair'].b[0].flatten().tolist(), preds['name'],
+        targs.tolist())==('Pair',[1,1,0],['net','net'],[1,1,1])
 
 places = 'before_fit after_pred after_step after_epoch'.split()
 class Look(Callback):
@@ -67,7 +70,8 @@ def fitted(*cbs):
     torch.manual_seed(0)
     learn = synth_learner(opt_func=SGD, cbs=cbs, metrics=F.l1_loss)
     with learn.no_logging(): learn.fit(2)
-    return learn.recorder.values,learn.recorder.losses,learn.smooth_loss,[p.item() for p in learn.model.parameters()],learn.training
+    return learn.recorder.values,learn.recorder.losses,learn.smooth_loss,[p.item()
+        for p in learn.model.parameters()],learn.training
 
 @pytest.mark.parametrize('at', places)
 def test_nothing_changes_in_the_midst_of_a_fit(at): assert fitted(Look(at))==fitted()
@@ -89,8 +93,10 @@ class CountTensors(Callback):
         if self.train_iter in (600,5600): self.seen[self.train_iter] = n_tensors()
 
 def test_memory():
-    "A long fit does not keep a tensor for each batch, and a Learner that is let go of frees its model without the garbage collector"
-    learn = Learner(([(torch.ones(1, 1),torch.ones(1, 1))]*6000,None), nn.Linear(1, 1), F.mse_loss, opt_func=SGD, cbs=CountTensors)
+    """A long fit does not keep a tensor for each batch, and a Learner that is let go of frees its model without the
+    garbage collector"""
+    learn = Learner(([(torch.ones(1, 1),torch.ones(1, 1))]*6000,None), nn.Linear(1, 1), F.mse_loss, opt_func=SGD,
+        cbs=CountTensors)
     with learn.no_logging(): learn.fit(1)
     assert learn.count_tensors.seen[5600] - learn.count_tensors.seen[600] < 100 and len(learn.recorder.losses)==6000
     gc.disable()

@@ -9,7 +9,8 @@ import matplotlib.pyplot as plt, numpy as np, pytest, torch
 from optimloop.projects import race as program
 from optimloop.projects.race import *
 
-good = dict(x_train=np.random.rand(20, 8, 8), y_train=np.arange(20)%3, x_valid=np.random.rand(6, 8, 8), y_valid=np.arange(6)%3)
+good = dict(x_train=np.random.rand(20, 8, 8), y_train=np.arange(20)%3, x_valid=np.random.rand(6, 8, 8),
+    y_valid=np.arange(6)%3)
 
 @pytest.fixture
 def npz(tmp_path): return str(tmp_path/'my.npz')
@@ -21,7 +22,8 @@ def loaded(npz, **changes):
 def refused(file, msg):
     with pytest.raises(RaceError, match=msg): load_arrays(file)
 
-# what is no .npz file: none, a folder, text, a single array, a zip of something else, half a file; and extremes of the types
+# what is no .npz file: none, a folder, text, a single array, a zip of something else, half a file; and extremes of the
+# types
 
 def test_files_that_are_no_npz(npz, tmp_path):
     loaded(npz)
@@ -34,8 +36,10 @@ def test_files_that_are_no_npz(npz, tmp_path):
         for k in ('x_train','y_train','x_valid','y_valid'): f.writestr(f'{k}.npy', 'no array')
     refused('nowhere.npz', 'there is no such file')
     refused(folder, 'cannot be read: Is a directory')
-    for o in ('half.npz','spoilt.npz','text.npz','one.npy'): refused(folder/o, 'is not an .npz file: make one with numpy.savez')
-    refused(folder/'one.npy', r"numpy.savez\('.*/one.npz', x_train=…, .*an .npy file holds one array, and four are needed")
+    for o in ('half.npz','spoilt.npz','text.npz','one.npy'):
+        refused(folder/o, 'is not an .npz file: make one with numpy.savez')
+    refused(folder/'one.npy',
+        r"numpy.savez\('.*/one.npz', x_train=…, .*an .npy file holds one array, and four are needed")
     refused(folder/'other.npz', 'x_train in .* is no array')
 
 def test_channels_last(npz): # as scikit-image and TensorFlow have them
@@ -46,9 +50,12 @@ def test_channels_last(npz): # as scikit-image and TensorFlow have them
     assert loaded(npz, **moved)[0].shape==(20,3,8,9)
 
 def test_extremes_of_the_types(npz):
-    for t in (bool, np.int8, np.float16): assert loaded(npz, x_train=good['x_train'].astype(t))[0].dtype is torch.float32
-    with pytest.raises(RaceError, match='x_train holds values as large as 9.22e'): loaded(npz, x_train=np.full((20,8,8), np.iinfo(np.int64).min))
-    with pytest.raises(RaceError, match='y_train has a label 18446744073709551615'): loaded(npz, y_train=np.full(20, 2**64-1, np.uint64))
+    for t in (bool, np.int8, np.float16):
+        assert loaded(npz, x_train=good['x_train'].astype(t))[0].dtype is torch.float32
+    with pytest.raises(RaceError, match='x_train holds values as large as 9.22e'):
+        loaded(npz, x_train=np.full((20,8,8), np.iinfo(np.int64).min))
+    with pytest.raises(RaceError, match='y_train has a label 18446744073709551615'):
+        loaded(npz, y_train=np.full(20, 2**64-1, np.uint64))
 
 # the command
 
@@ -57,7 +64,8 @@ class ClosedPipe(io.StringIO):
 
 def said(*argv, out=io.StringIO):
     "Exit code, stdout and stderr of `main`"
-    with contextlib.redirect_stdout(out()) as out, contextlib.redirect_stderr(io.StringIO()) as err: code = main(list(argv))
+    with contextlib.redirect_stdout(out()) as out, contextlib.redirect_stderr(io.StringIO()) as err:
+        code = main(list(argv))
     plt.close('all')
     return code,out.getvalue(),err.getvalue()
 

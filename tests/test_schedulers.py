@@ -29,7 +29,8 @@ def quiet(learn, *args, **kwargs):
     with learn.no_logging(): learn.fit(*args, **kwargs)
     return learn
 
-def lrs(learn, sched, n_epoch=2, **kwargs): return quiet(learn, n_epoch, cbs=ParamScheduler({'lr': sched}), **kwargs).recorder.hps['lr']
+def lrs(learn, sched, n_epoch=2, **kwargs):
+    return quiet(learn, n_epoch, cbs=ParamScheduler({'lr': sched}), **kwargs).recorder.hps['lr']
 
 def with_mom(): return synth_learner(opt_func=partial(SGD, mom=.9), lr=.1)
 def two_groups(): return synth_learner(opt_func=SGD, splitter=lambda m: [[m.weight],[m.bias]])
@@ -46,7 +47,8 @@ def test_phases_and_rounding():
     f = combine_scheds([.7,.2,.1], [SchedLin(0., 1.)]*3)
     close(f(1.), 1., eps=1e-12)
     eq(pickle.loads(pickle.dumps(f))(.3), f(.3))
-    f = combine_scheds([1/49]*49, [SchedLin(1., 0.)]*49)   # 1/49 added up 49 times is not 1, and i/49 is not i times 1/49
+    # 1/49 added up 49 times is not 1, and i/49 is not i times 1/49
+    f = combine_scheds([1/49]*49, [SchedLin(1., 0.)]*49)
     close([f(i/49) for i in range(49)], [1.]*49, eps=1e-10)
 
 # a schedule in a fit
@@ -86,7 +88,8 @@ def test_an_error_before_the_fit_puts_nothing_back_that_was_not_taken():
 def test_what_cannot_be_scheduled():
     with ExceptionExpected(ValueError, regex='needs TrainEvalCallback'):
         synth_learner(default_cbs=False).fit(1, cbs=ParamScheduler({'lr': SchedNo(.1, .1)}))
-    endless = Learner(DataLoaders(o for o in synth_dls().train), nn.Linear(1, 1), F.mse_loss)   # a generator has no length
+    # a generator has no length
+    endless = Learner(DataLoaders(o for o in synth_dls().train), nn.Linear(1, 1), F.mse_loss)
     with ExceptionExpected(ValueError, regex='how many batches an epoch has'): lrs(endless, SchedNo(.1, .1), 1)
     with ExceptionExpected(TypeError, regex='functions of the progress'): ParamScheduler({'lr': .1})
     with ExceptionExpected(ValueError, regex='no factor leads'): lrs(with_mom(), SchedExp(.1, 0.), 1)
@@ -107,11 +110,13 @@ def test_one_cycle_without_momentum_and_its_errors():
     with plain.no_logging(): plain.fit_one_cycle(1)
     eq(list(plain.recorder.hps), ['lr'])
     before = plain.opt
-    for kwargs,msg in ((dict(pct_start=1.5),'pct_start=1.5: expected a fraction'), (dict(pct_start=-.1),'pct_start=-0.1'), (dict(start_epoch=1),'start_epoch=1: expected')):
+    for kwargs,msg in ((dict(pct_start=1.5),'pct_start=1.5: expected a fraction'),
+        (dict(pct_start=-.1),'pct_start=-0.1'), (dict(start_epoch=1),'start_epoch=1: expected')):
         with ExceptionExpected(ValueError, regex=msg): plain.fit_one_cycle(1, reset_opt=True, **kwargs)
     with ExceptionExpected(ValueError, regex='n_epoch=0'): plain.fit_one_cycle(0, reset_opt=True)
     assert plain.opt is before
-    with ExceptionExpected(ValueError, regex='mom was not scheduled in the last fit; scheduled: lr'): plain.recorder.plot_sched('mom')
+    with ExceptionExpected(ValueError, regex='mom was not scheduled in the last fit; scheduled: lr'):
+        plain.recorder.plot_sched('mom')
     with ExceptionExpected(TypeError, regex='is called lr_max'): plain.fit_one_cycle(1, lr=.1)
 
 def test_one_cycle_of_two_groups():
@@ -157,7 +162,8 @@ def test_what_cannot_be_copied():
     class HoldsFile(Callback):
         def __init__(self): self.file = open(os.devnull)
     learn,_ = a_loader_with_a_generator()
-    with learn.added_cbs(HoldsFile), ExceptionExpected(TypeError, regex='something in it cannot be copied'): learn.lr_find(show_plot=False)
+    with learn.added_cbs(HoldsFile), ExceptionExpected(TypeError, regex='something in it cannot be copied'):
+        learn.lr_find(show_plot=False)
 
 def test_a_skipped_batch_did_not_try_a_rate():
     class SkipSome(Callback):
@@ -170,11 +176,13 @@ def test_a_skipped_batch_did_not_try_a_rate():
 
 def unmoved(pred, y): return F.mse_loss(pred.detach(), y) + 0*pred.sum()
 
-@pytest.mark.parametrize('loss,n,rates', [(F.mse_loss,100,(1e-9,1e-8)), (lambda p, y: p.mean()*math.nan,0,()), (unmoved,100,())])
+@pytest.mark.parametrize('loss,n,rates', [(F.mse_loss,100,(1e-9,1e-8)), (lambda p, y: p.mean()*math.nan,0,()),
+    (unmoved,100,())])
 def test_says_so_where_there_is_nothing_to_suggest(loss, n, rates):
     learn = synth_learner()   # rates too low, a loss that is no number from the start, a loss that does not move
     learn.loss_func = loss
-    with contextlib.redirect_stdout(io.StringIO()) as out: res = learn.lr_find(*rates, suggest_funcs=(minimum,steep,slide,valley))
+    with contextlib.redirect_stdout(io.StringIO()) as out:
+        res = learn.lr_find(*rates, suggest_funcs=(minimum,steep,slide,valley))
     eq(set(res), {None})
     assert f'valley has no suggestion: the loss never fell clearly in {n} steps' in out.getvalue()
 
@@ -213,9 +221,12 @@ def test_a_rate_is_tried_until_there_is_a_step():
     with ExceptionExpected(TypeError, regex="no hyper-parameter 'moom'"): learn.lr_find(param='moom')
     class NeverSteps(Callback):
         def before_step(self): raise CancelStepException
-    with learn.added_cbs(NeverSteps), contextlib.redirect_stdout(io.StringIO()) as out: eq(learn.lr_find(show_plot=False).valley, None)
+    with learn.added_cbs(NeverSteps), contextlib.redirect_stdout(io.StringIO()) as out:
+        eq(learn.lr_find(show_plot=False).valley, None)
     assert 'no step in 1000 batches' in out.getvalue()
-    with learn.added_cbs(TorchScheduler(partial(torch.optim.lr_scheduler.OneCycleLR, max_lr=.1, total_steps=8))): learn.lr_find(show_plot=False)   # does not take part
+    # does not take part
+    with learn.added_cbs(TorchScheduler(partial(torch.optim.lr_scheduler.OneCycleLR, max_lr=.1, total_steps=8))):
+        learn.lr_find(show_plot=False)
 
 def test_overflows_in_half_precision_try_no_rate():
     def in_fp16(scale):

@@ -35,10 +35,12 @@ def scheduled(learn, sched, n_epoch=2): return lrs(learn, lambda l: l.fit(n_epoc
 # lengths
 
 def test_lengths_that_do_not_fit_or_that_are_not_known(learn):
-    for length,msg in ((Steps(17),r'Steps\(n=17\) does not fit into this training, or part of one, which has n=16'), (Samples(-1),'does not fit')):
+    for length,msg in ((Steps(17),r'Steps\(n=17\) does not fit into this training, or part of one, which has n=16'),
+        (Samples(-1),'does not fit')):
         with ExceptionExpected(ValueError, regex=msg): scheduled(learn, with_warmup(SchedLin(.1, 0.), length))
     listed = Learner(DataLoaders(list(synth_dls().train)), nn.Linear(1, 1), F.mse_loss)
-    with ExceptionExpected(ValueError, regex='count in Steps'): scheduled(listed, with_warmup(SchedLin(.1, 0.), Samples(9)), 1)
+    with ExceptionExpected(ValueError, regex='count in Steps'):
+        scheduled(listed, with_warmup(SchedLin(.1, 0.), Samples(9)), 1)
 
 def test_a_ragged_epoch_has_as_many_samples_as_its_data_set():
     eq([_n_samples(DataLoaders.from_arrays(*synth_data(), bs=50).train, o) for o in (4,2)], [160,100])
@@ -62,15 +64,19 @@ pos = np.arange(32)/32
 cycle = lambda n: .1*(1+np.cos(np.pi*np.arange(n)/n))/2
 
 def test_flat_cos(learn):
-    close(lrs(learn, lambda l: l.fit_flat_cos(4)), np.where(pos<.72, .1, .1 + (1-np.cos(np.pi*(pos-.72)/.28))/2*(1e-6-.1)), eps=1e-12)
-    close(lrs(learn, lambda l: l.fit_flat_cos(4, pct_start=.5, curve='linear')), np.where(pos<.5, .1, .1 + (pos-.5)/.5*(1e-6-.1)), eps=1e-12)
-    close(lrs(learn, lambda l: l.fit_flat_cos(4, pct_start=.5, curve='exponential', div_final=10)), np.where(pos<.5, .1, .1*.1**((pos-.5)/.5)), eps=1e-12)
+    close(lrs(learn, lambda l: l.fit_flat_cos(4)), np.where(pos<.72, .1,
+        .1 + (1-np.cos(np.pi*(pos-.72)/.28))/2*(1e-6-.1)), eps=1e-12)
+    close(lrs(learn, lambda l: l.fit_flat_cos(4, pct_start=.5, curve='linear')),
+        np.where(pos<.5, .1, .1 + (pos-.5)/.5*(1e-6-.1)), eps=1e-12)
+    close(lrs(learn, lambda l: l.fit_flat_cos(4, pct_start=.5, curve='exponential', div_final=10)),
+        np.where(pos<.5, .1, .1*.1**((pos-.5)/.5)), eps=1e-12)
 
 def test_wsd_and_linear(learn):
     wsd = np.where(pos<1/8, .1*pos*8, np.where(pos<.75, .1, .1 + np.sqrt(np.maximum(0, pos-.75)/.25)*(1e-6-.1)))
     for warmup,decay in ((1/8,1/4), (Steps(4),Steps(8)), (Samples(64),Samples(128))):
         close(lrs(learn, lambda l: l.fit_wsd(4, warmup=warmup, decay=decay)), wsd, eps=1e-12)
-    close(lrs(learn, lambda l: l.fit_linear(4, warmup=1/8)), np.where(pos<1/8, .1*pos*8, .1*(1-(pos-1/8)*8/7)), eps=1e-12)
+    close(lrs(learn, lambda l: l.fit_linear(4, warmup=1/8)), np.where(pos<1/8, .1*pos*8, .1*(1-(pos-1/8)*8/7)),
+        eps=1e-12)
 
 def test_sgdr(learn):
     close(lrs(learn, lambda l: l.fit_sgdr(3, 1)), np.concatenate([cycle(8),cycle(16),cycle(32)]), eps=1e-12)
@@ -124,13 +130,15 @@ def test_reduce_on_plateau_is_given_its_value(learn):
 
 def test_errors_of_torch_scheduler_change_nothing(learn):
     twice = [TorchScheduler(steps),ParamScheduler({'lr': SchedNo(.1, .1)})]
-    for kwargs,cb,msg in ((dict(),TorchScheduler(plateau),"use TorchScheduler"), (dict(start_epoch=1),TorchScheduler(plateau, 'epoch'),'has not seen the epochs before'),
+    for kwargs,cb,msg in ((dict(),TorchScheduler(plateau),"use TorchScheduler"),
+        (dict(start_epoch=1),TorchScheduler(plateau, 'epoch'),'has not seen the epochs before'),
                           (dict(),twice,'lr is scheduled twice, by torch_scheduler and sched_lr')):
         with ExceptionExpected(ValueError, regex=msg): run(learn, cb, 2, **kwargs)
         eq((learn.opt.lr, 'step' in vars(learn.opt)), (.1,False))
     with learn.added_cbs(GradientAccumulation(32)), ExceptionExpected(ValueError, regex='how many steps there were'):
         run(learn, TorchScheduler(steps), 2, start_epoch=1)
-    with ExceptionExpected(ValueError, regex="every='batch': expected 'step' or 'epoch'"): TorchScheduler(steps, 'batch')
+    with ExceptionExpected(ValueError, regex="every='batch': expected 'step' or 'epoch'"):
+        TorchScheduler(steps, 'batch')
 
 def test_initial_lr_of_an_optimizer_that_was_saved_within_a_fit(learn):
     learn.create_opt()
@@ -141,7 +149,8 @@ def test_initial_lr_of_an_optimizer_that_was_saved_within_a_fit(learn):
 def test_no_validation_and_no_length():
     novalid = Learner(DataLoaders(o for o in synth_dls().train), nn.Linear(1, 1), F.mse_loss, SGD, lr=.1)
     run(novalid, TorchScheduler(steps), 1)
-    with ExceptionExpected(ValueError, regex="ReduceLROnPlateau cannot watch 'valid_loss'"): run(novalid, TorchScheduler(plateau, 'epoch'), 1)
+    with ExceptionExpected(ValueError, regex="ReduceLROnPlateau cannot watch 'valid_loss'"):
+        run(novalid, TorchScheduler(plateau, 'epoch'), 1)
 
 def test_torch_scheduler_of_two_groups():
     two = synth_learner(opt_func=SGD, lr=slice(.01, .1), splitter=lambda m: [[m.weight],[m.bias]])
@@ -153,7 +162,8 @@ def test_the_state_of_one_goes_to_another(learn):
         def __init__(self, take): self.take = take
         def after_batch(self):
             if self.training and self.epoch==1 and self.iter==3: self.learn.kept = self.torch_scheduler.state_dict()
-            if self.training and self.epoch==0 and self.iter==0 and self.take: self.torch_scheduler.load_state_dict(self.learn.kept)
+            if self.training and self.epoch==0 and self.iter==0 and self.take:
+                self.torch_scheduler.load_state_dict(self.learn.kept)
     b = TorchScheduler(steps)
     for take,cb in ((False,TorchScheduler(steps)),(True,b)): run(learn, [HandOver(take),cb], 2)
     close(b.history[12:15], [.1*.1**(i//5) for i in range(12, 15)], eps=1e-12)

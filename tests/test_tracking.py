@@ -1,5 +1,5 @@
 "Tracking, short epochs, rare looks and logs: what would clutter training/tracking"
-import copy, math, os, pickle
+import copy, os, pickle
 from pathlib import Path
 
 import pytest
@@ -22,7 +22,8 @@ def noisy_learner(path='.', **kwargs):
     x,y = x[:300],y[:300].clone()
     y[:90] = torch.randint(10, (90,))
     model = nn.Sequential(nn.Flatten(), nn.Linear(64, 128), nn.ReLU(), nn.Linear(128, 10))
-    return Learner(DataLoaders.from_arrays(x, y, x_valid, y_valid, bs=50), model, F.cross_entropy, lr=1e-2, metrics=accuracy, path=path, **kwargs)
+    return Learner(DataLoaders.from_arrays(x, y, x_valid, y_valid, bs=50), model, F.cross_entropy, lr=1e-2,
+        metrics=accuracy, path=path, **kwargs)
 
 def fit_with(*cbs, n_epoch=1, learn=None, **kwargs):
     learn = learn or noisy_learner(cbs=cbs)
@@ -55,8 +56,10 @@ class NoLen:
 def test_short_epoch():
     for kwargs in {}, dict(pct=.5, n_batches=3), dict(pct=0.), dict(pct=2.), dict(n_batches=0):
         with ExceptionExpected(ValueError, regex='pass one of the|expected a'): ShortEpoch(**kwargs)
-    with ExceptionExpected(ValueError, regex='has no length'): fit_with(learn=Learner((NoLen(),None), nn.Linear(1, 1), F.mse_loss, cbs=ShortEpoch(.5)))
-    eq(len(fit_with(learn=Learner((NoLen(),None), nn.Linear(1, 1), F.mse_loss, cbs=ShortEpoch(n_batches=2))).recorder.losses), 2)
+    with ExceptionExpected(ValueError, regex='has no length'):
+        fit_with(learn=Learner((NoLen(),None), nn.Linear(1, 1), F.mse_loss, cbs=ShortEpoch(.5)))
+    eq(len(fit_with(learn=Learner((NoLen(),None), nn.Linear(1, 1), F.mse_loss,
+        cbs=ShortEpoch(n_batches=2))).recorder.losses), 2)
 
 # every n-th
 
@@ -97,7 +100,8 @@ def test_validate_is_complete_before_in_and_after_a_fit_and_training_is_the_same
     eq([row[0] for row in full.recorder.values], [row[0] for row in learn.recorder.values])
 
 def test_all_together(tmp_path):
-    learn = synth_learner(path=tmp_path, cbs=[SkipValidation(first=1), EarlyStopping(1), SaveModel, ReduceLROnPlateau(1), StopValidation])
+    learn = synth_learner(path=tmp_path, cbs=[SkipValidation(first=1), EarlyStopping(1), SaveModel,
+        ReduceLROnPlateau(1), StopValidation])
     fit_with(learn=learn, n_epoch=1)
 
 # logs
@@ -110,11 +114,13 @@ def test_a_file_whose_last_line_has_no_end(tmp_path):
     fit_with(learn=synth_learner(path=tmp_path, cbs=CSVLogger('killed.csv')))
     eq(len([o for o in file.read_text().splitlines() if o]), 5)
     other = noisy_learner(tmp_path, cbs=CSVLogger('killed.csv'))
-    with ExceptionExpected(ValueError, regex='has the columns epoch, train_loss, valid_loss, time, and this run'): fit_with(learn=other)
+    with ExceptionExpected(ValueError, regex='has the columns epoch, train_loss, valid_loss, time, and this run'):
+        fit_with(learn=other)
     fit_with(learn=noisy_learner(tmp_path, cbs=CSVLogger('killed.csv', append=False)))
     eq(len(file.read_text().splitlines()), 2)
 
 def test_a_rehearsal_writes_nothing(tmp_path):
-    learn = noisy_learner(tmp_path, cbs=[CSVLogger('find.csv'), SaveModel('epoch', 'find'), EarlyStopping(1, monitor='train_loss')])
+    learn = noisy_learner(tmp_path, cbs=[CSVLogger('find.csv'), SaveModel('epoch', 'find'),
+        EarlyStopping(1, monitor='train_loss')])
     learn.lr_find(show_plot=False, num_it=20)
     eq([o for o in Path(tmp_path).rglob('find*')], [])

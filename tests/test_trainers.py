@@ -1,5 +1,7 @@
-"""One run in each of Lightning, Accelerate and the Hugging Face Trainer, with the optimizer of the first lesson and with a wrapped one,
-against torch's own. `pip install 'optimloop[trainers]'` brings all three; a test is skipped where its library is missing."""
+"""One run in each of Lightning, Accelerate and the Hugging Face Trainer, with the optimizer of the first lesson and
+with a wrapped one,
+against torch's own. `pip install 'optimloop[trainers]'` brings all three; a test is skipped where its library is
+missing."""
 from functools import partial
 
 import pytest, torch
@@ -11,7 +13,8 @@ from optimloop.optimizer import Adam
 from optimloop.optimizers.wrapping import OptimWrapper
 
 bare  = partial(torch.optim.AdamW, lr=.01, betas=(.9,.99), eps=1e-5, weight_decay=.1)
-kinds = dict(ours=partial(Adam, lr=.01, wd=.1), wrapped=partial(OptimWrapper, opt=torch.optim.AdamW, lr=.01, sqr_mom=.99, eps=1e-5, wd=.1))
+kinds = dict(ours=partial(Adam, lr=.01, wd=.1), wrapped=partial(OptimWrapper, opt=torch.optim.AdamW, lr=.01,
+    sqr_mom=.99, eps=1e-5, wd=.1))
 either = pytest.mark.parametrize('kind', kinds)
 n_steps = 32 # two epochs of 16 batches
 
@@ -61,7 +64,8 @@ def test_lightning(kind, tmp_path):
         def configure_optimizers(self):
             self.opt = kinds[kind](self.net.parameters())
             return dict(optimizer=self.opt, lr_scheduler=dict(scheduler=make_sched(self.opt), interval='step'))
-    quiet = dict(accelerator='cpu', logger=False, enable_progress_bar=False, enable_model_summary=False, default_root_dir=tmp_path)
+    quiet = dict(accelerator='cpu', logger=False, enable_progress_bar=False, enable_model_summary=False,
+        default_root_dir=tmp_path)
     module,trainer = Module(),lightning.Trainer(max_epochs=2, **quiet)
     trainer.fit(module, batches())
     check(module.net, module.opt)
@@ -109,7 +113,8 @@ def test_hugging_face_trainer(kind, tmp_path):
     def trainer():
         net = Net()
         opt = kinds[kind](net.parameters())
-        args = transformers.TrainingArguments(str(tmp_path), num_train_epochs=2, per_device_train_batch_size=4, use_cpu=True, report_to=[],
+        args = transformers.TrainingArguments(str(tmp_path), num_train_epochs=2, per_device_train_batch_size=4,
+            use_cpu=True, report_to=[],
             disable_tqdm=True, save_strategy='epoch', max_grad_norm=1e6)
         return net, opt, InOrder(net, args, train_dataset=Line(), optimizers=(opt,make_sched(opt)))
     net,opt,t = trainer()

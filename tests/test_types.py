@@ -6,8 +6,10 @@ import pytest
 
 root = Path(__file__).resolve().parent.parent
 script = root/'tests/user_script.py'
-stubs = {o: ast.parse(o.read_text(encoding='utf-8')) for o in sorted((root/'optimloop').rglob('*.pyi')) if o.stem not in ('__init__', 'all')}
-needs_pyright = pytest.mark.skipif(not shutil.which('node') or not shutil.which('pyright'), reason='needs pyright and node')
+stubs = {o: ast.parse(o.read_text(encoding='utf-8')) for o in sorted((root/'optimloop').rglob('*.pyi'))
+    if o.stem not in ('__init__', 'all')}
+needs_pyright = pytest.mark.skipif(not shutil.which('node') or not shutil.which('pyright'),
+    reason='needs pyright and node')
 
 def pyright(path):
     "The errors that pyright finds: a list of (line, message)"
@@ -16,7 +18,8 @@ def pyright(path):
     return [(o['range']['start']['line'], o['message']) for o in found if o['severity']=='error']
 
 def test_the_users_script_runs():
-    subprocess.run([sys.executable, script], check=True, env={**os.environ, 'MPLBACKEND': 'agg'}, cwd=root, capture_output=True)
+    subprocess.run([sys.executable, script], check=True, env={**os.environ, 'MPLBACKEND': 'agg'}, cwd=root,
+        capture_output=True)
 
 @needs_pyright
 def test_no_false_error(): assert pyright(script)==[]
@@ -34,7 +37,9 @@ with learn.no_logging() as same: same.fit_onecycle(1)
 from optimloop.optimizer import Adamm
 '''
 
-@needs_pyright # not found: `opt.lrr` and `cb.modle`, since an optimizer answers for any hyper-parameter, and a callback for its learner
+# not found: `opt.lrr` and `cb.modle`, since an optimizer answers for any hyper-parameter, and a callback for its
+# learner
+@needs_pyright
 def test_real_mistakes_are_found(tmp_path):
     (tmp_path/'mistakes.py').write_text(mistakes)
     lines = mistakes.splitlines()
@@ -42,7 +47,9 @@ def test_real_mistakes_are_found(tmp_path):
     assert found=={*lines[3:]}
 
 @needs_pyright
-def test_the_stubs_are_sound(): assert [o for path in ('learner', 'optimizer', 'callbacks', 'schedulers') for o in pyright(root/f'optimloop/{path}.pyi')]==[]
+def test_the_stubs_are_sound():
+    assert [o for path in ('learner', 'optimizer', 'callbacks', 'schedulers')
+        for o in pyright(root/f'optimloop/{path}.pyi')]==[]
 
 # -- What an editor shows
 
@@ -58,15 +65,19 @@ def answer(server, id):
         while server.stdout.readline().strip(): pass
         o = json.loads(server.stdout.read(n))
         if o.get('id')==id and 'method' not in o: return o['result']
-        if 'id' in o: message(server.stdin, id=o['id'], result=[{'pythonPath': sys.executable}]*len(o.get('params', {}).get('items', ())))
+        if 'id' in o:
+            message(server.stdin, id=o['id'], result=[{'pythonPath': sys.executable}]*len(
+                o.get('params', {}).get('items', ())))
 
 @pytest.fixture(scope='module')
 def server():
     "pyright as an editor runs it, with the user's script open"
     args = [sys.executable, '-m', 'pyright.langserver', '--stdio']
-    with subprocess.Popen(args, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, cwd=root) as p:
+    with subprocess.Popen(args, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+        cwd=root) as p:
         message(p.stdin, id=0, method='initialize', params=dict(processId=None, rootUri=root.as_uri(),
-                workspaceFolders=[dict(uri=root.as_uri(), name='optimloop')], capabilities=dict(workspace=dict(configuration=True, workspaceFolders=True))))
+                workspaceFolders=[dict(uri=root.as_uri(), name='optimloop')],
+                capabilities=dict(workspace=dict(configuration=True, workspaceFolders=True))))
         answer(p, 0)
         message(p.stdin, method='initialized', params={})
         doc = dict(uri=script.as_uri(), languageId='python', version=1, text=script.read_text())
@@ -74,8 +85,10 @@ def server():
         yield p
         p.terminate()
 
-hovers = [('learn.fit(', 'Number of epochs'), ('learn.lr_find(', 'leaves no trace'), ('recorder.plot_loss(', 'smoothed'), ('learn.validate(', 'the metrics on a loader'),
-          ('learn.recorder', 'Recorder'), ('= Adam(', 'Optimizer'), ('event.before_fit', 'str'), ('self.learn.loss', 'Any')]
+hovers = [('learn.fit(', 'Number of epochs'), ('learn.lr_find(', 'leaves no trace'),
+    ('recorder.plot_loss(', 'smoothed'), ('learn.validate(', 'the metrics on a loader'),
+          ('learn.recorder', 'Recorder'), ('= Adam(', 'Optimizer'), ('event.before_fit', 'str'),
+          ('self.learn.loss', 'Any')]
 
 @needs_pyright
 @pytest.mark.parametrize('id,code,shown', [(i+1, *o) for i,o in enumerate(hovers)])
@@ -83,7 +96,8 @@ def test_hovers_show_docs(server, id, code, shown):
     at = script.read_text().index(code) + len(code.rstrip('(')) - 1
     before = script.read_text()[:at]
     position = dict(line=before.count('\n'), character=len(before) - before.rfind('\n') - 1)
-    message(server.stdin, id=id, method='textDocument/hover', params=dict(textDocument=dict(uri=script.as_uri()), position=position))
+    message(server.stdin, id=id, method='textDocument/hover',
+        params=dict(textDocument=dict(uri=script.as_uri()), position=position))
     assert shown in json.dumps(answer(server, id))
 
 # -- What the stubs hold
@@ -95,9 +109,12 @@ classes = {o.name: names_in(o.body) for tree in stubs.values() for o in tree.bod
 @pytest.mark.parametrize('path', stubs, ids=lambda o: str(o.relative_to(root)))
 def test_every_method_is_there(path):
     module = importlib.import_module('.'.join(path.relative_to(root).with_suffix('').parts))
-    for cls in [getattr(module, o.name) for o in stubs[path].body if isinstance(o, ast.ClassDef) and not o.name.startswith('_')]:
-        known = set().union(*(classes[b.__name__] if b.__module__.startswith('optimloop.') else dir(b) for b in cls.__mro__))
-        public = {k for k,v in vars(cls).items() if not k.startswith('_') and (inspect.isfunction(v) or isinstance(v, (property, classmethod)))}
+    for cls in [getattr(module, o.name) for o in stubs[path].body if isinstance(o, ast.ClassDef)
+        and not o.name.startswith('_')]:
+        known = set().union(*(classes[b.__name__] if b.__module__.startswith('optimloop.') else dir(b)
+            for b in cls.__mro__))
+        public = {k for k,v in vars(cls).items() if not k.startswith('_')
+            and (inspect.isfunction(v) or isinstance(v, (property, classmethod)))}
         assert public <= known
 
 @pytest.mark.parametrize('path', stubs, ids=lambda o: str(o.relative_to(root)))

@@ -27,7 +27,8 @@ class CountBatches(Callback):
 def signed_step(p, lr, grad_avg, power, **kwargs): p.data.sub_(lr * grad_avg.sign() * grad_avg.abs().pow(power))
 
 counter = CountBatches(enough=40)
-learn = Learner(dls, model(), nn.functional.mse_loss, opt_func=partial(SGD, mom=.9), lr=slice(1e-3, 1e-2), cbs=[counter, GradientClip(1.)])
+learn = Learner(dls, model(), nn.functional.mse_loss, opt_func=partial(SGD, mom=.9), lr=slice(1e-3, 1e-2),
+    cbs=[counter, GradientClip(1.)])
 with learn.no_bar(), learn.no_logging():
     learn.fit(2, lr=.01, wd=1e-2, cbs=EarlyStopping(patience=3))
     learn.fit_one_cycle(2, lr_max=slice(.01), pct_start=.3)
@@ -39,7 +40,8 @@ axes = learn.recorder.plot_loss(log=True)
 axes.set_title('loss')
 learn.recorder.plot_sched()
 
-with learn.added_cbs(ParamScheduler({'lr': combined_cos(.25, 1e-3, 1e-2, 1e-5), 'wd': SchedLin(0., .1)})) as same, learn.no_logging():
+with learn.added_cbs(ParamScheduler({'lr': combined_cos(.25, 1e-3, 1e-2, 1e-5),
+    'wd': SchedLin(0., .1)})) as same, learn.no_logging():
     same.fit(1)
 loss = learn.validate()[0]
 preds, targets = learn.get_preds()

@@ -1,4 +1,4 @@
-"""What a parameter means, where somebody asks for it"""
+"""What a parameter means, where its user asks for it"""
 # Written by .ci/stubs.py from the notebooks: edit them, not this file.
 
 __all__ = ['show_comments']
@@ -9,4 +9,4 @@ def show_comments(*names) -> None:
     Parameters
     ----------
     names
-        `globals()` of a module of this library, or of several"""
+        Globals of a module of this library, or of several"""

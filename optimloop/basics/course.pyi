@@ -1,7 +1,7 @@
-"""The surfaces, the data and the small network that the lessons share"""
+"""The surfaces, the data and the small networks that the lessons share"""
 # Written by .ci/stubs.py from the notebooks: edit them, not this file.
 
-__all__ = ['bowl', 'rosenbrock', 'descend', 'synth_data', 'synth_dls', 'digits', 'standardize', 'digits_dls', 'conv_net']
+__all__ = ['bowl', 'rosenbrock', 'descend', 'synth_data', 'synth_dls', 'digits', 'standardize', 'digits_dls', 'conv_net', 'squeeze_net']
 
 def bowl(x, y):
     """A quadratic that is thirty times steeper in `y` than in `x`
@@ -37,7 +37,7 @@ def descend(opt_func, f, start: tuple, steps: int = 50):
     opt_func
         Called with a list of one tensor; returns the optimizer
     f
-        Function of two tensors `x,y`; the surface
+        Function of two tensors x, y; the surface
     start
         Where to start, (x,y)
     steps
@@ -73,7 +73,7 @@ def synth_dls(bs: int = 16, **kwargs):
     bs
         Batch size
     kwargs
-        Passed to `synth_data`
+        Passed to synth_data
 
     Returns
     -------
@@ -128,3 +128,16 @@ def conv_net(n_out: int = 10, n_in: int = 1):
     Returns
     -------
     `nn.Sequential`, for images (n, `n_in`, h, w) of any size; returns logits (n, `n_out`)"""
+def squeeze_net(seed: int = 0, sizes: tuple = (64, 32, 16, 32, 64)):
+    """A small autoencoder; each time it has the same first weights
+
+    Parameters
+    ----------
+    seed
+        Seed of the weights; it is set globally
+    sizes
+        Numbers that go into each layer, and out of the last
+
+    Returns
+    -------
+    `nn.Sequential`, for flat images (n, 64)"""

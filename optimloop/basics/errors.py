@@ -11,6 +11,7 @@ from types import CodeType, TracebackType
 
 import torch
 
+from . import cleanup
 from .comments import show_comments
 
 # %% ../../nbs/basics/errors.ipynb #28e7872a
@@ -79,6 +80,8 @@ def hide_frames(
         if tb is tbs[-1] or tb.tb_frame.f_code not in _hidden:
             kept = TracebackType(kept, tb.tb_frame, tb.tb_lasti, tb.tb_lineno)
     e.__traceback__ = kept
+
+hide_frames_of(cleanup) # it runs what is run
 
 # %% ../../nbs/basics/errors.ipynb #2b6d8e37
 @contextmanager

@@ -21,7 +21,7 @@ def plot_axes(nrows: int = 1, ncols: int = 1, size: tuple = (4.5, 3), xlabel: st
     titles
         The title, or one title a panel
     kwargs
-        Passed to `plt.subplots`
+        Passed to plt.subplots
 
     Returns
     -------
@@ -32,9 +32,9 @@ def plot_contours(ax, f, xlim: tuple, ylim: tuple, n: int = 25) -> None:
     Parameters
     ----------
     ax
-        `Axes` to draw on
+        Axes to draw on
     f
-        Function of two tensors `x,y` of one shape; returns the heights, ≥ 0, in that shape
+        Function of two tensors x, y of one shape; returns the heights, ≥ 0, in that shape
     xlim
         Lowest and highest x
     ylim

@@ -1,27 +1,38 @@
-"""A file for state that runs no code and is whole or an error"""
+"""A file for state that runs no code, and is whole or an error"""
 # Written by .ci/stubs.py from the notebooks: edit them, not this file.
 from contextlib import AbstractContextManager
 from typing import Any
 from pathlib import Path
 
-__all__ = ['replacing', 'write_bytes', 'save_state', 'DamagedFile', 'is_pickle', 'load_state']
+__all__ = ['save_state', 'DamagedFile', 'is_pickle', 'load_state']
 
+def pack_state(state, copied=False) -> tuple:
+    """The skeleton of a state, its tensors, by name, and the number of its parts"""
 def replacing(path) -> AbstractContextManager[Any]:
     """A new file, open, which takes the place of `path` in one step when it is written, or goes away"""
-def write_bytes(fd, part) -> None: ...
+def write_bytes(fd, part) -> None:
+    """Write all of `part` to an open file"""
+def remove_file(path) -> None:
+    """Take a file away, if it is there and may go"""
+def write_packed(path, skeleton, tensors, n_parts) -> None:
+    """Write what `pack_state` returned"""
+def packed_size(skeleton, tensors, n_parts):
+    """Bytes of the file that `write_packed` would write"""
 def save_state(path: str | Path, state):
     """Write a state to a file, all of it or nothing; the path of anything that is no data is in the error
 
     Parameters
     ----------
     path
-        The file; by custom it ends in `.safetensors`
+        The file; by custom it ends in .safetensors
     state
-        Dictionaries, lists, tuples, sets, tensors, numpy arrays of numbers, `bytes`, numbers, strings, `None`, nested as you like
+        Dictionaries, lists, tuples, sets, tensors, arrays, bytes, numbers, strings, None, nested as you like
 
     Returns
     -------
     Path of the file"""
+def link_file(file, name) -> None:
+    """Give `file` a second name, in one step; where there are no links, a copy"""
 class DamagedFile(ValueError):
     """A file that is not whole, or was not written by `save_state`"""
 
@@ -36,6 +47,8 @@ def is_pickle(path: str | Path):
     Returns
     -------
     bool"""
+def is_whole(path) -> bool:
+    """Is it a file of `save_state`, with the very content that was written?"""
 def load_state(path: str | Path):
     """Read what `save_state` wrote: no code is run, and a file that is not whole is a `DamagedFile` that says why
 

@@ -3,7 +3,7 @@
 from typing import Any
 from typing_extensions import Self
 
-__all__ = ['SLICE', 'SMALL', 'PACK', 'FEW', 'all_engines', 'PIECES', 'CannotRecord', 'StandIn', 'Notes', 'replay', 'as_source', 'Reach', 'Recorded', 'record', 'Tried', 'try_notes', 'Pack', 'Rows', 'Single', 'replay_pack', 'run_notes', 'Batch', 'Plan', 'step_by_plan', 'reach_of', 'run_batched', 'run_compiled_notes', 'run_compiled', 'how_run']
+__all__ = ['SLICE', 'SMALL', 'PACK', 'FEW', 'PIECES', 'CannotRecord', 'StandIn', 'Notes', 'replay', 'as_source', 'Reach', 'Recorded', 'record', 'Tried', 'try_notes', 'Pack', 'Rows', 'Single', 'replay_pack', 'run_notes', 'Batch', 'Plan', 'step_by_plan', 'reach_of', 'run_batched', 'how_run', 'describe', 'run_compiled_notes', 'run_compiled']
 
 class CannotRecord(Exception):
     """A stepper did something that must be done to each parameter by itself"""
@@ -138,9 +138,9 @@ class StandIn:
 
 class Notes:
     """What was done to stand-ins: lines of function, arguments, keyword arguments and number of the result"""
+    ones: Any
     lines: Any
     n: Any
-    ones: Any
     refused: Any
     def __init__(self) -> None: ...
     def new(self, grad=None) -> StandIn:
@@ -156,7 +156,7 @@ def replay(notes, tensors: list, changed=None):
     Parameters
     ----------
     notes
-        `Notes`
+        Notes
     tensors
         One for each number in the notes; what comes up on the way has a place at the end
     changed
@@ -171,21 +171,21 @@ def as_source(notes, n_given: int, wanted: tuple = ..., compiled: bool = False) 
     Parameters
     ----------
     notes
-        `Notes`
+        Notes
     n_given
         Number of tensors that the function is given, the first in the notes
     wanted
         Numbers of the tensors that it returns
     compiled
-        Is it for the compiler? Then factors are multiplied in, and what must be known beforehand is written out
+        For the compiler? Then factors are multiplied in, and what it must know is written out
 
     Returns
     -------
     Source of a function; what was taken out, a list; the functions that it calls, by their names in it"""
 class Reach:
     """What steppers reach besides their arguments, and `why` they must run one parameter at a time, if they must"""
-    cbs: Any
     found: Any
+    cbs: Any
     seen: Any
     why: Any
     def __init__(self, cbs) -> None:
@@ -225,7 +225,7 @@ def record(opt, hypers: dict, numbers: dict, keys: list, ones: list, like: list 
     Parameters
     ----------
     opt
-        `Optimizer`
+        Optimizer
     hypers
         Hyper-parameters
     numbers
@@ -235,13 +235,13 @@ def record(opt, hypers: dict, numbers: dict, keys: list, ones: list, like: list 
     ones
         Names of state that is a single number, in a tensor
     like
-        Tensors of a parameter: gradient, weights, state. If a stepper fails, what it did before is tried on their like
+        Tensors of a parameter: gradient, weights, state; if a stepper fails, its notes are tried on these
     order
         Names of state, in the order in which a stepper is to see them
 
     Returns
     -------
-    `Recorded`; an error `CannotRecord` if the loop must do it"""
+    Recorded; an error CannotRecord if the loop must do it"""
 class Tried:
     """What came of notes on tensors of two numbers"""
     changed: Any
@@ -250,7 +250,7 @@ class Tried:
         """Parameters
         ----------
         notes
-            `Notes`
+            Notes
         like
             Tensors of a parameter, as the notes number them: gradient, weights, state
         out
@@ -262,13 +262,13 @@ def try_notes(rec, like: list):
     Parameters
     ----------
     rec
-        `Recorded`
+        Recorded
     like
-        As for `Tried`
+        As for Tried
 
     Returns
     -------
-    `Tried`; an error `CannotRecord` if the notes cannot be carried out"""
+    Tried; an error CannotRecord if the notes cannot be carried out"""
 class Pack:
     """Small parameters side by side in one long tensor"""
     is_1d: Any
@@ -304,7 +304,7 @@ class Pack:
         Parameters
         ----------
         rec
-            `Recorded`
+            Recorded
         grads
             Gradients of the parameters, in their order
         size
@@ -339,7 +339,7 @@ class Single:
         Parameters
         ----------
         rec
-            `Recorded`
+            Recorded
         grads
             Its gradient
         size
@@ -356,9 +356,9 @@ def replay_pack(notes, tensors: list, pack: Pack):
     Parameters
     ----------
     notes
-        `Notes`
+        Notes
     tensors
-        As for `replay`
+        As for replay
     pack
         Whose tensors they are
 
@@ -371,13 +371,13 @@ def run_notes(rec, pieces: list):
     Parameters
     ----------
     rec
-        `Recorded`
+        Recorded
     pieces
         Lists of tensors
 
     Returns
     -------
-    For each piece, the tensors in `rec.out`"""
+    For each piece, the tensors in rec.out"""
 SMALL: int
 PACK: int
 class Batch:
@@ -397,15 +397,15 @@ class Batch:
     pieces: Any
     kept: Any
     watched: Any
+    sizes: Any
     passed: Any
     starts: Any
     ends: Any
-    sizes: Any
     def __init__(self, group: dict, where: list, params: list, states: list, in_loop: bool) -> None:
         """Parameters
         ----------
         group
-            One of `param_groups`
+            One of param_groups
         where
             Numbers of those of its parameters that are alike, among all of the optimizer's
         params
@@ -414,25 +414,25 @@ class Batch:
             Their state, a dictionary for each
         in_loop
             Must they go through the loop?"""
-    def pack(self, owned) -> None:
+    def pack(self, unshared) -> None:
         """Pack what is small, those of a size side by side, if there are several and only they look at their state"""
-    def prepare(self, opt, grads: list, size, owned) -> bool:
+    def prepare(self, opt, grads: list, size, unshared) -> bool:
         """All of a step that changes nothing
 
         Parameters
         ----------
         opt
-            `Optimizer`
+            Optimizer
         grads
             Gradients of the parameters, in their order
         size
             Numbers in a slice, at most
-        owned
+        unshared
             Memory that only the state of this optimizer looks at
 
         Returns
         -------
-        Are `rec` and `pieces` there, or must the loop do it?"""
+        Are rec and pieces there, or must the loop do it?"""
     def carry_out(self, run) -> None:
         """What was prepared
 
@@ -461,7 +461,7 @@ class Plan:
         """Parameters
         ----------
         opt
-            `Optimizer`
+            Optimizer
         patience
             Steps until a list that was refused is asked again
         few
@@ -477,7 +477,7 @@ def step_by_plan(opt, run=..., slices: bool = True, few: int = 0) -> None:
     Parameters
     ----------
     opt
-        `Optimizer`
+        Optimizer
     run
         Carries out notes on pieces
     slices
@@ -490,11 +490,11 @@ def reach_of(opt):
     Parameters
     ----------
     opt
-        `Optimizer`
+        Optimizer
 
     Returns
     -------
-    `Reach`"""
+    Reach"""
 FEW: int
 def run_batched(opt) -> None:
     """batched: all parameters at once
@@ -502,8 +502,29 @@ def run_batched(opt) -> None:
     Parameters
     ----------
     opt
-        `Optimizer`"""
-all_engines: dict
+        Optimizer"""
+def how_run(opt):
+    """How the batched and the compiled engine run the steppers of an optimizer
+
+    Parameters
+    ----------
+    opt
+        Optimizer
+
+    Returns
+    -------
+    A word or two for each stepper"""
+def describe(opt) -> list:
+    """What `repr` says about the steppers: nothing about those that run together
+
+    Parameters
+    ----------
+    opt
+        Optimizer
+
+    Returns
+    -------
+    A remark about each stepper"""
 PIECES: int
 def run_compiled_notes(rec, pieces):
     """As `run_notes`, in one pass over memory"""
@@ -513,15 +534,4 @@ def run_compiled(opt) -> None:
     Parameters
     ----------
     opt
-        `Optimizer`"""
-def how_run(opt):
-    """How the batched and the compiled engine run the steppers of an optimizer
-
-    Parameters
-    ----------
-    opt
-        `Optimizer`
-
-    Returns
-    -------
-    A word or two for each stepper"""
+        Optimizer"""

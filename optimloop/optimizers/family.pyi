@@ -13,7 +13,7 @@ def Nesterov(params, lr: float, mom: float = 0.9, wd: float = 0.0, decouple_wd: 
     Parameters
     ----------
     params
-        As for `Optimizer`
+        As for Optimizer
     lr
         Learning rate, ≥ 0
     mom
@@ -21,13 +21,13 @@ def Nesterov(params, lr: float, mom: float = 0.9, wd: float = 0.0, decouple_wd: 
     wd
         Weight decay, ≥ 0
     decouple_wd
-        `weight_decay`, or else `l2_reg`?
+        weight_decay, or else l2_reg?
     kwargs
-        More for `Optimizer`
+        More for Optimizer
 
     Returns
     -------
-    `Optimizer`"""
+    Optimizer"""
 def rectification(sqr_mom: float, step: int):
     """By how much RAdam shortens Adam's step
 
@@ -40,7 +40,7 @@ def rectification(sqr_mom: float, step: int):
 
     Returns
     -------
-    A factor in (0,1), or `None` while there are too few squares to divide by their average"""
+    A factor in (0,1), or None while there are too few squares to divide by their average"""
 def radam_step(p, lr, mom, sqr_mom, step, grad_avg, sqr_avg, eps, beta, **kwargs) -> None:
     """Adam's step times `rectification`; along the debiased average gradient alone while that is `None`"""
 def RAdam(params, lr: float, mom: float = 0.9, sqr_mom: float = 0.99, eps: float = 1e-05, wd: float = 0.0, beta: float = 0.0, decouple_wd: bool = True, **kwargs) -> Optimizer:
@@ -49,7 +49,7 @@ def RAdam(params, lr: float, mom: float = 0.9, sqr_mom: float = 0.99, eps: float
     Parameters
     ----------
     params
-        As for `Optimizer`
+        As for Optimizer
     lr
         Learning rate, ≥ 0
     mom
@@ -63,13 +63,13 @@ def RAdam(params, lr: float, mom: float = 0.9, sqr_mom: float = 0.99, eps: float
     beta
         Smooth the divisor by softplus with this β; 0 leaves it as it is
     decouple_wd
-        `weight_decay`, or else `l2_reg`?
+        weight_decay, or else l2_reg?
     kwargs
-        More for `Optimizer`
+        More for Optimizer
 
     Returns
     -------
-    `Optimizer`"""
+    Optimizer"""
 def qhadam_step(p, lr, mom, sqr_mom, step, grad_avg, sqr_avg, eps, nu_1, nu_2, **kwargs) -> None:
     """Adam's step, with `1-nu_1` of the gradient and `1-nu_2` of its square mixed into their averages"""
 def QHAdam(params, lr: float, mom: float = 0.999, sqr_mom: float = 0.999, nu_1: float = 0.7, nu_2: float = 1.0, eps: float = 1e-08, wd: float = 0.0, decouple_wd: bool = True, **kwargs) -> Optimizer:
@@ -78,7 +78,7 @@ def QHAdam(params, lr: float, mom: float = 0.999, sqr_mom: float = 0.999, nu_1: 
     Parameters
     ----------
     params
-        As for `Optimizer`
+        As for Optimizer
     lr
         Learning rate, ≥ 0
     mom
@@ -94,13 +94,13 @@ def QHAdam(params, lr: float, mom: float = 0.999, sqr_mom: float = 0.999, nu_1: 
     wd
         Weight decay, ≥ 0
     decouple_wd
-        `weight_decay`, or else `l2_reg`?
+        weight_decay, or else l2_reg?
     kwargs
-        More for `Optimizer`
+        More for Optimizer
 
     Returns
     -------
-    `Optimizer`"""
+    Optimizer"""
 def lion_step(p, lr, mom, avg_mom, grad_avg=None, **kwargs) -> dict:
     """Move each weight by `lr`, by the sign of its gradient mixed into its average; then update the average, `grad_avg`"""
 def Lion(params, lr: float, mom: float = 0.9, avg_mom: float = 0.99, wd: float = 0.0, decouple_wd: bool = True, **kwargs) -> Optimizer:
@@ -109,7 +109,7 @@ def Lion(params, lr: float, mom: float = 0.9, avg_mom: float = 0.99, wd: float =
     Parameters
     ----------
     params
-        As for `Optimizer`
+        As for Optimizer
     lr
         Learning rate, ≥ 0: the size of every step; a third to a tenth of Adam's
     mom
@@ -119,13 +119,13 @@ def Lion(params, lr: float, mom: float = 0.9, avg_mom: float = 0.99, wd: float =
     wd
         Weight decay, ≥ 0
     decouple_wd
-        `weight_decay`, or else `l2_reg`?
+        weight_decay, or else l2_reg?
     kwargs
-        More for `Optimizer`
+        More for Optimizer
 
     Returns
     -------
-    `Optimizer`"""
+    Optimizer"""
 def average_diff(p, diff_mom, sqr_mom, prev_grad=None, diff_avg=None, sqr_avg=None, **kwargs) -> dict:
     """Keep `diff_avg`, the average change of the gradient, and `sqr_avg`, that of the squared gradient expected next"""
 def adan_step(p, lr, mom, diff_mom, sqr_mom, step, grad_avg, diff_avg, sqr_avg, eps, **kwargs) -> None:
@@ -138,7 +138,7 @@ def Adan(params, lr: float, mom: float = 0.98, diff_mom: float = 0.92, sqr_mom: 
     Parameters
     ----------
     params
-        As for `Optimizer`
+        As for Optimizer
     lr
         Learning rate, ≥ 0; the paper's are 5 to 10 times Adam's
     mom
@@ -152,11 +152,11 @@ def Adan(params, lr: float, mom: float = 0.98, diff_mom: float = 0.92, sqr_mom: 
     wd
         Weight decay after the step, ≥ 0
     kwargs
-        More for `Optimizer`
+        More for Optimizer
 
     Returns
     -------
-    `Optimizer`"""
+    Optimizer"""
 def warm_up(alpha: float, mom: float, slow_mom: float, step: int, warmup: int) -> tuple:
     """AdEMAMix's α and β₃ while they grow
 
@@ -177,14 +177,14 @@ def warm_up(alpha: float, mom: float, slow_mom: float, step: int, warmup: int) -
     -------
     α and β₃ for this step"""
 def ademamix_step(p, lr, mom, sqr_mom, slow_mom, slow_alpha, warmup, step, grad_avg, sqr_avg, eps, slow_avg=None, **kwargs) -> dict:
-    """Update `slow_avg`, and move `p` as Adam does, with `slow_alpha` times the slow average added to the averaged gradient"""
+    """Update `slow_avg`, and move `p` as Adam does, with `slow_alpha` times `slow_avg` added to the averaged gradient"""
 def AdEMAMix(params, lr: float, mom: float = 0.9, sqr_mom: float = 0.999, slow_mom: float = 0.9999, slow_alpha: float = 5.0, warmup: int = 0, eps: float = 1e-08, wd: float = 0.0, **kwargs) -> Optimizer:
     """Adam with a second, very slow average of the gradient
 
     Parameters
     ----------
     params
-        As for `Optimizer`
+        As for Optimizer
     lr
         Learning rate, ≥ 0
     mom
@@ -196,19 +196,19 @@ def AdEMAMix(params, lr: float, mom: float = 0.9, sqr_mom: float = 0.999, slow_m
     slow_alpha
         Weight of the slow average (α), ≥ 0; the paper's are 4 to 10
     warmup
-        Steps over which `slow_mom` and `slow_alpha` grow; best the length of the run
+        Steps over which slow_mom and slow_alpha grow; best the length of the run
     eps
         Added to the divisor, ≥ 0
     wd
         Weight decay, ≥ 0
     kwargs
-        More for `Optimizer`
+        More for Optimizer
 
     Returns
     -------
-    `Optimizer`"""
+    Optimizer"""
 def larc_layer_lr(p, lr, trust_coeff, wd, eps, clip=True, do_wd=True, **kwargs) -> dict:
-    """The learning rate of this layer, `local_lr`: in proportion to the norm of `p` over that of its gradient; with `clip`, at most `lr`"""
+    """Keep `local_lr`, in proportion to the norm of `p` over that of its gradient; with `clip`, at most `lr`"""
 def larc_step(p, mom, local_lr, scaled_avg=None, **kwargs) -> dict:
     """Move `p` against `scaled_avg`, the moving sum of its gradients, each times the `local_lr` of its time"""
 def Larc(params, lr: float, mom: float = 0.9, clip: bool = True, trust_coeff: float = 0.02, eps: float = 1e-08, wd: float = 0.0, decouple_wd: bool = True, **kwargs) -> Optimizer:
@@ -217,27 +217,27 @@ def Larc(params, lr: float, mom: float = 0.9, clip: bool = True, trust_coeff: fl
     Parameters
     ----------
     params
-        As for `Optimizer`
+        As for Optimizer
     lr
         Learning rate, ≥ 0
     mom
         Momentum, in [0,1)
     clip
-        Let no layer's rate exceed `lr` (LARC)? Otherwise LARS
+        Let no layer's rate exceed lr (LARC)? Otherwise LARS
     trust_coeff
-        Length of a step over the norm of the layer, at `lr=1`; ≥ 0
+        Length of a step over the norm of the layer, at lr=1; ≥ 0
     eps
         Added to the divisor, ≥ 0
     wd
         Weight decay, ≥ 0
     decouple_wd
-        `weight_decay`, or else `l2_reg`, as in the paper?
+        weight_decay, or else l2_reg, as in the paper?
     kwargs
-        More for `Optimizer`
+        More for Optimizer
 
     Returns
     -------
-    `Optimizer`"""
+    Optimizer"""
 def lamb_step(p, lr, mom, sqr_mom, step, grad_avg, sqr_avg, eps, **kwargs) -> None:
     """Adam's step, stretched to the norm of `p`, but at most tenfold"""
 def Lamb(params, lr: float, mom: float = 0.9, sqr_mom: float = 0.99, eps: float = 1e-05, wd: float = 0.0, decouple_wd: bool = True, **kwargs) -> Optimizer:
@@ -246,7 +246,7 @@ def Lamb(params, lr: float, mom: float = 0.9, sqr_mom: float = 0.99, eps: float 
     Parameters
     ----------
     params
-        As for `Optimizer`
+        As for Optimizer
     lr
         Learning rate, ≥ 0: about the length of a step over the norm of the layer
     mom
@@ -258,17 +258,18 @@ def Lamb(params, lr: float, mom: float = 0.9, sqr_mom: float = 0.99, eps: float 
     wd
         Weight decay, ≥ 0
     decouple_wd
-        `weight_decay`, or else `l2_reg`?
+        weight_decay, or else l2_reg?
     kwargs
-        More for `Optimizer`
+        More for Optimizer
 
     Returns
     -------
-    `Optimizer`"""
+    Optimizer"""
 class Chain:
     """Several steppers as one, run in their order"""
     cbs: Any
     made_of: Any
+    writers: Any
     defaults: Any
     shared: Any
     def __init__(self, *cbs) -> None:
@@ -286,7 +287,7 @@ class WithUpdate(Chain):
         """Parameters
         ----------
         f
-            Called with `p` as it was, `change` (which it may change in place), hypers and state; returns the change to make
+            Called with p as it was, the change (may be changed in place), hypers and state; returns the change to make
         cbs
             Steppers"""
     def __call__(self, p, **kwargs): ...
@@ -322,7 +323,7 @@ def clip_value(*cbs) -> WithGrad:
 
     Returns
     -------
-    A stepper with the hyper-parameter `max_value`, by default 1"""
+    A stepper with the hyper-parameter max_value, by default 1"""
 def clip_norm(*cbs) -> WithGrad:
     """The steppers, with a gradient of at most `max_norm`
 
@@ -333,7 +334,7 @@ def clip_norm(*cbs) -> WithGrad:
 
     Returns
     -------
-    A stepper with the hyper-parameter `max_norm`, by default 1"""
+    A stepper with the hyper-parameter max_norm, by default 1"""
 def slow_weights(p, slow=None, **kwargs) -> dict:
     """Keep `slow`, the weights before the first step"""
 def lookahead_step(p, k, alpha, slow, since=0, **kwargs) -> dict:
@@ -344,7 +345,7 @@ def with_cbs(opt, cbs, **hypers):
     Parameters
     ----------
     opt
-        `Optimizer`, as it was made: it should not be stepped any more
+        Optimizer, as it was made: it should not be stepped any more
     cbs
         Steppers
     hypers
@@ -352,14 +353,14 @@ def with_cbs(opt, cbs, **hypers):
 
     Returns
     -------
-    `Optimizer`"""
+    Optimizer"""
 def Lookahead(opt, k: int = 6, alpha: float = 0.5):
     """The optimizer, with slow weights that follow it
 
     Parameters
     ----------
     opt
-        `Optimizer`, fresh from its builder
+        Optimizer, fresh from its builder
     k
         Steps between two of the slow weights, ≥ 1
     alpha
@@ -367,14 +368,14 @@ def Lookahead(opt, k: int = 6, alpha: float = 0.5):
 
     Returns
     -------
-    `Optimizer`"""
+    Optimizer"""
 def ranger(params, lr: float, mom: float = 0.95, wd: float = 0.01, eps: float = 1e-06, k: int = 6, alpha: float = 0.5, **kwargs):
     """Lookahead around RAdam (L. Wright, 2019)
 
     Parameters
     ----------
     params
-        As for `Optimizer`
+        As for Optimizer
     lr
         Learning rate, ≥ 0
     mom
@@ -388,11 +389,11 @@ def ranger(params, lr: float, mom: float = 0.95, wd: float = 0.01, eps: float = 
     alpha
         How far these go each time, as a fraction of the way; ≥ 0
     kwargs
-        More for `RAdam`
+        More for RAdam
 
     Returns
     -------
-    `Optimizer`"""
+    Optimizer"""
 class Route(Chain):
     """Two lists of steppers: a flag in the state of a parameter says which of them runs"""
     made_of: Any
@@ -416,17 +417,17 @@ def set_flag(opt, flag: str, predicate, model=None):
     Parameters
     ----------
     opt
-        `Optimizer`
+        Optimizer
     flag
-        Name of the flag, as `do_wd`
+        Name of the flag, as do_wd
     predicate
-        Called with each parameter, its name (or '') and its module (or `None`); returns whether the flag is set
+        Called with each parameter, its name (or '') and its module (or None); returns whether the flag is set
     model
-        `nn.Module` to find names and modules in; names also come with named parameters
+        nn.Module to find names and modules in; names also come with named parameters
 
     Returns
     -------
-    `opt`"""
+    opt"""
 def orthogonalize(g, steps: int = 5, dtype=...):
     """About the nearest matrix to `g` with orthogonal rows or columns
 
@@ -441,7 +442,7 @@ def orthogonalize(g, steps: int = 5, dtype=...):
 
     Returns
     -------
-    A matrix of the shape and type of `g`, with singular values near 1"""
+    A matrix of the shape and type of g, with singular values near 1"""
 def muon_step(p, lr, mom, grad_avg, match_rms=True, **kwargs) -> None:
     """Move a matrix against its averaged gradient, with all its directions made equally long; filters count as rows"""
 def is_matrix(p, name, module):
@@ -452,7 +453,7 @@ def Muon(params, lr: float, mom: float = 0.95, wd: float = 0.1, use_muon=None, r
     Parameters
     ----------
     params
-        As for `Optimizer`
+        As for Optimizer
     lr
         Learning rate, ≥ 0
     mom
@@ -460,16 +461,16 @@ def Muon(params, lr: float, mom: float = 0.95, wd: float = 0.1, use_muon=None, r
     wd
         Weight decay of all parameters, ≥ 0
     use_muon
-        Which parameters? Called with each, its name (or '') and its module (or `None`); default: matrices, no embeddings, not the last layer
+        Called with a parameter, its name (or '') and module (or None); default: the inner matrices
     rest
         Steppers for the others; default: Adam's
     model
-        `nn.Module` to find names and modules in, as a Learner gives it; without it an embedding is a matrix like any other
+        nn.Module to find names and modules in, as a Learner gives it; without, embeddings count as matrices
     match_rms
         Steps of about Adam's size? Otherwise the first author's
     kwargs
-        More for `Optimizer`, as the hyper-parameters of `rest`
+        More for Optimizer, as the hyper-parameters of rest
 
     Returns
     -------
-    `Optimizer`"""
+    Optimizer"""

@@ -13,11 +13,11 @@ def hyper_places(defaults: dict):
     Parameters
     ----------
     defaults
-        `defaults` of a torch optimizer, or one of its `param_groups`
+        defaults of a torch optimizer, or one of its param_groups
 
     Returns
     -------
-    Dictionary from our names to (torch's key, index in the tuple that is there; `None` if it is no tuple)"""
+    Dictionary from our names to (torch's key, index in the tuple that is there; None if it is no tuple)"""
 class TorchView(MutableMapping):
     """A group of a torch optimizer under our names: it reads there and writes there"""
     group: Any
@@ -26,9 +26,9 @@ class TorchView(MutableMapping):
         """Parameters
         ----------
         group
-            One of the `param_groups`, or the `defaults`
+            One of the param_groups, or the defaults
         places
-            As from `hyper_places`"""
+            As from hyper_places"""
     def __contains__(self, name) -> bool: ...
     def __iter__(self): ...
     def __len__(self) -> int: ...
@@ -46,7 +46,7 @@ class TorchView(MutableMapping):
 
         Returns
         -------
-        Our name, or torch's for what has none of ours, such as `betas` as a whole"""
+        Our name, or torch's for what has none of ours, such as betas as a whole"""
     def place(self, name: str):
         """Where a hyper-parameter is
 
@@ -57,7 +57,7 @@ class TorchView(MutableMapping):
 
         Returns
         -------
-        (torch's key, index or `None`)"""
+        (torch's key, index or None)"""
     def check(self, name: str, v):
         """Raise an error if `v` will not do for this hyper-parameter; nothing is written
 
@@ -79,19 +79,30 @@ class OptimWrapper(Optimizer):
         """Parameters
         ----------
         params
-            Parameters, as for `Optimizer`; none if `opt` has its own
+            Parameters, as for Optimizer; none if opt has its own
         opt
-            A class of `torch.optim`, or what else makes an optimizer of groups and hyper-parameters; or one that is made
+            A torch optimizer; or what makes one of groups and hyper-parameters, such as a class of torch.optim
         hypers
             Hyper-parameters, by our names or torch's; a list or a slice is spread over the groups"""
     def __repr__(self) -> str: ...
+    def hyper_name(self, name: str):
+        """The one name under which a hyper-parameter is known here; a `TypeError` names the nearest if there is none
+
+        Parameters
+        ----------
+        name
+            A name of ours or of torch's
+
+        Returns
+        -------
+        Our name"""
     def set_hypers(self, **kwargs) -> None:
         """Set several hyper-parameters; nothing is changed if a value is bad
 
         Parameters
         ----------
         kwargs
-            Hyper-parameters and their values: one for all groups, one for each in a list, or a slice to spread over them"""
+            Hyper-parameters: a value for all groups, one for each in a list, or a slice to spread over them"""
     def __setattr__(self, name, v) -> None: ...
     def clear_state(self) -> None:
         """Forget what the wrapped optimizer keeps, as if it were new; the flags `do_wd` and `force_train` stay"""
@@ -105,7 +116,7 @@ class OptimWrapper(Optimizer):
 
         Returns
         -------
-        What the wrapped optimizer returns: that of `closure`, or `None`"""
+        What the wrapped optimizer returns: that of closure, or None"""
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Forget the gradients
 
@@ -119,16 +130,17 @@ class OptimWrapper(Optimizer):
         Parameters
         ----------
         param_group
-            `params`, and the hyper-parameters in which this group differs from the defaults"""
+            params, and the hyper-parameters in which this group differs from the defaults"""
     def state_dict(self):
         """A copy of all state, hyper-parameters and flags"""
+    def check_load(self, state_dict) -> None: ...
     def load_state_dict(self, state_dict: dict) -> None:
-        """Load state and hyper-parameters, and flags if there are any; a `ValueError` names what does not fit, and nothing is changed
+        """Load state, hyper-parameters and flags; a `ValueError` names what does not fit, and nothing is changed
 
         Parameters
         ----------
         state_dict
-            What `state_dict` returned, here or of a bare optimizer; it is copied, never changed"""
+            What state_dict returned, here or of a bare optimizer; it is copied, never changed"""
     def __getstate__(self) -> dict: ...
     def __setstate__(self, state) -> None: ...
     @property
@@ -147,9 +159,9 @@ class HPOptimizer(OptimWrapper):
         """Parameters
         ----------
         params
-            Parameters, as for `Optimizer`
+            Parameters, as for Optimizer
         opt_fn
-            Called with groups and `lr`; returns a torch optimizer
+            Called with groups and lr; returns a torch optimizer
         init_lr
             Learning rate, ≥ 0"""
 
@@ -158,7 +170,15 @@ class ParamState(MutableMapping):
     kept: Any
     flags: Any
     p: Any
-    def __init__(self, kept, flags, p) -> None: ...
+    def __init__(self, kept, flags, p) -> None:
+        """Parameters
+        ----------
+        kept
+            State of the wrapped optimizer, by parameter
+        flags
+            Flags, by parameter
+        p
+            Parameter"""
     def __getitem__(self, k): ...
     def __setitem__(self, k, v) -> None: ...
     def __delitem__(self, k) -> None: ...
@@ -170,7 +190,13 @@ class ParamStates(MutableMapping):
     """From parameters to their `ParamState`"""
     kept: Any
     flags: Any
-    def __init__(self, kept, flags) -> None: ...
+    def __init__(self, kept, flags) -> None:
+        """Parameters
+        ----------
+        kept
+            State of the wrapped optimizer, by parameter
+        flags
+            Flags, by parameter"""
     def __getitem__(self, p) -> ParamState: ...
     def __setitem__(self, p, new) -> None: ...
     def __delitem__(self, p) -> None: ...

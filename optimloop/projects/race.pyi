@@ -30,7 +30,7 @@ def load_arrays(file: str) -> tuple:
     Parameters
     ----------
     file
-        Path of an `.npz` file
+        Path of an .npz file
 
     Returns
     -------
@@ -41,11 +41,11 @@ def run(racer: str, schedule: str, data, epochs: int = 6, bs: int = 32, lr: floa
     Parameters
     ----------
     racer
-        A name in `racers`
+        A name in racers
     schedule
-        A name in `schedules`
+        A name in schedules
     data
-        `x_train,y_train,x_valid,y_valid`, standardized
+        Images and labels: x_train,y_train,x_valid,y_valid, standardized
     epochs
         Number of epochs, ≥ 1
     bs
@@ -53,9 +53,9 @@ def run(racer: str, schedule: str, data, epochs: int = 6, bs: int = 32, lr: floa
     lr
         Learning rate, > 0, the highest where it is scheduled; default: the racer's for the schedule
     find_lr
-        Take the learning rate that `lr_find` suggests, where it suggests one?
+        Take the learning rate that lr_find suggests, where it suggests one?
     precision
-        A name in `precisions`
+        A name in precisions
     seed
         Seed of weights and batches
     desc
@@ -70,7 +70,7 @@ def table(runs: dict):
     Parameters
     ----------
     runs
-        From (racer, schedule) to `Learner`
+        From (racer, schedule) to Learner
 
     Returns
     -------
@@ -81,7 +81,7 @@ def plot_race(runs: dict):
     Parameters
     ----------
     runs
-        From (racer, schedule) to `Learner`
+        From (racer, schedule) to Learner
 
     Returns
     -------
@@ -92,7 +92,7 @@ def race(data, names: list, scheds: list, runs: dict | None = None, bs: int = 32
     Parameters
     ----------
     data
-        `x_train,y_train,x_valid,y_valid`
+        Images and labels: x_train,y_train,x_valid,y_valid
     names
         Racers
     scheds
@@ -102,7 +102,7 @@ def race(data, names: list, scheds: list, runs: dict | None = None, bs: int = 32
     bs
         Batch size, from 1 to the number of training images
     kwargs
-        Passed to `run`
+        Passed to run
 
     Returns
     -------
@@ -123,7 +123,7 @@ def options(optimizers: str = 'all', schedule: str = 'all', epochs: int = 6, bs:
     lr
         Learning rate of all runs (the highest, with 1cycle), above 0 and at most 10; default: one for each
     find_lr
-        Instead, take the rate that the learning-rate finder suggests; the default where it suggests none
+        Instead, take the rate that the learning-rate finder suggests; the default where there is none
     precision
         Numbers to compute with: fp32, bf16 or fp16; the last two are slow on a CPU
     seed
@@ -144,7 +144,7 @@ def check_options(o: dict) -> dict:
     Parameters
     ----------
     o
-        What `options` returns
+        What options returns
 
     Returns
     -------

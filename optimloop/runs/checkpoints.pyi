@@ -7,9 +7,10 @@ from pathlib import Path
 __all__ = ['Checkpoint']
 
 class Checkpoint(Callback):
-    """Save all of a run while it goes on, such that `fit(…, resume=True)` goes on from the newest file as if nothing had happened"""
+    """Save all of a run while it goes on, such that `fit(…, resume=True)` goes on as if nothing had happened"""
     order: Any
     parts: Any
+    transient: Any
     every_batches: Any
     every_epochs: Any
     every_minutes: Any
@@ -29,21 +30,32 @@ class Checkpoint(Callback):
         keep
             Number of files to keep, ≥ 1; with 2 or more, one that is damaged costs little
         folder
-            Where they are; default: `checkpoints` in the Learner's `path`
+            Where they are; default: checkpoints in the Learner's path
         best
-            Column of the Recorder's table: after its best epoch `best.safetensors` is that one, too; or `None`
+            Column of the table: after its best epoch best.safetensors is that one, too; or None
         on_error
-            If a file cannot be written: 'warn', and train on, or 'raise'"""
-    def before_fit(self) -> None: ...
-    def before_batch(self) -> None: ...
-    def after_cancel_batch(self) -> None: ...
-    def after_batch(self) -> None: ...
+            If a file cannot be written: warn, and train on, or raise"""
+    def before_epoch(self) -> None:
+        """Put a feed into the place of the training loader; it begins at the batch where the run was"""
+    def before_train(self) -> None:
+        """Give the loaders back, and watch the batches"""
+    def before_validate(self) -> None:
+        """Start the workers of the validation loader such that they tell of themselves"""
+    def before_fit(self) -> None:
+        """Begin anew, and save at once; or, if `fit` was asked to resume, go on"""
+    def after_fit(self) -> None:
+        """The fit is over: keep its history"""
+    def cleanup_fit(self) -> None:
+        """Wait for the last file, and leave all as it was before"""
+    def before_batch(self) -> None:
+        """No batch is cancelled before it begins"""
+    def after_cancel_batch(self) -> None:
+        """After this batch nothing is saved"""
+    def after_batch(self) -> None:
+        """Note where the run is, and save if it is time"""
     def after_train(self) -> None:
-        """Keep a copy from before validation, which can take long: that is what is saved if it is broken off"""
-    def after_epoch(self) -> None: ...
-    def after_cancel_fit(self) -> None: ...
-    def after_fit(self) -> None: ...
-    def before_epoch(self) -> None: ...
-    def before_train(self) -> None: ...
-    def before_validate(self) -> None: ...
-    def cleanup_fit(self) -> None: ...
+        """Keep a copy from before validation"""
+    def after_epoch(self) -> None:
+        """Save, if it is the best or the last epoch, or if it is time"""
+    def after_cancel_fit(self) -> None:
+        """The fit was cancelled, and is over"""

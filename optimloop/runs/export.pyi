@@ -1,4 +1,4 @@
-"""A model for others, without its data"""
+"""A model for others, without its data and without code that runs when it is read"""
 # Written by .ci/stubs.py from the notebooks: edit them, not this file.
 from pathlib import Path
 
@@ -14,7 +14,7 @@ def load_learner(fname: str | Path, learn=None, trusted: bool = False, strict: b
     learn
         A Learner to fill, or a function without arguments that makes one
     trusted
-        Do you know who wrote the file, and may it run code? Needed for what was exported with `whole=True`
+        Do you know its writer, and may it run code? Needed for what was exported with whole=True
     strict
         Refuse a file that does not fit? If not, load what fits, and warn of the rest
 

@@ -1,11 +1,15 @@
-"""Clip, accumulate, survive a NaN, average the weights, freeze a norm layer, choose the samples: callbacks that change what is trained"""
+"""Clip, accumulate, survive a NaN, average the weights, choose the samples: callbacks that change what is trained"""
 # Written by .ci/stubs.py from the notebooks: edit them, not this file.
 from contextlib import AbstractContextManager
 from typing import Any
 from ..callbacks import Callback
-from ..callbacks import TerminateOnNaN
 
-__all__ = ['GradientClip', 'GradientAccumulation', 'NaNPolicy', 'EMA', 'BnFreeze', 'SampleByLoss']
+__all__ = ['TerminateOnNaN', 'GradientClip', 'GradientAccumulation', 'NaNPolicy', 'EMA', 'BnFreeze', 'ModelResetter', 'RNNRegularizer', 'SampleByLoss']
+
+class TerminateOnNaN(Callback):
+    """End the fit, before the step, when the loss or a gradient is NaN or infinite; the weights are still good"""
+    run_after: Any
+    def before_step(self) -> None: ...
 
 class GradientClip(Callback):
     """Before each step, shrink the gradients by one factor such that their common norm is at most `max_norm`"""
@@ -22,6 +26,8 @@ class GradientClip(Callback):
     @property
     def norms(self) -> list:
         """The norm before each step of the last fit, before it was clipped: a list of floats"""
+    def run_state(self): ...
+    def put_run_state(self, state) -> None: ...
 
 class GradientAccumulation(Callback):
     """Step once for `n_acc` items: the mean gradient over all of them, however they are cut into batches"""
@@ -37,22 +43,30 @@ class GradientAccumulation(Callback):
         """Parameters
         ----------
         n_acc
-            Items to gather for a step, ≥ 1: samples, or what `n_items` counts
+            Items to gather for a step, ≥ 1: samples, or what n_items counts
         n_items
-            Function of the learner: over how many items, ≥ 1, the loss is a mean; default: samples, weighed by `loss_items`"""
+            Function of the learner: over how many items, ≥ 1, the loss is a mean; default: samples"""
     def before_train(self) -> None: ...
     def cleanup_fit(self) -> None: ...
-    def before_backward(self) -> None: ...
-    def before_step(self) -> None: ...
-    def after_train(self) -> None: ...
-    def after_cancel_backward(self) -> None: ...
-    def after_cancel_step(self) -> None: ...
-    def after_step(self) -> None: ...
-    def after_cancel_batch(self) -> None: ...
-    def before_batch(self) -> None: ...
+    def before_backward(self) -> None:
+        """Weigh what flows back by the batch's number of items"""
+    def before_step(self) -> None:
+        """Cancel the step until it is due; then divide by the number of items that there were"""
+    def after_train(self) -> None:
+        """Step with what is left at the end of the epoch"""
+    def after_cancel_backward(self) -> None:
+        """Take the batch out of the count"""
+    def after_cancel_step(self) -> None:
+        """Take the division back"""
+    def after_step(self) -> None:
+        """Note that the batch was not cut short"""
+    def after_cancel_batch(self) -> None:
+        """Keep the gradients of the batches before, which the loop drops"""
+    def before_batch(self) -> None:
+        """Bring back the gradients that were kept"""
 
 class NaNPolicy(TerminateOnNaN):
-    """Before the step, when the loss or a gradient is NaN or infinite: stop the fit, skip the batch, or roll back to a good state"""
+    """Before the step, when the loss or a gradient is not finite: stop the fit, skip the batch, or roll back"""
     run_valid: Any
     keeps: Any
     policy: Any
@@ -69,8 +83,10 @@ class NaNPolicy(TerminateOnNaN):
     def before_fit(self) -> None: ...
     def before_batch(self) -> None: ...
     def cleanup_fit(self) -> None: ...
-    def before_step(self): ...
-    def after_fit(self) -> None: ...
+    def before_step(self):
+        """Look at the loss and the gradients, and do what the policy says"""
+    def after_fit(self) -> None:
+        """Say how many batches were bad"""
 
 class EMA(Callback):
     """Keep a debiased moving average of the weights; `with learn.ema.swapped():` puts it into the model"""
@@ -83,7 +99,7 @@ class EMA(Callback):
         """Parameters
         ----------
         decay
-            How much of the average is kept from step to step, in [0,1): it reaches back about 1/(1-decay) steps
+            How much of the average is kept in a step, in [0,1): it reaches back about 1/(1-decay) steps
         in_valid
             Validate and predict with the averaged weights?"""
     def reset(self) -> None:
@@ -91,11 +107,16 @@ class EMA(Callback):
     @property
     def is_swapped(self) -> bool: ...
     def after_step(self) -> None: ...
-    def before_fit(self) -> None: ...
+    def before_fit(self) -> None:
+        """Begin the average, or go on with it"""
     def swapped(self) -> AbstractContextManager[Any]:
         """In this context the model has the averaged weights"""
-    def before_validate(self) -> None: ...
-    def cleanup_fit(self) -> None: ...
+    def before_validate(self) -> None:
+        """If `in_valid`, give the model the averaged weights"""
+    def leave_validate(self) -> None:
+        """Give the model its own weights back, if `before_validate` took them"""
+    def cleanup_fit(self) -> None:
+        """Leave nothing swapped, and let go of the model's tensors"""
     def state_dict(self) -> dict:
         """The average, to save; `load_state_dict` takes it back"""
     def load_state_dict(self, state: dict) -> None:
@@ -104,15 +125,41 @@ class EMA(Callback):
         Parameters
         ----------
         state
-            What `state_dict` returned; it is copied"""
-    def after_cancel_epoch(self): ...
-    def after_cancel_fit(self): ...
-    def after_validate(self): ...
+            What state_dict returned; it is copied"""
+    def check_state(self, state) -> None:
+        """Raise an error if `load_state_dict` could not take it; one that was saved before the first fit is empty"""
+    def as_measured(self) -> tuple | None:
+        """A context in which the model has the weights that a validation measures, and their name; `None` if it has them now"""
+    def weights_replaced(self) -> None: ...
 
 class BnFreeze(Callback):
     """While training, keep norm layers with running statistics in evaluation mode if their parameters are frozen"""
     run_after: Any
     def before_train(self) -> None: ...
+
+class ModelResetter(Callback):
+    """Call the model's `reset` before each training and validation phase, and at the end"""
+    def before_train(self) -> None: ...
+    def before_validate(self) -> None: ...
+    def after_fit(self) -> None: ...
+
+class RNNRegularizer(Callback):
+    """Penalize the activations of a recurrent model that returns `(pred, raw_outputs, dropped_outputs)`"""
+    order: Any
+    alpha: Any
+    beta: Any
+    raw_out: Any
+    dropped_out: Any
+    def __init__(self, alpha: float = 0.0, beta: float = 0.0) -> None:
+        """Parameters
+        ----------
+        alpha
+            Weight of the activations' squares (AR), ≥ 0
+        beta
+            Weight of the squares of their change in time (TAR), ≥ 0"""
+    def after_pred(self) -> None: ...
+    def after_loss(self) -> None: ...
+    def cleanup_fit(self) -> None: ...
 
 class SampleByLoss(Callback):
     """Draw the samples of each epoch with probabilities in proportion to a power of their losses"""

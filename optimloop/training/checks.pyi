@@ -1,9 +1,9 @@
-"""Move model and batches, and look at the first batch"""
+"""Model and batches go to one device, and the first batch is looked at"""
 # Written by .ci/stubs.py from the notebooks: edit them, not this file.
 from typing import Any
 from ..callbacks import Callback
 
-__all__ = ['BatchToDevice', 'CheckFirstBatch', 'without_partials', 'module_of']
+__all__ = ['BatchToDevice', 'without_partials', 'CheckFirstBatch', 'module_of']
 
 class BatchToDevice(Callback):
     """Move the model to the best device at the beginning, and each batch to where the model is"""
@@ -16,6 +16,17 @@ class BatchToDevice(Callback):
     def before_validate(self) -> None: ...
     def before_batch(self) -> None: ...
 
+def without_partials(f):
+    """The function or object within partials
+
+    Parameters
+    ----------
+    f
+        A function or object, or a partial of one
+
+    Returns
+    -------
+    What is in it"""
 class CheckFirstBatch(Callback):
     """Look at the first training batch of a fit for mistakes that would be silent, or end in an obscure error"""
     order: Any
@@ -25,8 +36,16 @@ class CheckFirstBatch(Callback):
     def after_loss(self) -> None: ...
     def after_backward(self) -> None: ...
     def before_backward(self) -> None:
-        """A loss function that could learn, and is not trained"""
+        """Warn of parameters of the loss function that are not trained"""
 
-def without_partials(f): ...
 def module_of(f):
-    """The module that the loss function `f` is, or is a method of; or `None`"""
+    """The module that a loss function is, or is a method of
+
+    Parameters
+    ----------
+    f
+        A loss function
+
+    Returns
+    -------
+    nn.Module or None"""

@@ -16,7 +16,7 @@ from torch import nn
 
 from fastcore.basics import patch
 from ..basics.comments import show_comments
-from ..callbacks import CallbackRunner, batch_events, event
+from ..callbacks import batch_events, event
 from ..learner import Learner
 from ..basics.random_state import same_random_state
 

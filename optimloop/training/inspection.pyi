@@ -1,4 +1,4 @@
-"""Who runs when, what the model is made of, where the time goes"""
+"""What runs when, what the model is made of, where the time goes"""
 # Written by .ci/stubs.py from the notebooks: edit them, not this file.
 from typing import Any
 from typing import NamedTuple
@@ -20,7 +20,7 @@ class ModelSummary:
         """Parameters
         ----------
         layers
-            `LayerInfo`s
+            LayerInfos
         sizes
             Numbers by name, those of memory in bytes"""
     def __str__(self) -> str: ...

@@ -1,4 +1,4 @@
-"""Validate, predict, try a batch"""
+"""Validate, predict, try a single batch, train a part of the model"""
 # Written by .ci/stubs.py from the notebooks: edit them, not this file.
 from typing import Any
 from ..callbacks import Callback
@@ -18,5 +18,14 @@ class GatherPreds(Callback):
     def before_validate(self) -> None: ...
     def after_batch(self) -> None: ...
 
-def concat(parts):
-    """Join what is alike from all batches: tensors along the first dimension, in tuples, lists and dicts too"""
+def concat(parts: list):
+    """Join what is alike from all batches: tensors along the first dimension, in tuples, lists and dicts too
+
+    Parameters
+    ----------
+    parts
+        Of each batch a tensor, a tuple, list or dict of what can be joined, or anything else
+
+    Returns
+    -------
+    Of the same kind; of what cannot be joined, parts"""

@@ -15,10 +15,10 @@ from fastcore.meta import delegates
 from fastcore.basics import patch
 from ..basics.averages import History
 from ..basics.comments import show_comments
-from ..basics.schedule_checks import check_fraction, per_group
+from ..basics.schedule_checks import check_alone, check_fraction, per_group
 from ..callbacks import Callback, as_tuple
 from ..learner import Learner, rehearses
-from ..schedulers import ParamScheduler, SchedCos, SchedExp, SchedLin, SchedPoly, Schedule, check_alone
+from ..schedulers import SchedCos, SchedExp, SchedLin, SchedPoly, Schedule
 from ..schedulers import combine_scheds, combined_cos, fill_in, fit_scheduled, sched_lin
 
 # %% ../../nbs/training/schedules.ipynb #78f7b276
@@ -210,15 +210,6 @@ def _check_lengths(n_epoch, freeze_epochs):
     if isinstance(n_epoch, int) and isinstance(freeze_epochs, int) and n_epoch>=1 and freeze_epochs>=0: return
     raise ValueError(f"n_epoch={n_epoch!r}, freeze_epochs={freeze_epochs!r}: "
                      "expected whole numbers, n_epoch ≥ 1 and freeze_epochs ≥ 0")
-
-# %% ../../nbs/training/schedules.ipynb #5c0ee00b
-@patch
-def run_state(self:ParamScheduler): return dict(old=self.old, history={k:v.read() for k,v in self.history.items()})
-
-@patch
-def put_run_state(self:ParamScheduler, state):
-    self.old,self.history = state['old'],{k:History(v) for k,v in state['history'].items()}
-    self.show_history()
 
 # %% ../../nbs/training/schedules.ipynb #424dd972
 class TorchScheduler(Callback):

@@ -1,4 +1,4 @@
-"""Callbacks that look at a run and decide about it: stop, save, slow down, skip, log, draw, measure, explain"""
+"""Callbacks that look at a run and decide about it: stop, save, slow down, skip, log"""
 # Written by .ci/stubs.py from the notebooks: edit them, not this file.
 from typing import Any
 from ..callbacks import Callback
@@ -6,6 +6,10 @@ from pathlib import Path
 
 __all__ = ['TrackValue', 'EarlyStopping', 'SaveModel', 'ReduceLROnPlateau', 'ShortEpoch', 'EveryN', 'SkipValidation', 'StopValidation', 'CSVLogger']
 
+def check_recorder(cb) -> None:
+    """Raise an error if there is no Recorder, whose table the callback reads"""
+def at_least_1(**kwargs):
+    """The one argument, or an error if it is no whole number from 1 on"""
 class TrackValue(Callback):
     """Know the best value of a column of the Recorder's table, and whether this epoch improved on it"""
     order: Any
@@ -24,11 +28,13 @@ class TrackValue(Callback):
         monitor
             Name of the column
         mode
-            What is better, 'min' or 'max'; default: 'min' if the name has 'loss' or 'error' in it, else 'max'
+            What is better, 'min' or 'max'; default: 'min' if the name has 'loss' or 'error' in it
         min_delta
             By how much a value must be better than the best to count, ≥ 0"""
-    def before_fit(self) -> None: ...
-    def after_epoch(self) -> None: ...
+    def before_fit(self) -> None:
+        """Begin anew; an error if there is no such column"""
+    def after_epoch(self) -> None:
+        """Compare the value of this epoch with the best"""
 
 class EarlyStopping(TrackValue):
     """End the fit when `patience` epochs in a row have not improved on the best"""
@@ -40,7 +46,7 @@ class EarlyStopping(TrackValue):
         patience
             Number of epochs, ≥ 1
         kwargs
-            `monitor`, `mode` and `min_delta` of `TrackValue`"""
+            monitor, mode and min_delta of TrackValue"""
     def after_epoch(self) -> None: ...
 
 class SaveModel(TrackValue):
@@ -54,20 +60,23 @@ class SaveModel(TrackValue):
         """Parameters
         ----------
         every
-            Save every so many epochs, to `{fname}_{epoch}`; 'epoch' is 1; default: whenever `monitor` improved, to `fname`
+            Save every so many epochs, to {fname}_{epoch}; 'epoch' is 1; default: the best epoch
         fname
-            Name of the file, as for `learn.save`
+            Name of the file, as for learn.save
         with_opt
             Save the optimizer's state too?
         at_end
             Load the best at the end of the fit?
         kwargs
-            `monitor`, `mode` and `min_delta` of `TrackValue`"""
+            monitor, mode and min_delta of TrackValue"""
     @property
     def name(self): ...
-    def before_fit(self) -> None: ...
-    def after_epoch(self) -> None: ...
-    def after_fit(self) -> None: ...
+    def before_fit(self) -> None:
+        """Look whether the column exists, if it matters"""
+    def after_epoch(self) -> None:
+        """Save, if it is time or this epoch is the best"""
+    def after_fit(self) -> None:
+        """Load the best, if asked to"""
 
 class ReduceLROnPlateau(TrackValue):
     """Multiply the learning rate by `factor` whenever `patience` epochs in a row have not improved on the best"""
@@ -86,9 +95,11 @@ class ReduceLROnPlateau(TrackValue):
         min_lr
             It is not made smaller than this, ≥ 0
         kwargs
-            `monitor`, `mode` and `min_delta` of `TrackValue`"""
-    def before_fit(self) -> None: ...
-    def after_epoch(self) -> None: ...
+            monitor, mode and min_delta of TrackValue"""
+    def before_fit(self) -> None:
+        """Begin anew; an error if the learning rate is scheduled"""
+    def after_epoch(self) -> None:
+        """Reduce the learning rate, if it is time"""
 
 class ShortEpoch(Callback):
     """Train on the first part of each epoch only"""
@@ -110,15 +121,11 @@ class EveryN(Callback):
     f: Any
     of: Any
     run_valid: Any
-    order: Any
-    run_before: Any
-    run_after: Any
-    run_train: Any
     def __init__(self, n: int, f, of: str = 'batch') -> None:
         """Parameters
         ----------
         n
-            In batches number n, 2n, … of the training, across epochs (and of each validation); or in epochs n, 2n, …
+            In training batches n, 2n, … across epochs (and in those of each validation); or in epochs n, 2n, …
         f
             Function of the learner, run after the training batch or the epoch; or a callback or its class
         of
@@ -126,6 +133,8 @@ class EveryN(Callback):
     @property
     def name(self): ...
     def __setstate__(self, state) -> None: ...
+    def run_state(self) -> dict: ...
+    def put_run_state(self, state) -> None: ...
 
 class SkipValidation(Callback):
     """Validate only after some of the epochs, and after the last"""
@@ -165,12 +174,15 @@ class CSVLogger(Callback):
         """Parameters
         ----------
         fname
-            Name of the file, in the Learner's `path`
+            Name of the file, in the Learner's path
         append
             Go on with a file that is there? If not, it is written anew by each fit"""
     @property
     def file(self): ...
     def before_fit(self) -> None: ...
-    def after_epoch(self) -> None: ...
+    def after_epoch(self) -> None:
+        """Write the line of this epoch"""
     def read(self) -> list:
         """What was logged"""
+    def run_state(self): ...
+    def put_run_state(self, state) -> None: ...
