@@ -391,14 +391,9 @@ def import_lines(package, source, text):
         elif k in own: yield own[k]
         elif k not in vars(builtins): print(f'{source.name}: where is {k} from?', file=sys.stderr)
 
-def star_lines(source):
-    stars = [o for o in source.tree.body if isinstance(o, ast.ImportFrom) and o.names[0].name == '*']
-    return [f'from {relative(source, m)} import *' for o in stars if (m := source.absolute(o))]
-
 def stub(package, source):
     "The whole stub of a module"
     head = [quoted(ast.get_docstring(source.tree) or ''), header]
-    if source.name == 'all': return '\n'.join([*head, *star_lines(source), ''])
     body = '\n'.join(body_lines(package, source))
     head += [*import_lines(package, source, body), '', f'__all__ = {source.exports!r}', '']
     return '\n'.join([*head, body]).rstrip() + '\n'

@@ -7,10 +7,11 @@ from .basics.hints import OldSetting
 from typing_extensions import Self
 from .basics.cleanup import add_note
 from .basics.cleanup import autocast_mode
+from .basics.hints import class_name
 from .basics.hints import own_attr
 from .basics.cleanup import surely
 
-__all__ = ['batch_events', 'event_names', 'event', 'switches', 'cancellations', 'check_events', 'run_cbs', 'as_tuple', 'class_name', 'is_meant', 'sort_cbs', 'Callback', 'CancelBatchException', 'CancelBackwardException', 'CancelStepException', 'CancelTrainException', 'CancelValidException', 'CancelEpochException', 'CancelFitException', 'CallbackRunner', 'TrainEvalCallback', 'OldName', 'OldSetting', 'add_note', 'autocast_mode', 'own_attr', 'surely']
+__all__ = ['batch_events', 'event_names', 'event', 'switches', 'cancellations', 'check_events', 'run_cbs', 'as_tuple', 'is_meant', 'sort_cbs', 'Callback', 'CancelBatchException', 'CancelBackwardException', 'CancelStepException', 'CancelTrainException', 'CancelValidException', 'CancelEpochException', 'CancelFitException', 'CallbackRunner', 'TrainEvalCallback', 'OldName', 'OldSetting', 'add_note', 'autocast_mode', 'class_name', 'own_attr', 'surely']
 
 def run_cbs(cbs, event_name: str) -> None:
     """Call the method `event_name` of every callback that has one, in the callbacks' order
@@ -23,7 +24,6 @@ def run_cbs(cbs, event_name: str) -> None:
         Name of the event"""
 def as_tuple(o) -> tuple:
     """One thing, nothing or any collection of things, as a tuple"""
-def class_name(cb): ...
 def is_meant(spec, cb) -> bool:
     """Does `spec`, a class or a name, mean `cb`?"""
 def sort_cbs(cbs):
@@ -234,8 +234,10 @@ class CallbackRunner:
         Returns
         -------
         List of the callbacks that were removed"""
-    def __getstate__(self) -> dict: ...
-    def __setstate__(self, state) -> None: ...
+    def __getstate__(self) -> dict:
+        """What copies and pickles need"""
+    def __setstate__(self, state) -> None:
+        """Be the runner that `state` came from, with callbacks of its own"""
 
 check_events: Any
 class TrainEvalCallback(Callback):

@@ -344,7 +344,8 @@ class Learner(LearnerLoop):
         Returns
         -------
         Named tuple with one suggestion for each function, under its name; with several groups, for the last"""
-    def __repr__(self) -> str: ...
+    def __repr__(self) -> str:
+        """The model, its data, loss, optimizer and callbacks"""
     def no_bar(self) -> AbstractContextManager[Self]:
         """In this context, without progress bars"""
     def no_logging(self) -> AbstractContextManager[Self]:
@@ -634,7 +635,8 @@ class Recorder(Callback):
         Returns
         -------
         The Axes"""
-    def __dir__(self) -> list[str]: ...
+    def __dir__(self) -> list[str]:
+        """What the tab key offers: no names of other libraries"""
     @property
     def losses(self) -> Any:
         """The training loss of every batch, as floats"""

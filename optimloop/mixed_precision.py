@@ -311,9 +311,9 @@ def load_state_dict(self:PrecisionCallback,
 # %% ../nbs/04_mixed_precision.ipynb #4b04a015
 @patch
 def check_state(self:PrecisionCallback, state):
+    "Raise an error if `load_state_dict` could not take it"
     if not isinstance(state, dict) or not set(state)<={'scale','growth_tracker'} or len(state)==1:
-        made_by = f"{class_name(self)}.state_dict"
-        raise ValueError(f"expected the dictionary that {made_by} returns, with `scale` and `growth_tracker`")
+        raise ValueError(f"expected what {class_name(self)}.state_dict returns, with `scale` and `growth_tracker`")
     if not state or self.amp_mode=='bf16': return
     numbers = all(isinstance(v, (int,float)) for v in state.values())
     if not numbers or not (0<state['scale']<2.**128 and state['growth_tracker']>=0):

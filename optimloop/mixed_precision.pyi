@@ -177,7 +177,8 @@ class PrecisionCallback(Callback):
         ----------
         state
             What state_dict returned; an empty one, as bf16 has it, changes nothing"""
-    def check_state(self, state) -> None: ...
+    def check_state(self, state) -> None:
+        """Raise an error if `load_state_dict` could not take it"""
     keeps: Any
 
 class MixedPrecision(PrecisionCallback):

@@ -8,6 +8,7 @@ from functools import partial
 from torch import nn
 
 from optimloop.all import *
+from optimloop.optimizer import hyper_defaults
 
 averages = [partial(average_grad, dampening=True), average_sqr_grad, step_stat]
 

@@ -14,6 +14,7 @@ from optimloop.basics.gradients import grads_of
 from optimloop.basics.precision import new_autocast
 from optimloop.callbacks import sort_cbs
 from optimloop.learner import synth_learner
+from optimloop.mixed_precision import PrecisionCallback, get_master, to_master_grads
 
 def quiet(learn):
     learn.logger = lambda cells: None

@@ -15,6 +15,7 @@ from torch import nn
 from optimloop.all import *
 from optimloop.basics.course import *
 from optimloop.learner import synth_learner
+from optimloop.schedulers import valley
 from optimloop.training.suggestions import minimum, slide, steep
 
 os.environ['OPTIMLOOP_DEVICE'] = 'cpu'

@@ -5,6 +5,7 @@ import torch
 from torch import nn
 
 from optimloop.all import *
+from optimloop.learner import synth_learner
 
 torch.manual_seed(0)
 x = torch.randn(256, 10)

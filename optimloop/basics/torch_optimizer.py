@@ -169,11 +169,13 @@ def _cloned(state): return {k:v.clone() if isinstance(v, Tensor) else v for k,v 
 
 @patch
 def __getstate__(self:TorchOptimizer):
+    "What copies and pickles need"
     kept = {k:getattr(self, k) for k in self.kept_attrs}
     return {**torch.optim.Optimizer.__getstate__(self), 'state': {p:_cloned(s) for p,s in self.state.items()}, **kept}
 
 @patch
 def __setstate__(self:TorchOptimizer, state):
+    "Be the optimizer that `state` came from"
     kept = {k:v for k,v in state.items() if k in self.kept_attrs}
     torch.optim.Optimizer.__setstate__(self, {k:v for k,v in state.items() if k not in kept})
     self.defaults.pop('differentiable', None)
@@ -264,6 +266,7 @@ def _new_state(opt, state_dict):
 # %% ../../nbs/basics/torch_optimizer.ipynb #70a1002e
 @patch
 def __repr__(self:TorchOptimizer):
+    "A line for each group, with its hyper-parameters"
     lines = []
     for i,g in enumerate(self.param_groups):
         hypers = ', '.join(f'{k} {g[k]:g}' if isinstance(g[k], float) else f'{k} {g[k]}' for k in self.defaults)

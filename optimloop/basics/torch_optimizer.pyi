@@ -59,8 +59,10 @@ class TorchOptimizer(GroupAccess, torch.optim.Optimizer):
             Take the gradients away, or else set them to 0?"""
     def try_out(self) -> None:
         """Run the steppers on a copy of the smallest parameter with a gradient of zero; only a `StepperError` counts"""
-    def __getstate__(self) -> dict: ...
-    def __setstate__(self, state) -> None: ...
+    def __getstate__(self) -> dict:
+        """What copies and pickles need"""
+    def __setstate__(self, state) -> None:
+        """Be the optimizer that `state` came from"""
     def state_dict(self):
         """A copy of all state and hyper-parameters"""
     def check_load(self, state_dict) -> None:
@@ -72,7 +74,8 @@ class TorchOptimizer(GroupAccess, torch.optim.Optimizer):
         ----------
         state_dict
             What state_dict returned; it is copied, never changed"""
-    def __repr__(self) -> str: ...
+    def __repr__(self) -> str:
+        """A line for each group, with its hyper-parameters"""
 
 class StepperError(TypeError, ValueError):
     """Steppers that do not fit together"""

@@ -108,6 +108,8 @@ def _write(old, new): return old.fill_(new) if isinstance(old, Tensor) else new
 # %% ../../nbs/optimizers/wrapping.ipynb #9c043afa
 class OptimWrapper(Optimizer):
     "A torch optimizer of any make, with its hyper-parameters under our names"
+    engine = property(lambda self: None, doc="`None`: the wrapped optimizer steps by itself")
+
     def __init__(self,
         params=None, # Parameters, as for Optimizer; none if opt has its own
         opt=None, # A torch optimizer; or what makes one of groups and hyper-parameters, such as a class of torch.optim
@@ -213,6 +215,7 @@ OptimWrapper.__getattr__ = _read
 
 @patch
 def __setattr__(self:OptimWrapper, name, v):
+    "`opt.lr = …` sets a hyper-parameter"
     if name in self.defaults: return self.set_hyper(name, v)
     super(OptimWrapper, self).__setattr__(name, v)
 
@@ -332,7 +335,9 @@ def state_dict(self:OptimWrapper): # Dictionary: `state`, `param_groups` (as tor
     return copy.deepcopy({**res, **shapes_and_dtypes(self.param_groups), 'flags':flags})
 
 @patch
-def check_load(self:OptimWrapper, state_dict): _check_state(self.places, self.opt, state_dict)
+def check_load(self:OptimWrapper, state_dict):
+    "Raise an error if `state_dict` does not fit"
+    _check_state(self.places, self.opt, state_dict)
 
 @patch
 def load_state_dict(self:OptimWrapper,
@@ -398,12 +403,14 @@ def _check_state(places, opt, state_dict):
 # %% ../../nbs/optimizers/wrapping.ipynb #30478a5b
 @patch
 def __getstate__(self:OptimWrapper):
+    "What copies and pickles need"
     kept = self.opt.__getstate__()
     left = {k:v for k,v in vars(self.opt).items() if k not in kept and k[:11]!='_optimizer_' and not callable(v)}
     return dict(opt=self.opt, flags=self.flags, left=left)
 
 @patch
 def __setstate__(self:OptimWrapper, state):
+    "Be the wrapper that `state` came from"
     self._bind(state['opt'], state['flags'])
     vars(self.opt).update({k:v for k,v in state['left'].items() if k not in vars(self.opt)})
 

@@ -103,7 +103,8 @@ class OptimWrapper(Optimizer):
         ----------
         kwargs
             Hyper-parameters: a value for all groups, one for each in a list, or a slice to spread over them"""
-    def __setattr__(self, name, v) -> None: ...
+    def __setattr__(self, name, v) -> None:
+        """`opt.lr = …` sets a hyper-parameter"""
     def clear_state(self) -> None:
         """Forget what the wrapped optimizer keeps, as if it were new; the flags `do_wd` and `force_train` stay"""
     def step(self, closure=None):
@@ -133,7 +134,8 @@ class OptimWrapper(Optimizer):
             params, and the hyper-parameters in which this group differs from the defaults"""
     def state_dict(self):
         """A copy of all state, hyper-parameters and flags"""
-    def check_load(self, state_dict) -> None: ...
+    def check_load(self, state_dict) -> None:
+        """Raise an error if `state_dict` does not fit"""
     def load_state_dict(self, state_dict: dict) -> None:
         """Load state, hyper-parameters and flags; a `ValueError` names what does not fit, and nothing is changed
 
@@ -141,8 +143,13 @@ class OptimWrapper(Optimizer):
         ----------
         state_dict
             What state_dict returned, here or of a bare optimizer; it is copied, never changed"""
-    def __getstate__(self) -> dict: ...
-    def __setstate__(self, state) -> None: ...
+    def __getstate__(self) -> dict:
+        """What copies and pickles need"""
+    def __setstate__(self, state) -> None:
+        """Be the wrapper that `state` came from"""
+    @property
+    def engine(self) -> Any:
+        """`None`: the wrapped optimizer steps by itself"""
     @property
     def param_groups(self) -> Any: ...
     @property

@@ -155,7 +155,9 @@ def note_beginning(self:_Feed):
     self.begun,self.workers = read_random(self.learn),_workers_of(self.real) if _lives_on(self.real) else None
 
 @patch
-def state(self:_Feed): return dict(begun=self.begun, mark=None) # what a checkpoint keeps of it
+def state(self:_Feed):
+    "What a checkpoint keeps of it"
+    return dict(begun=self.begun, mark=None)
 
 @patch
 def _begin(self:_Feed): return _start(self.real)
@@ -303,6 +305,7 @@ def _plain_states(own):
 # %% ../../nbs/runs/loaders.ipynb #c2c00006
 @patch
 def tell(self:_Telling):
+    "Note what the random generators of this worker will give"
     info = get_worker_info()
     if self.n & (self.n-1) == 0: self.own = generators_within(dataset=info.dataset, collate_fn=self.collate_fn)
     self.n += 1

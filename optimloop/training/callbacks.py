@@ -58,10 +58,13 @@ def norms(self:GradientClip):
     return list(self._norms.read())
 
 @patch
-def run_state(self:GradientClip): return self.norms # what a checkpoint keeps
+def run_state(self:GradientClip):
+    "What a checkpoint keeps: the norms so far"
+    return self.norms
 
 @patch
 def put_run_state(self:GradientClip, state):
+    "Take back what `run_state` returned"
     self._norms = BatchValues()
     self._norms.numbers.extend(state)
 
@@ -391,6 +394,7 @@ def as_measured(self:EMA):
 
 @patch
 def weights_replaced(self:EMA):
+    "Begin a new average: the weights are others now"
     was_live = self._live
     self.reset()
     if was_live: self.before_fit()

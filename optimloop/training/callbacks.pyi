@@ -26,8 +26,10 @@ class GradientClip(Callback):
     @property
     def norms(self) -> list:
         """The norm before each step of the last fit, before it was clipped: a list of floats"""
-    def run_state(self): ...
-    def put_run_state(self, state) -> None: ...
+    def run_state(self):
+        """What a checkpoint keeps: the norms so far"""
+    def put_run_state(self, state) -> None:
+        """Take back what `run_state` returned"""
 
 class GradientAccumulation(Callback):
     """Step once for `n_acc` items: the mean gradient over all of them, however they are cut into batches"""
@@ -130,7 +132,8 @@ class EMA(Callback):
         """Raise an error if `load_state_dict` could not take it; one that was saved before the first fit is empty"""
     def as_measured(self) -> tuple | None:
         """A context in which the model has the weights that a validation measures, and their name; `None` if it has them now"""
-    def weights_replaced(self) -> None: ...
+    def weights_replaced(self) -> None:
+        """Begin a new average: the weights are others now"""
 
 class BnFreeze(Callback):
     """While training, keep norm layers with running statistics in evaluation mode if their parameters are frozen"""

@@ -52,6 +52,7 @@ def _of_model(model):
 
 @patch
 def __repr__(self:Learner):
+    "The model, its data, loss, optimizer and callbacks"
     valid = n_batches(self.dls.valid) if self.dls.valid is not None else 'no'
     opt = repr(self.opt) if self.opt is not None else f"{func_name(self.opt_func)}, not made yet"
     metrics = ', '.join(metric_name(as_metric(o)) for o in self.metrics) or 'none'
@@ -67,7 +68,9 @@ _old_records = dict(lrs="hps['lr']", moms="hps['mom']", val_losses='table.valid_
 for _k,_v in _old_records.items(): setattr(Recorder, _k, OldName(_k, f'recorder.{_v}'))
 
 @patch
-def __dir__(self:Recorder): return [o for o in object.__dir__(self) if o in vars(self) or o not in _old_records]
+def __dir__(self:Recorder):
+    "What the tab key offers: no names of other libraries"
+    return [o for o in object.__dir__(self) if o in vars(self) or o not in _old_records]
 
 # %% ../../nbs/training/curves.ipynb #ef49de1d
 show_comments(globals())

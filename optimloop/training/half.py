@@ -224,6 +224,7 @@ def load_state_dict(self:PureBF16,
 
 @patch
 def check_state(self:PureBF16, state):
+    "Raise an error if `load_state_dict` could not take it"
     if isinstance(state, dict) and set(state)<={'rng'}: return
     raise ValueError("expected the dictionary that PureBF16.state_dict returns, with `rng`")
 

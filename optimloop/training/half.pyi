@@ -97,4 +97,5 @@ class PureBF16(HalfWeights):
         ----------
         state
             What state_dict returned"""
-    def check_state(self, state) -> None: ...
+    def check_state(self, state) -> None:
+        """Raise an error if `load_state_dict` could not take it"""

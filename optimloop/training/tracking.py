@@ -234,6 +234,7 @@ def _bind(self:EveryN):
 
 @patch
 def __setstate__(self:EveryN, state):
+    "A copy runs a copy of the callback inside"
     vars(self).update(state)
     if isinstance(self.f, Callback): self.f = copy.copy(self.f)
     self._bind()
@@ -259,10 +260,12 @@ def _count(self:EveryN):
 # %% ../../nbs/training/tracking.ipynb #90e9a7b6
 @patch
 def run_state(self:EveryN):
+    "What a checkpoint keeps: the count, and what the callback inside keeps"
     return dict(seen=self._seen, of=self.f.run_state() if isinstance(self.f, Callback) else None)
 
 @patch
 def put_run_state(self:EveryN, state):
+    "Take back what `run_state` returned"
     self._seen = state['seen']
     if state['of'] is None: return
     object.__setattr__(self.f, '_learn', self._learn)
@@ -354,10 +357,13 @@ def read(self:CSVLogger): # List of dictionaries, one a line; numbers are floats
 
 # %% ../../nbs/training/tracking.ipynb #5c0e7006
 @patch
-def run_state(self:CSVLogger): return self.file.read_text(encoding='utf-8') if self.file.exists() else None
+def run_state(self:CSVLogger):
+    "What a checkpoint keeps: the text of the file"
+    return self.file.read_text(encoding='utf-8') if self.file.exists() else None
 
 @patch
 def put_run_state(self:CSVLogger, state):
+    "Put back the lines of the epochs that are done"
     if state is None or not self.learn.running: return # `learn.resume` only looks at a checkpoint
     aside = self.file.with_name(f'.{self.file.name}.tmp')
     aside.write_text(state, encoding='utf-8')

@@ -132,9 +132,12 @@ class EveryN(Callback):
             What is counted: 'batch' or 'epoch'"""
     @property
     def name(self): ...
-    def __setstate__(self, state) -> None: ...
-    def run_state(self) -> dict: ...
-    def put_run_state(self, state) -> None: ...
+    def __setstate__(self, state) -> None:
+        """A copy runs a copy of the callback inside"""
+    def run_state(self) -> dict:
+        """What a checkpoint keeps: the count, and what the callback inside keeps"""
+    def put_run_state(self, state) -> None:
+        """Take back what `run_state` returned"""
 
 class SkipValidation(Callback):
     """Validate only after some of the epochs, and after the last"""
@@ -184,5 +187,7 @@ class CSVLogger(Callback):
         """Write the line of this epoch"""
     def read(self) -> list:
         """What was logged"""
-    def run_state(self): ...
-    def put_run_state(self, state) -> None: ...
+    def run_state(self):
+        """What a checkpoint keeps: the text of the file"""
+    def put_run_state(self, state) -> None:
+        """Put back the lines of the epochs that are done"""
