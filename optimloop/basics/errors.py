@@ -81,7 +81,7 @@ def hide_frames(
             kept = TracebackType(kept, tb.tb_frame, tb.tb_lasti, tb.tb_lineno)
     e.__traceback__ = kept
 
-hide_frames_of(cleanup); # it runs what is run
+hide_frames_of(cleanup); # its functions call ours
 
 # %% ../../nbs/basics/errors.ipynb #2b6d8e37
 @contextmanager
