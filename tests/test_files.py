@@ -193,7 +193,7 @@ def honest_seconds(tmp_path_factory):
 
 @pytest.mark.parametrize('name', bombs)
 def test_bombs(name, tmp_path, honest_seconds):
-    "Short files that would become large, slow, or a program: refused as fast as an honest file is read, in little memory"
+    "Short files that would become large, slow, or a program: refused as fast as a good file is read, in little memory"
     read(tmp_path/'warm', signed(1))
     modules = set(sys.modules)
     res,seconds,extra = read(tmp_path/'x', bombs[name]())
