@@ -2,7 +2,7 @@
 
 pytest tests/test_callbacks.py
 """
-import copy, gc, pickle, weakref
+import copy, dataclasses, gc, pickle, weakref
 
 import pytest
 import torch
@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from optimloop.callbacks import *
+from optimloop.learner import synth_learner
 from optimloop.optimizer import SGD
 from optimloop.basics.course import synth_data
 
@@ -328,3 +329,25 @@ def test_wrapped_handlers():
     runner.stage('batch', lambda: None)
     assert seen==[('leaves','before_batch'),('leaves','leave_batch')]
     assert [cb.name for cb,_ in runner.find_handlers('leave_train')]==['leaves']
+
+# --- exceptions of an unusual kind
+
+@dataclasses.dataclass(frozen=True)
+class Frozen(Exception):
+    "An exception that takes no note"
+    why: str = ''
+
+@pytest.mark.parametrize('at', ['after_loss','leave_batch','cleanup_fit'])
+def test_an_error_that_takes_no_note_leaves_nothing_behind(at):
+    seen = []
+    class Fails(Callback): pass
+    class Looks(Callback):
+        order = -1
+        def cleanup_fit(self): seen.append('cleaned up')
+    def fail(self): raise Frozen(at)
+    setattr(Fails, at, fail)
+    learn = synth_learner(cbs=[Fails,Looks])
+    with pytest.raises(Frozen, match=at): learn.fit(1) # no `no_logging`: Python's contextmanager cannot take it either
+    assert seen==['cleaned up'] and not learn.running
+    learn.remove_cb('Fails')
+    learn.fit(1)

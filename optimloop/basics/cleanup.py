@@ -18,8 +18,9 @@ def add_note(
     e, # The exception
     note:str # What to say about it
 ):
-    "Add a note to an exception; Python prints it from 3.11 on"
-    e.__notes__ = [*getattr(e, '__notes__', ()), note]
+    "Add a note to an exception, if it can take one; Python prints it from 3.11 on"
+    try: e.__notes__ = [*getattr(e, '__notes__', ()), note]
+    except Exception: pass # a frozen dataclass, for instance: the exception itself is what matters
 
 # %% ../../nbs/basics/cleanup.ipynb #c1ea0015
 _out_of_memory = MemoryError,torch.cuda.OutOfMemoryError
@@ -47,7 +48,9 @@ def _work_off(todo, errors, tries=10):
 # %% ../../nbs/basics/cleanup.ipynb #c1ea0017
 def _raise_first(errors):
     "Raise the first of `errors`, which is emptied, with a note for each of the others; if there is none, do nothing"
-    for e in errors[1:]: add_note(errors[0], ', '.join([f"after it, in the cleanup: {e!r}", *e.__notes__[-1:]]))
+    for e in errors[1:]:
+        note = [f"after it, in the cleanup: {e!r}", *getattr(e, '__notes__', ())[-1:]]
+        add_note(errors[0], ', '.join(note))
     try:
         if errors: raise errors[0]
     finally: errors.clear()

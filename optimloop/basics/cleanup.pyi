@@ -4,7 +4,7 @@
 __all__ = ['add_note', 'finish', 'surely', 'autocast_mode', 'torch_modes']
 
 def add_note(e, note: str) -> None:
-    """Add a note to an exception; Python prints it from 3.11 on
+    """Add a note to an exception, if it can take one; Python prints it from 3.11 on
 
     Parameters
     ----------

@@ -79,7 +79,7 @@ def hide_frames(
     for tb in reversed(tbs):
         if tb is tbs[-1] or tb.tb_frame.f_code not in _hidden:
             kept = TracebackType(kept, tb.tb_frame, tb.tb_lasti, tb.tb_lineno)
-    e.__traceback__ = kept
+    e.with_traceback(kept) # an assignment is refused by a frozen dataclass
 
 hide_frames_of(cleanup); # its functions call ours
 
