@@ -5,13 +5,15 @@ from .learner import Learner
 from .basics.hints import OldName
 from .basics.hints import OldSetting
 from typing_extensions import Self
+from .basics.stages import Stages
 from .basics.cleanup import add_note
+from .basics.hints import as_tuple
 from .basics.cleanup import autocast_mode
 from .basics.hints import class_name
 from .basics.hints import own_attr
 from .basics.cleanup import surely
 
-__all__ = ['batch_events', 'event_names', 'event', 'switches', 'cancellations', 'check_events', 'run_cbs', 'as_tuple', 'is_meant', 'sort_cbs', 'Callback', 'CancelBatchException', 'CancelBackwardException', 'CancelStepException', 'CancelTrainException', 'CancelValidException', 'CancelEpochException', 'CancelFitException', 'CallbackRunner', 'TrainEvalCallback', 'OldName', 'OldSetting', 'add_note', 'autocast_mode', 'class_name', 'own_attr', 'surely']
+__all__ = ['batch_events', 'event_names', 'event', 'switches', 'cancellations', 'check_events', 'run_cbs', 'is_meant', 'sort_cbs', 'Callback', 'CancelBatchException', 'CancelBackwardException', 'CancelStepException', 'CancelTrainException', 'CancelValidException', 'CancelEpochException', 'CancelFitException', 'CallbackRunner', 'TrainEvalCallback', 'OldName', 'OldSetting', 'add_note', 'as_tuple', 'autocast_mode', 'class_name', 'own_attr', 'surely']
 
 def run_cbs(cbs, event_name: str) -> None:
     """Call the method `event_name` of every callback that has one, in the callbacks' order
@@ -22,8 +24,6 @@ def run_cbs(cbs, event_name: str) -> None:
         Callbacks, in any order
     event_name
         Name of the event"""
-def as_tuple(o) -> tuple:
-    """One thing, nothing or any collection of things, as a tuple"""
 def is_meant(spec, cb) -> bool:
     """Does `spec`, a class or a name, mean `cb`?"""
 def sort_cbs(cbs):
@@ -128,11 +128,12 @@ class CancelFitException(Exception):
     """End the fit here: `after_cancel_fit`, then `after_fit`"""
 
 cancellations: tuple
-class CallbackRunner:
+class CallbackRunner(Stages):
     """Runs callbacks at events, and stages between events"""
     training: Any
     wrap_handler: Any
     running: Any
+    outcomes: Any
     cbs: Any
     def __init__(self, cbs=None) -> None:
         """Parameters
@@ -172,6 +173,10 @@ class CallbackRunner:
         Returns
         -------
         List of pairs: a callback and what is called, in the order in which they run"""
+    def handlers_of(self, event_name):
+        """What `find_handlers` returned, or returns now"""
+    def has(self, cb) -> bool:
+        """Is this callback attached here?"""
     def add_cbs(self, cbs) -> Self:
         """Add callbacks; if one cannot be added, none is. One that belongs to another learner moves here
 
@@ -203,15 +208,6 @@ class CallbackRunner:
             Function without arguments
         undo
             Functions without arguments to call at the end; one that is interrupted is called again, up to five times"""
-    def leave_stages(self, cb, for_good: bool = False) -> None:
-        """Run the `leave_…` handlers of one callback, which is taken away in the midst of whatever stages there are
-
-        Parameters
-        ----------
-        cb
-            Callback
-        for_good
-            Will it not come back? Then its cleanup_fit runs too"""
     def remove_cb(self, cb):
         """Remove a callback; one that is removed while the loop runs does its `cleanup_fit` now
 

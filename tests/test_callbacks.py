@@ -255,7 +255,7 @@ def test_which_error_leaves():
     batch,fit = CancelBatchException(),CancelFitException()
     assert leave_with([batch]) is False and leave_with([batch], fails(CancelBatchException())) is False
     assert leave_with([fit, disk]) is disk and leave_with([disk], fails(fit)) is disk
-    assert leave_with([fit], fails(batch)) is False # the first cancellation counts
+    assert leave_with([fit], fails(batch)) is fit and leave_with([batch], fails(fit)) is fit # the outer one counts
     assert leave_with([CancelBatchException()], fails(body)) is body
     assert isinstance(leave_with([CancelFitException()]), CancelFitException)
     interrupt = KeyboardInterrupt()
@@ -351,3 +351,102 @@ def test_an_error_that_takes_no_note_leaves_nothing_behind(at):
     assert seen==['cleaned up'] and not learn.running
     learn.remove_cb('Fails')
     learn.fit(1)
+
+# --- switched off, moved or removed in the midst
+
+def batch_of(cb, f, events=()):
+    "The log of a runner's fit with one batch, in which `f(runner, cb)` is called"
+    runner = CallbackRunner(cb)
+    runner.with_cleanup(lambda: runner.stage('train', lambda: runner.stage('batch', lambda: f(runner, cb))))
+    return runner
+
+class Stays(Callback):
+    def __init__(self): self.seen = []
+    def before_train(self): self.seen.append('train')
+    def leave_train(self): self.seen.append('left train')
+    def before_batch(self): self.seen.append('batch')
+    def leave_batch(self): self.seen.append('left batch')
+    def cleanup_fit(self): self.seen.append('clean')
+
+all_left = ['train','batch','left batch','left train','clean']
+
+@pytest.mark.parametrize('switch', ['run','run_train','run_valid'])
+def test_switched_off_in_the_midst_it_leaves_all_the_same(switch):
+    cb = Stays()
+    runner = batch_of(cb, lambda runner, cb: setattr(cb, switch, False))
+    assert cb.seen==all_left and runner.open_stages==[]
+    cb.seen.clear() # in the next fit it is off from the start
+    runner.with_cleanup(lambda: runner.stage('batch', lambda: None))
+    assert cb.seen==dict(run=[], run_train=['clean'], run_valid=['batch','left batch','clean'])[switch]
+
+def test_off_and_on_again_in_the_midst():
+    cb = Stays()
+    def f(runner, cb):
+        for cb.run in (False,True,False): runner('after_pred')
+    batch_of(cb, f)
+    assert cb.seen==all_left
+
+def test_on_in_the_midst_is_cleaned_up():
+    cb = Stays()
+    cb.run = False
+    def f(runner, cb):
+        cb.run = True
+        runner('after_pred')
+        cb.run = False
+    batch_of(cb, f)
+    assert cb.seen==['clean']
+
+def test_removed_it_leaves_only_stages_that_are_open():
+    cb = Stays()
+    runner = CallbackRunner(cb)
+    runner.with_cleanup(lambda: runner.stage('train', lambda: (runner.stage('batch', lambda: None), runner.remove_cb(cb))))
+    assert cb.seen==['train','batch','left batch','left train','clean']
+    cb = Stays()
+    runner = CallbackRunner(cb)
+    runner.with_cleanup(lambda: runner.remove_cb(cb))
+    assert cb.seen==['clean']
+
+def test_a_cancellation_while_it_is_removed_meets_the_stage_that_is_open():
+    class Cancels(Stays):
+        def leave_batch(self): raise CancelBatchException
+    runner,done = CallbackRunner(Cancels),[]
+    def train(): # no batch is open
+        runner.remove_cb(Cancels)
+        done.append(1)
+    runner.with_cleanup(lambda: runner.stage('train', train))
+    assert done==[1]
+
+@pytest.mark.parametrize('at', ['before_batch','leave_batch','leave_train'])
+def test_it_may_remove_itself_anywhere(at):
+    class Goes(Stays): pass
+    def go(self):
+        self.seen.append(at.replace('before_', '').replace('leave_', 'left '))
+        self.learn.remove_cb(self)
+    setattr(Goes, at, go)
+    cb = Goes()
+    batch_of(cb, lambda *_: None)
+    assert sorted(cb.seen)==sorted(all_left)
+
+def test_one_that_moves_to_another_learner_leaves_here_once():
+    other,cb = CallbackRunner(),Stays()
+    class Moves(Callback):
+        order = 9 # it leaves first
+        def leave_batch(self): other.add_cb(cb)
+    runner = CallbackRunner([cb, Moves])
+    runner.with_cleanup(lambda: runner.stage('train', lambda: runner.stage('batch', lambda: None)))
+    assert cb.seen==all_left and cb.learn is other
+
+def test_copies_in_the_midst_are_in_no_stage():
+    cb = Stays()
+    runner = batch_of(cb, lambda runner, cb: copies.extend([copy.deepcopy(runner), pickle.loads(pickle.dumps(runner))]))
+    for o in copies: assert o.open_stages==[] and not o.running and o.stays.learn is o
+    copies[0].with_cleanup(lambda: copies[0].stage('batch', lambda: None))
+    assert cb.seen==all_left
+
+copies = []
+
+def test_stages_of_a_length_that_does_not_last():
+    runner = CallbackRunner(Stays)
+    for _ in range(3):
+        with pytest.raises(ZeroDivisionError): runner.stage('train', lambda: runner.stage('batch', lambda: 1/0))
+        assert runner.open_stages==[]

@@ -58,13 +58,14 @@ def _raise_first(errors):
 def finish(
     calls, # Pairs: a function without arguments, and a note for what it raises
     errors:list, # What was raised before; it is emptied
-    less=() # Classes of exceptions that count less than others
+    less=() # Classes of exceptions that count less than others, the least first
 ):
     "Call all functions, in this order, whatever happens; then raise the first error, with notes of the others"
     todo = [[*pair, 5] for pair in calls] # each may be tried five times
     try: _work_off(todo, errors)
     finally: _work_off(todo, errors) # the first could be interrupted in the instant in which it begins
-    errors[:] = [e for e in errors if not isinstance(e, less)] or errors
+    def weight(e): return next((i for i,o in enumerate(less) if isinstance(e, o)), len(less))
+    errors[:] = [e for e in errors if weight(e)==max(map(weight, errors))]
     _raise_first(errors)
 
 # %% ../../nbs/basics/cleanup.ipynb #c1ea0020

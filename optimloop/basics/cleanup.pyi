@@ -22,7 +22,7 @@ def finish(calls, errors: list, less=...) -> None:
     errors
         What was raised before; it is emptied
     less
-        Classes of exceptions that count less than others"""
+        Classes of exceptions that count less than others, the least first"""
 def surely(f, undo, more=...) -> None:
     """Call `f`, then what `more` returns, then all in `undo`, whatever happens; raise the first error
 

@@ -2,7 +2,7 @@
 # Written by .ci/stubs.py from the notebooks: edit them, not this file.
 from typing import Any
 
-__all__ = ['old_events', 'old_settings', 'old_names', 'looks_like_event', 'right_event', 'no_event', 'one_at_a_time', 'class_name', 'own_attr', 'check_handler', 'check_methods', 'warn_of_result', 'OldName', 'OldSetting', 'answer_old_names', 'why_hidden', 'why_learn_is_set', 'check_hides', 'check_kept', 'check_name']
+__all__ = ['old_events', 'old_settings', 'old_names', 'looks_like_event', 'right_event', 'no_event', 'one_at_a_time', 'as_tuple', 'class_name', 'own_attr', 'check_handler', 'check_methods', 'warn_of_result', 'OldName', 'OldSetting', 'answer_old_names', 'why_hidden', 'why_learn_is_set', 'check_hides', 'check_kept', 'check_name']
 
 old_events: dict
 def looks_like_event(name: str, event_names: tuple) -> bool:
@@ -55,6 +55,17 @@ def one_at_a_time(names) -> str:
     Returns
     -------
     A sentence"""
+def as_tuple(o) -> tuple:
+    """One thing, nothing or any collection of things, as a tuple
+
+    Parameters
+    ----------
+    o
+        Anything
+
+    Returns
+    -------
+    Tuple"""
 def class_name(o):
     """The name of the class of `o`
 

@@ -1,0 +1,49 @@
+"""Stages within stages, each of which is left by all who are in it"""
+# Written by .ci/stubs.py from the notebooks: edit them, not this file.
+from typing import Any
+
+__all__ = ['Stages']
+
+class Stages:
+    """Has stages that are open, and lets all who are in one leave it, however it ends"""
+    outcomes: Any
+    open_stages: Any
+    def __init__(self) -> None: ...
+    def handlers_of(self, event_name: str) -> list:
+        """What runs at an event, in that order; each class of stages has its own way
+
+        Parameters
+        ----------
+        event_name
+            Name of an event
+
+        Returns
+        -------
+        List of pairs: one who is there now, and the function to call"""
+    def has(self, who) -> bool:
+        """Is that one still there?
+
+        Parameters
+        ----------
+        who
+            One of those that were in a pair
+
+        Returns
+        -------
+        Bool"""
+    def within(self, event_name: str, f) -> None:
+        """Run `f`, then what `handlers_of` gives for the event, however `f` ends; raise the error that counts most
+
+        Parameters
+        ----------
+        event_name
+            Of leaving the stage
+        f
+            Function without arguments, the body of the stage"""
+    def leave_stages(self, who) -> None:
+        """Let one leave all stages that are open, from the innermost; those that it has left already not again
+
+        Parameters
+        ----------
+        who
+            One that is in some stages, and is taken away"""
