@@ -11,9 +11,10 @@ import torch
 
 from fastcore.basics import patch, store_attr
 from .basics.comments import show_comments
+from .basics.errors import no_gradients
 from .basics.param_groups import split_params
 from .basics.gradients import all_finite, grads_of
-from .basics.precision import check_precision, half_dtypes, new_autocast, to_float
+from .basics.precision import check_halving, check_precision, check_scale_state, new_autocast, to_float
 from .callbacks import *
 from .learner import *
 
@@ -127,7 +128,7 @@ class PrecisionCallback(Callback):
     ):
         check_precision(amp_mode, kwargs)
         self.amp_mode,self.scaler_args = amp_mode,kwargs
-        self.scaler,self.scales = None,[] # what keeps the scale; the scale at each check of the gradients
+        self.scaler,self.scales,self._paused = None,[],[] # the scale at each check; batches in which there is another
         self.fitting = self._inside = False # is there a fit? is this inside half precision?
         self._scaled,self._owed,self._backward = False,1.,False # gradients: scaled? up to what factor? computed at all?
         self._true_loss = self._loaded = self._autocast = None # the loss before it was scaled; a state for the next fit
@@ -144,7 +145,16 @@ class PrecisionCallback(Callback):
 # %% ../nbs/04_mixed_precision.ipynb #74318753
 @patch
 def leave_batch(self:PrecisionCallback):
-    "Leave half precision, and put the true loss back"
+    "Leave half precision and put the true loss back; if this lay within another batch, go on with that"
+    self._leave()
+    if not self._paused or self._paused[-1][0]<len(self.open_stages): return
+    _,self._inside,self._true_loss = self._paused.pop()
+    if self._inside: self.enter_half()
+
+PrecisionCallback.leave_validate = PrecisionCallback.leave_batch
+
+@patch
+def _leave(self:PrecisionCallback):
     if self._inside:
         self.leave_half()
         self._inside = False
@@ -153,17 +163,25 @@ def leave_batch(self:PrecisionCallback):
 @patch
 def after_backward(self:PrecisionCallback):
     "Leave half precision before others look at the loss or the gradients"
-    self.leave_batch()
+    self._leave()
 
 # %% ../nbs/04_mixed_precision.ipynb #4b04a00c
 @patch
 def before_batch(self:PrecisionCallback):
     "Enter half precision"
-    self.leave_batch()
+    self._pause()
     if self._autocast is None: (self.before_train if self.training else self.before_validate)() # added during an epoch
-    if self._scaled and not grads_of(self.opt): self._scaled = False # a cancelled batch left none
+    if self.training and self._scaled and not grads_of(self.opt): self._scaled = False # a cancelled batch left none
     self._inside = True
     self.enter_half()
+
+@patch
+def _pause(self:PrecisionCallback):
+    "What is open now is a batch in which a callback validates: leave it for a while"
+    if not self._inside and self._true_loss is None: return
+    self._paused.append((len(self.open_stages),self._inside,self._true_loss))
+    self._true_loss = None
+    self._leave()
 
 @patch
 def after_pred(self:PrecisionCallback):
@@ -174,28 +192,20 @@ def after_pred(self:PrecisionCallback):
 @patch
 def after_loss(self:PrecisionCallback):
     "Complain of a loss that is no tensor"
-    loss = self.learn.loss
-    if self.learn.training and not isinstance(loss, torch.Tensor):
-        raise TypeError(f"the loss must be a tensor with one number, for the backward pass; it is {loss!r}")
+    if self.learn.training and not isinstance(self.loss, torch.Tensor):
+        raise TypeError(f"the loss must be a tensor with one number, for the backward pass; it is {self.loss!r}")
 
 # %% ../nbs/04_mixed_precision.ipynb #aea01e30
 @patch
 def start_phase(self:PrecisionCallback):
     "Check the model and the other callbacks"
-    self.leave_batch()
-    self._check_alone()
+    self._pause()
     params = list(self.model.parameters())
+    others = [cb for cb in self.learn.cbs if isinstance(cb, PrecisionCallback) and cb is not self]
+    check_halving(params, [self, *others])
     self.device_type = params[0].device.type if params else 'cpu'
     self._autocast = new_autocast(self.device_type, self.amp_mode)
-    halved = {str(p.dtype) for p in params if p.requires_grad and p.dtype in half_dtypes.values()}
-    if halved: raise ValueError(f"the model's weights are {halved.pop()} already, too coarse to sum up small steps: "
-                                "give it fp32 weights (model.float())")
 
-@patch
-def _check_alone(self:PrecisionCallback):
-    others = [cb for cb in self.learn.cbs if isinstance(cb, PrecisionCallback) and cb is not self and cb.run]
-    if others: raise ValueError(f"{class_name(self)} and {class_name(others[0])} are both there, and each would halve "
-                                "what the other has halved: keep one, for instance with learn.remove_cb")
 
 # %% ../nbs/04_mixed_precision.ipynb #1293ba88
 @patch
@@ -254,9 +264,11 @@ class _StandIn:
 @patch
 def before_step(self:PrecisionCallback):
     "Unscale the gradients and check them; if one is not finite, drop all and skip the step"
-    self.leave_batch() # if `after_backward` was cancelled
+    self._leave() # if `after_backward` was cancelled
     opt,scaler = self.learn.opt,self.scaler
-    if not (self._scaled and self._any_grads(opt)): return
+    grads = self._scaled and grads_of(opt)
+    if self._scaled and self._backward and not grads: raise no_gradients(opt.param_groups)
+    if not grads: return
     self._scale_waiting()
     stand_in = _StandIn(opt)
     self.scales.append(scaler.get_scale())
@@ -268,20 +280,11 @@ def before_step(self:PrecisionCallback):
     raise CancelStepException
 
 # %% ../nbs/04_mixed_precision.ipynb #aaa3ae6f
-def _in_words(i, ps): return f"group {i} ({len(ps)} parameters, {sum(not p.requires_grad for p in ps)} of them frozen)"
-
-@patch
-def _any_grads(self:PrecisionCallback, opt):
-    if grads_of(opt) or not self._backward: return bool(grads_of(opt))
-    groups = ', '.join(_in_words(i, g['params']) for i,g in enumerate(opt.param_groups))
-    raise ValueError(f"after the backward pass no parameter of the optimizer has a gradient: {groups}. "
-                     "Is the loss computed from what they give, and not detached? Or were gradients cleared? "
-                     "To skip a step raise CancelStepException")
-
 @patch
 def cleanup_fit(self:PrecisionCallback):
     "Leave half precision. Gradients that wait become true ones: the step may come without this callback"
-    self.leave_batch()
+    self._leave()
+    self._paused.clear()
     if self._scaled:
         self._scale_waiting()
         self._scaled = False
@@ -290,6 +293,11 @@ def cleanup_fit(self:PrecisionCallback):
 
 # %% ../nbs/04_mixed_precision.ipynb #00193f60
 PrecisionCallback.keeps = 'scales','_scaled','_owed','_backward'
+
+@patch
+def __getstate__(self:PrecisionCallback):
+    "What copies need: they are in no batch"
+    return {**Callback.__getstate__(self), '_inside': False, '_true_loss': None, '_paused': [], '_put_back': None}
 
 @patch
 def state_dict(self:PrecisionCallback): # Dictionary: scale, growth_tracker; in bf16 there is nothing to keep
@@ -312,12 +320,7 @@ def load_state_dict(self:PrecisionCallback,
 @patch
 def check_state(self:PrecisionCallback, state):
     "Raise an error if `load_state_dict` could not take it"
-    if not isinstance(state, dict) or not set(state)<={'scale','growth_tracker'} or len(state)==1:
-        raise ValueError(f"expected what {class_name(self)}.state_dict returns, with `scale` and `growth_tracker`")
-    if not state or self.amp_mode=='bf16': return
-    numbers = all(isinstance(v, (int,float)) for v in state.values())
-    if not numbers or not (0<state['scale']<2.**128 and state['growth_tracker']>=0):
-        raise ValueError(f"{state}: expected a scale > 0 and a growth_tracker ≥ 0")
+    check_scale_state(state, class_name(self))
 
 @patch
 def _set_scale(self:PrecisionCallback, state):
@@ -348,7 +351,7 @@ class MixedPrecision(PrecisionCallback):
 
     def after_loss(self):
         "Leave autocast"
-        self.leave_batch()
+        self._leave()
         super().after_loss()
 
 # %% ../nbs/04_mixed_precision.ipynb #75ecae2c
@@ -357,8 +360,7 @@ def to_fp16(self:Learner,
     **kwargs # Settings of the loss scale, as for MixedPrecision
 ): # The Learner
     "Train in fp16, with loss scaling"
-    cb = MixedPrecision('fp16', **kwargs)
-    return self.to_fp32().add_cb(cb)
+    return self.to_fp32().add_cb(MixedPrecision('fp16', **kwargs))
 
 @patch
 def to_bf16(self:Learner): # The Learner

@@ -143,7 +143,7 @@ class PrecisionCallback(Callback):
         -------
         `torch.amp.GradScaler`, or another object with its methods"""
     def leave_batch(self) -> None:
-        """Leave half precision, and put the true loss back"""
+        """Leave half precision and put the true loss back; if this lay within another batch, go on with that"""
     def after_backward(self) -> None:
         """Leave half precision before others look at the loss or the gradients"""
     def before_batch(self) -> None:
@@ -168,6 +168,8 @@ class PrecisionCallback(Callback):
         """Unscale the gradients and check them; if one is not finite, drop all and skip the step"""
     def cleanup_fit(self) -> None:
         """Leave half precision. Gradients that wait become true ones: the step may come without this callback"""
+    def __getstate__(self) -> dict:
+        """What copies need: they are in no batch"""
     def state_dict(self):
         """The scale of the loss, and the number of good steps since it last changed"""
     def load_state_dict(self, state: dict) -> None:
@@ -179,6 +181,8 @@ class PrecisionCallback(Callback):
             What state_dict returned; an empty one, as bf16 has it, changes nothing"""
     def check_state(self, state) -> None:
         """Raise an error if `load_state_dict` could not take it"""
+    def leave_validate(self):
+        """Leave half precision and put the true loss back; if this lay within another batch, go on with that"""
     keeps: Any
 
 class MixedPrecision(PrecisionCallback):

@@ -399,7 +399,8 @@ def test_on_in_the_midst_is_cleaned_up():
 def test_removed_it_leaves_only_stages_that_are_open():
     cb = Stays()
     runner = CallbackRunner(cb)
-    runner.with_cleanup(lambda: runner.stage('train', lambda: (runner.stage('batch', lambda: None), runner.remove_cb(cb))))
+    def train(): return runner.stage('batch', lambda: None) and runner.remove_cb(cb)
+    runner.with_cleanup(lambda: runner.stage('train', train))
     assert cb.seen==['train','batch','left batch','left train','clean']
     cb = Stays()
     runner = CallbackRunner(cb)
@@ -438,7 +439,8 @@ def test_one_that_moves_to_another_learner_leaves_here_once():
 
 def test_copies_in_the_midst_are_in_no_stage():
     cb = Stays()
-    runner = batch_of(cb, lambda runner, cb: copies.extend([copy.deepcopy(runner), pickle.loads(pickle.dumps(runner))]))
+    def f(runner, cb): copies.extend([copy.deepcopy(runner), pickle.loads(pickle.dumps(runner))])
+    batch_of(cb, f)
     for o in copies: assert o.open_stages==[] and not o.running and o.stays.learn is o
     copies[0].with_cleanup(lambda: copies[0].stage('batch', lambda: None))
     assert cb.seen==all_left

@@ -3,7 +3,7 @@ and callbacks that come and go in the midst of a fit.
 
 pytest tests/test_training_callbacks.py
 """
-import warnings
+import copy, warnings
 from functools import partial
 
 import pytest
@@ -13,6 +13,7 @@ import torch.nn.functional as F
 
 from optimloop.all import *
 from optimloop.basics.course import *
+from optimloop.learner import synth_learner
 
 def quiet(data, loss_func=F.mse_loss, model=None, valid=None, **kwargs):
     torch.manual_seed(0)
@@ -336,3 +337,71 @@ def test_averages_are_swapped_back():
         try: learn.fit(2)
         except OSError: pass
         assert not learn.ema.is_swapped and not torch.is_autocast_enabled('cpu') and learn.model.weight.isfinite().all()
+
+# --- averages while they are in the model
+
+def swapping(f, at='after_validate', **kwargs):
+    "The learner of a fit of two epochs in whose first validation, with averaged weights, `f` is called on it"
+    class Calls(Callback):
+        order = 60
+        def call(self):
+            if self.epoch==0 and not vars(self).get('called'):
+                object.__setattr__(self, 'called', True)
+                f(self.learn)
+    setattr(Calls, at, Calls.call)
+    torch.manual_seed(0)
+    learn = synth_learner(opt_func=SGD, cbs=[EMA(.9, in_valid=True), Calls], **kwargs)
+    with learn.no_logging(): learn.fit(2)
+    return learn
+
+def numbers(learn): return [p.tolist() for p in learn.model.parameters()]
+
+@pytest.mark.parametrize('at', ['before_validate','after_loss','after_batch','leave_batch'])
+@pytest.mark.parametrize('f', ['validate','get_preds','predict'])
+def test_a_validation_within_one_leaves_the_averages_there(at, f):
+    class InValid(Callback): # only in the validation
+        order,run_train,done = 60,False,False
+        def call(self):
+            if self.done or self.training: return
+            self.done = True
+            assert self.ema.is_swapped
+            getattr(self.learn, f)(*[torch.ones(1)]*(f=='predict'))
+            assert self.ema.is_swapped
+    setattr(InValid, at, InValid.call)
+    fits = []
+    for cbs in [], [InValid()]:
+        torch.manual_seed(0)
+        learn = synth_learner(opt_func=SGD, cbs=[EMA(.9, in_valid=True), *cbs])
+        with learn.no_logging(): learn.fit(2)
+        fits.append((numbers(learn), learn.recorder.values))
+        assert all(cb.done for cb in cbs) and not learn.ema.is_swapped
+    assert fits[0]==fits[1]
+
+def test_reset_gives_the_weights_back():
+    learn = synth_learner(opt_func=SGD, cbs=EMA(.9))
+    with learn.no_logging(): learn.fit(1)
+    before = numbers(learn)
+    with learn.ema.swapped():
+        assert numbers(learn)!=before
+        learn.ema.reset()
+    assert numbers(learn)==before
+
+def test_weights_that_are_loaded_in_a_validation_stay(tmp_path):
+    other = synth_learner(path=tmp_path)
+    other.save('other')
+    seen = []
+    def f(learn):
+        learn.load('other')
+        seen.append(numbers(learn))
+    class Look(Callback):
+        def before_train(self): seen.append(numbers(self.learn))
+    swapping(lambda learn: (f(learn), learn.add_cb(Look)), at='leave_validate', path=tmp_path)
+    assert seen[0]==seen[1]==numbers(other)
+
+def test_a_copy_made_while_the_averages_are_in_can_fit():
+    copies = []
+    swapping(lambda learn: copies.append(copy.deepcopy(learn)), at='leave_validate')
+    new, = copies
+    assert new.ema.is_swapped
+    with new.no_logging(): new.fit(1)
+    assert not new.ema.is_swapped

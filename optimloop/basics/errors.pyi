@@ -2,7 +2,7 @@
 # Written by .ci/stubs.py from the notebooks: edit them, not this file.
 from contextlib import AbstractContextManager
 
-__all__ = ['describe', 'where_in_loop', 'no_gradient', 'code_objects', 'hide_frames_of', 'hide_frames', 'afterwards']
+__all__ = ['describe', 'where_in_loop', 'no_gradient', 'no_gradients', 'code_objects', 'hide_frames_of', 'hide_frames', 'afterwards']
 
 def describe(o):
     """Shape and dtype of each tensor in `o`, in words
@@ -37,6 +37,17 @@ def no_gradient(loss):
     ----------
     loss
         The loss of a training batch: a tensor that requires no gradient, or None
+
+    Returns
+    -------
+    An exception, to be raised"""
+def no_gradients(param_groups):
+    """The error that says that no parameter got a gradient, and what may be the cause
+
+    Parameters
+    ----------
+    param_groups
+        List of dictionaries with params, as an optimizer has it
 
     Returns
     -------

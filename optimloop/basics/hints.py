@@ -24,19 +24,19 @@ old_events = {old:new for new,olds in dict(
     after_pred      = 'on_loss_begin after_predict',
     after_loss      = 'on_loss_end after_get_loss training_step validation_step',
     before_backward = 'begin_backward on_backward_begin on_before_backward',
-    after_backward  = 'on_backward_end on_after_backward on_grad_computed',
+    after_backward  = 'leave_backward on_backward_end on_after_backward on_grad_computed',
     before_step     = 'begin_step optimizer_step on_before_optimizer_step on_pre_optimizer_step',
-    after_step      = 'on_step_end on_optimizer_step on_before_zero_grad',
+    after_step      = 'leave_step on_step_end on_optimizer_step on_before_zero_grad',
     after_batch     = 'on_batch_end on_train_batch_end on_test_batch_end on_validation_batch_end',
     after_train     = 'end_train',
     before_validate = 'begin_validate on_test_begin on_validation_begin on_validation_start on_validation_epoch_start',
     after_validate  = 'on_test_end on_validation_end on_validation_epoch_end on_evaluate',
-    after_epoch     = 'on_epoch_end on_train_epoch_end',
+    after_epoch     = 'leave_epoch on_epoch_end on_train_epoch_end',
     after_fit       = 'on_train_end on_fit_end',
-    cleanup_fit     = 'on_exception leave_fit leave_epoch').items() for old in olds.split()}
+    cleanup_fit     = 'on_exception leave_fit').items() for old in olds.split()}
 
 # %% ../../nbs/basics/hints.ipynb #41a70011
-_event_like = 'before_','after_','leave_','begin_','on_','end_','cleanup_'
+_event_like = 'before_','after_','begin_','on_','end_','cleanup_'
 
 @lru_cache(maxsize=10000)
 def looks_like_event(

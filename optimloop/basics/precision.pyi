@@ -1,7 +1,7 @@
 """What is asked of tensors in half precision: which they are, and to widen them"""
 # Written by .ci/stubs.py from the notebooks: edit them, not this file.
 
-__all__ = ['half_dtypes', 'scale_settings', 'check_precision', 'cast_tensors', 'to_float', 'new_autocast']
+__all__ = ['half_dtypes', 'scale_settings', 'check_precision', 'cast_tensors', 'to_float', 'new_autocast', 'check_halving', 'check_scale_state']
 
 half_dtypes: dict
 scale_settings: dict
@@ -53,3 +53,21 @@ def new_autocast(device_type: str, amp_mode: str):
     Returns
     -------
     `torch.autocast`"""
+def check_halving(params, cbs) -> None:
+    """Raise `ValueError` if a parameter that is trained is halved already, or two of the callbacks are switched on
+
+    Parameters
+    ----------
+    params
+        Parameters that are to be halved within a batch
+    cbs
+        All callbacks that compute in half precision"""
+def check_scale_state(state, whose: str) -> None:
+    """Raise `ValueError` if this is no saved scale
+
+    Parameters
+    ----------
+    state
+        Dictionary with scale and growth_tracker, or an empty one
+    whose
+        Name of the class that made it, for the error"""

@@ -271,12 +271,13 @@ class EMA(Callback):
         in_valid:bool=False # Validate and predict with the averaged weights?
     ):
         if not 0<=decay<1: raise ValueError(f"decay={decay}: expected a number in [0,1), such as 0.999")
-        self.decay,self.in_valid = decay,in_valid
+        self.decay,self.in_valid,self._aside = decay,in_valid,None
         self.reset()
 
     def reset(self):
-        "Forget the average"
-        self.avg,self.n_steps,self._aside,self._mine,self._live = {},0,None,False,[]
+        "Forget the average; if it is in the model, give the model its own weights back first"
+        self._leave()
+        self.avg,self.n_steps,self._mine,self._live = {},0,0,[] # `_mine`: at how many open stages it was swapped in
 
     @property
     def is_swapped(self): return self._aside is not None # the weights, while the averages are in the model
@@ -292,6 +293,8 @@ class EMA(Callback):
 @patch
 def before_fit(self:EMA):
     "Begin the average, or go on with it"
+    if self._mine: self._leave() # this is a copy that was made in a validation
+    self._mine = 0
     if self.is_swapped:
         raise RuntimeError("the averaged weights are in the model: leave `with learn.ema.swapped()` before you train")
     live = _averaged(self.model)
@@ -337,20 +340,21 @@ def swapped(self:EMA): # Context that gives the model
 def before_validate(self:EMA):
     "If `in_valid`, give the model the averaged weights"
     if self.in_valid and self.n_steps and not self.is_swapped:
-        self._mine = True
+        self._mine = max(1, len(self.open_stages))
         self._enter()
 
 @patch
 def leave_validate(self:EMA):
-    "Give the model its own weights back, if `before_validate` took them"
-    if self._mine: self._leave()
-    self._mine = False
+    "Give the model its own weights back, if `before_validate` took them for this validation and not for an outer one"
+    if not len(self.open_stages)<=self._mine: return
+    self._leave()
+    self._mine = 0
 
 @patch
 def cleanup_fit(self:EMA):
     "Leave nothing swapped, and let go of the model's tensors"
-    self.leave_validate()
-    self._live = []
+    if self._mine: self._leave()
+    self._mine,self._live = 0,[]
 
 # %% ../../nbs/training/callbacks.ipynb #5ab482eb
 @patch
@@ -395,7 +399,7 @@ def as_measured(self:EMA):
 @patch
 def weights_replaced(self:EMA):
     "Begin a new average: the weights are others now"
-    was_live = self._live
+    was_live,self._aside = self._live,None # what was put aside is replaced too
     self.reset()
     if was_live: self.before_fit()
 

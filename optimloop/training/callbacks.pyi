@@ -105,7 +105,7 @@ class EMA(Callback):
         in_valid
             Validate and predict with the averaged weights?"""
     def reset(self) -> None:
-        """Forget the average"""
+        """Forget the average; if it is in the model, give the model its own weights back first"""
     @property
     def is_swapped(self) -> bool: ...
     def after_step(self) -> None: ...
@@ -116,7 +116,7 @@ class EMA(Callback):
     def before_validate(self) -> None:
         """If `in_valid`, give the model the averaged weights"""
     def leave_validate(self) -> None:
-        """Give the model its own weights back, if `before_validate` took them"""
+        """Give the model its own weights back, if `before_validate` took them for this validation and not for an outer one"""
     def cleanup_fit(self) -> None:
         """Leave nothing swapped, and let go of the model's tensors"""
     def state_dict(self) -> dict:
