@@ -118,7 +118,7 @@ def by_default(
     cls # Class of a callback
 ): # The class: this is a decorator
     "Give a callback of this class to every Learner; it takes the place of one that has the same name"
-    default_callbacks[:] = [o for o in default_callbacks if o.__name__!=cls.__name__] + [cls]
+    default_callbacks[:] = [o for o in default_callbacks if o.__new__(o).name!=cls.__new__(cls).name] + [cls]
     return cls
 
 # %% ../nbs/02_learner.ipynb #e62aab1b
@@ -367,7 +367,7 @@ def after_fit(self:Recorder):
     "Warn if every batch was cancelled"
     self.loss_log.warn_if_all_cancelled()
 
-Learner.smooth_loss = property(lambda self: getattr(getattr(self, 'recorder', None), 'smooth_loss', None))
+Learner.smooth_loss = property(lambda self: next((o.smooth_loss for o in self.cbs if isinstance(o, Recorder)), None))
 
 # %% ../nbs/02_learner.ipynb #9f68c231
 show_comments(globals())

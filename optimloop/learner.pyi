@@ -120,8 +120,8 @@ class Learner(LearnerLoop):
     asked: Any
     asked_device: Any
     training: Any
-    cb_times: Any
     wrap_handler: Any
+    cb_times: Any
     loss: Any
     pred: Any
     dl: Any

@@ -181,7 +181,7 @@ class Optimizer(TorchOptimizer):
 
     def __repr__(self):
         remarks = step_engines[self.engine].describe(self)
-        names = [stepper_name(cb) + (f' ({o})' if o else '') for cb,o in zip(self.cbs, remarks)]
+        names = [stepper_name(cb) + (f' ({o})' if o else '') for cb,o in zip(self.cbs, remarks, strict=True)]
         return f"Optimizer: {' → '.join(names)}; engine: {self.engine}\n" + super().__repr__()
 
 # %% ../nbs/00_optimizer.ipynb #0314f1b2

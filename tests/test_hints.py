@@ -309,3 +309,9 @@ def test_many_callbacks():
         assert [o.own for o in sort_cbs(reversed(learn.cbs))]==[f'c{i}' for i in range(n)]
         return asked
     assert many(80) <= 2.2*many(40)
+
+@pytest.mark.parametrize('name', ['leave_fit','leave_epoch','leave_step','leave_backward'])
+def test_stages_that_have_no_such_event(name):
+    cb = type('Mine', (Callback,), {name: lambda self: None})
+    with pytest.raises(ValueError, match=f'Mine.{name} looks like an event and is none'): synth_learner(cbs=cb)
+    assert synth_learner(cbs=type('Mine', (Callback,), dict(leave_home=lambda self: None)))

@@ -1,5 +1,5 @@
 "summary and timed_cbs on models and runs that are not plain"
-import os
+import copy, os, pickle
 
 import pytest
 import torch
@@ -56,3 +56,21 @@ def test_a_timed_handler_still_says_what_it_returns():
         def before_fit(self): return 5
     learn = synth_learner(cbs=Returns)
     with learn.no_logging(), learn.timed_cbs(), pytest.warns(UserWarning): learn.fit(1)
+
+def test_contexts_within_each_other_and_another_watcher():
+    learn,seen = synth_learner(),[]
+    def watch(cb, event_name, handler):
+        seen.append(event_name)
+        return handler
+    with learn.no_logging():
+        with learn.timed_cbs():
+            learn.fit(1)
+            with learn.timed_cbs(): learn.fit(1) # it adds to what the outer one measures
+            assert learn.wrap_handler is not None
+            learn.fit(1)
+        assert learn.cb_times['recorder','after_loss',True][0]==24 and learn.wrap_handler is None
+        learn.wrap_handler = watch
+        with learn.timed_cbs(): learn.fit(1)
+        assert learn.wrap_handler is watch and 'after_loss' in seen
+        assert learn.cb_times['recorder','after_loss',True][0]==8
+        copy.deepcopy(learn), pickle.loads(pickle.dumps(synth_learner()))

@@ -547,3 +547,23 @@ def test_the_tab_key_knows_hyperparameters():
     assert dir(Optimizer.__new__(Optimizer)) and dir(OptimWrapper.__new__(OptimWrapper))
     from IPython.core.completer import Completer
     assert {'opt.lr','opt.sqr_mom'} <= set(Completer({'opt': opt}).attr_matches('opt.'))
+
+def test_a_recorder_of_another_make():
+    class Recorder(Callback): pass
+    learn = Learner(synth_dls(), nn.Linear(1, 1), F.mse_loss, cbs=[TrainEvalCallback, Recorder], default_cbs=False)
+    learn.fit(1)
+    assert learn.smooth_loss is None
+    with pytest.raises(AttributeError): learn.recorder.nothing
+    both = synth_learner()
+    both.remove_cb('recorder')
+    assert both.smooth_loss is None
+
+def test_a_default_takes_the_place_of_one_of_its_name():
+    from optimloop.learner import by_default, default_callbacks
+    before = [*default_callbacks]
+    class Mine(Callback): name = 'recorder'
+    try:
+        by_default(Mine)
+        assert Mine in default_callbacks and len(default_callbacks)==len(before)
+        assert type(synth_learner().recorder) is Mine
+    finally: default_callbacks[:] = before

@@ -175,3 +175,8 @@ def test_hooks_and_copies():
     del opt, h, hooks
     gc.enable()
     is_same(ref(), None)                                                 # no cycle keeps it alive
+
+def test_it_has_no_engine():
+    opt = OptimWrapper([nn.Parameter(torch.ones(1))], to.SGD, lr=.1)
+    opt.engine = None
+    with ExceptionExpected(AttributeError, regex="engine='loop': the wrapped SGD steps by itself"): opt.engine = 'loop'

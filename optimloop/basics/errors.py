@@ -12,7 +12,7 @@ from types import CodeType, TracebackType
 
 import torch
 
-from . import cleanup
+from . import cleanup, stages
 from .comments import show_comments
 
 # %% ../../nbs/basics/errors.ipynb #28e7872a
@@ -94,7 +94,7 @@ def hide_frames(
             kept = TracebackType(kept, tb.tb_frame, tb.tb_lasti, tb.tb_lineno)
     e.with_traceback(kept) # an assignment is refused by a frozen dataclass
 
-hide_frames_of(cleanup); # its functions call ours
+for o in cleanup,stages,stages.Stages: hide_frames_of(o) # their functions call ours
 
 # %% ../../nbs/basics/errors.ipynb #2b6d8e37
 @contextmanager

@@ -109,6 +109,10 @@ def _write(old, new): return old.fill_(new) if isinstance(old, Tensor) else new
 class OptimWrapper(Optimizer):
     "A torch optimizer of any make, with its hyper-parameters under our names"
     engine = property(lambda self: None, doc="`None`: the wrapped optimizer steps by itself")
+    @engine.setter
+    def engine(self, name):
+        kind = type(self.opt).__name__
+        if name is not None: raise AttributeError(f"engine={name!r}: the wrapped {kind} steps by itself, without one")
 
     def __init__(self,
         params=None, # Parameters, as for Optimizer; none if opt has its own

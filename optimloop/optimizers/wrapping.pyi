@@ -150,6 +150,8 @@ class OptimWrapper(Optimizer):
     @property
     def engine(self) -> Any:
         """`None`: the wrapped optimizer steps by itself"""
+    @engine.setter
+    def engine(self, value) -> None: ...
     @property
     def param_groups(self) -> Any: ...
     @property

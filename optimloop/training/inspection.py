@@ -160,20 +160,25 @@ def _look_at_batch(dl):
 
 # %% ../../nbs/training/inspection.ipynb #1c804c76
 Learner.cb_times = None # from (callback, event, training?) to [calls, seconds]
+Learner._watcher = None # the wrap_handler that there was before
 
 @patch
 @contextmanager
 def timed_cbs(self:Learner):
     "In this context the time of each callback at each event is measured, into `cb_times`, for `show_training_loop`"
-    self.cb_times,self.wrap_handler = {},self._clocked
+    was = self.wrap_handler
+    within = was==self._clocked # then the outer context goes on measuring
+    if not within: self.cb_times,self._watcher,self.wrap_handler = {},was,self._clocked
     self.forget_handlers()
     try: yield self
     finally:
-        self.wrap_handler = None
+        self.wrap_handler = was
+        if not within: self._watcher = None
         self.forget_handlers()
 
 @patch
 def _clocked(self:Learner, cb, event_name, handler):
+    if self._watcher: handler = self._watcher(cb, event_name, handler)
     times = self.cb_times.setdefault(self._time_key(cb, event_name), [0,0.])
     def run():
         start = time.perf_counter()
