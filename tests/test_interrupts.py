@@ -28,6 +28,12 @@ class Looks(Callback):
         self.learn.validate(cbs=MixedPrecision('bf16') if hasattr(self.learn, 'ema') else EMA(.5))
         if self.epoch==self.n_epoch-1: self.learn.remove_cb(self)
 
+class Within(Callback):
+    "Validates within each training batch"
+    order = 5
+    def after_pred(self):
+        if self.training: self.learn.validate()
+
 def schedule(): return ParamScheduler({'lr': SchedLin(.1, 0.), 'mom': SchedCos(.95, .85)})
 kinds = dict(
     autocast=lambda learn: learn.fit(2, wd=.3,
@@ -36,6 +42,8 @@ kinds = dict(
         cbs=[PureBF16('master'), GradientAccumulation(6), NaNPolicy('skip'), FreezeUntil(0)]),
     rounded=lambda learn: learn.fit(2, cbs=[PureBF16(), EMA(.9, in_valid=True), schedule()]),
     looks=lambda learn: learn.fit(2, cbs=[EMA(.9, in_valid=True), GradientAccumulation(6), Looks()]),
+    within=lambda learn: learn.fit(1, cbs=[PureBF16('master'), EMA(.9, in_valid=True), Within()]),
+    within_autocast=lambda learn: learn.fit(1, cbs=[MixedPrecision('fp16'), Within()]),
     half=lambda learn: learn.fit(1, cbs=[ModelToHalf('bf16'),
         TorchScheduler(lambda opt: torch.optim.lr_scheduler.StepLR(opt, 1))]),
     one_batch=lambda learn: learn.one_batch(),
@@ -48,7 +56,7 @@ def depth():
 
 def snapshot(learn):
     opt = learn.opt
-    return dict(running=learn.running, cbs=list(learn.cbs),
+    return dict(running=learn.running, cbs=list(learn.cbs), stages=list(learn.open_stages),
         attached=[cb.learn is learn and getattr(learn, cb.name) is cb for cb in learn.cbs],
         names=sorted(k for k,v in vars(learn).items() if isinstance(v, Callback)), runs=[cb.run for cb in learn.cbs],
             lr=opt.lr, mom=opt.mom, wd=opt.wd,
