@@ -12,6 +12,7 @@ from .runs.checkpoints import Checkpoint
 from .training.callbacks import EMA
 from .training.tracking import EarlyStopping
 from .training.schedules import FreezeUntil
+from .projects.gan import GANCallback
 from .training.prediction import GatherPreds
 from .training.callbacks import GradientAccumulation
 from .training.callbacks import GradientClip
@@ -124,17 +125,18 @@ class Learner(LearnerLoop):
     cb_times: Any
     loss: Any
     pred: Any
+    xb: Any
+    yb: Any
     dl: Any
     fits_done: Any
     earlier_fits: Any
     stepped: Any
-    xb: Any
-    yb: Any
     n_iter: Any
     train_eval: TrainEvalCallback
     recorder: Recorder
     precision: PrecisionCallback
     mixed_precision: MixedPrecision
+    gan: GANCallback
     checkpoint: Checkpoint
     lr_finder: LRFinder
     terminate_on_nan: TerminateOnNaN

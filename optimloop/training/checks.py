@@ -74,12 +74,20 @@ def _check_gradient(loss, model):
                          "or computed under torch.no_grad?")
     raise ValueError("all parameters of the model are frozen: unfreeze some, for instance with opt.unfreeze()")
 
+# %% ../../nbs/training/checks.ipynb #f1e4c7a3
+def _excused(
+    learn # The Learner
+): # Set of parameters
+    "What the method `without_gradient` of the callbacks returns: parameters that get none in this batch, on purpose"
+    cbs = [cb for cb in learn.cbs if cb.run and cb.run_train and hasattr(type(cb), 'without_gradient')]
+    return {p for cb in cbs for p in cb.without_gradient()}
+
 # %% ../../nbs/training/checks.ipynb #d10cc547
 @by_default
 class CheckFirstBatch(Callback):
     "Look at the first training batch of a fit for mistakes that would be silent, or end in an obscure error"
     order,run_valid = 49,False
-    def before_fit(self): self.run_train = True
+    def before_fit(self): self.run_train,self._later = True,None # _later: parameters to be looked at in a later batch
 
     def after_loss(self):
         learn = self.learn
@@ -89,10 +97,12 @@ class CheckFirstBatch(Callback):
         _check_gradient(learn.loss, learn.model)
 
     def after_backward(self):
-        self.run_train = False
-        group_of = {p:i for i,g in enumerate(self.opt.param_groups) for p in g['params']}
+        group_of = {p:i for i,g in enumerate(self.opt.param_groups) for p in g['params'] if p.requires_grad}
+        due,excused = set(group_of) if self._later is None else self._later & set(group_of),_excused(self.learn)
         lacking = [f'{name} (group {group_of[p]})' for name,p in self.model.named_parameters()
-                   if p.requires_grad and p.grad is None and p in group_of]
+                   if p in due-excused and p.grad is None]
+        self._later = due & excused
+        if not self._later: self.run_train = False
         if not lacking: return
         names = ', '.join(lacking[:5]) + (' and others' if len(lacking)>5 else '')
         warnings.warn(f"the loss has no gradient for {names}: not used in the forward pass?")
@@ -133,7 +143,7 @@ def module_of(
 def before_backward(self:CheckFirstBatch):
     "Warn of parameters of the loss function that are not trained"
     loss,known = module_of(self.loss_func),{id(p) for g in self.opt.param_groups for p in g['params']}
-    if loss is None: return
+    if loss is None or self._later is not None: return # _later: this is not the first batch
     known |= {id(p) for p in self.model.parameters()}
     left = [k for k,p in loss.named_parameters() if p.requires_grad and id(p) not in known]
     if left: warnings.warn("the loss function has parameters that are not in the optimizer, so they are not trained: "
