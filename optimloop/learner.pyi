@@ -1,6 +1,7 @@
 """The training loop itself never changes; all tweaks live in callbacks"""
 # Written by .ci/stubs.py from the notebooks: edit them, not this file.
 from contextlib import AbstractContextManager
+from .training.activations import ActivationStats
 from typing import Any
 from .training.checks import BatchToDevice
 from .training.callbacks import BnFreeze
@@ -137,6 +138,7 @@ class Learner(LearnerLoop):
     mixed_precision: MixedPrecision
     checkpoint: Checkpoint
     lr_finder: LRFinder
+    activation_stats: ActivationStats
     terminate_on_nan: TerminateOnNaN
     gradient_clip: GradientClip
     gradient_accumulation: GradientAccumulation
