@@ -12,9 +12,9 @@ The columns:
   min, max      over the rounds
   /without      median over the rounds of the time over that of `without` in the same round
   records       batches recorded in a round
-In a round every entrant trains for `--batches` batches, in one process, and each round starts with another one. The first
-round warms up and is not counted. On a machine that others use too, `--clock cpu` takes the time that the process had
-(its threads together) instead of the time that passed. `--cuda` measures on a GPU, if there is one."""
+In a round every entrant trains for `--batches` batches, in one process, and each round starts with another one. The
+first round warms up and is not counted. On a machine that others use too, `--clock cpu` takes the time that
+the process had (its threads together) instead of the time that passed. `--cuda` measures on a GPU, if there is one."""
 import argparse, gc, json, os, sys, time
 from statistics import median
 
@@ -76,7 +76,8 @@ def main():
     p.add_argument('--json', help='write the times to this file')
     args = p.parse_args()
     device = 'cuda' if args.cuda and torch.cuda.is_available() else 'cpu'
-    print(f"{cpu_name()}, torch {torch.__version__}, {device}; batches of {args.bs}, {args.size} pixels, {args.clock} time")
+    print(f"{cpu_name()}, torch {torch.__version__}, {device}; batches of {args.bs}, {args.size} pixels, "
+          f"{args.clock} time")
     found = {}
     for n in args.threads:
         torch.set_num_threads(n)

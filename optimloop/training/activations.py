@@ -6,8 +6,8 @@
 __all__ = ['LayerSpread', 'has_weight_matrix', 'pick_modules', 'Hooks', 'describe_rows', 'spread_places', 'Thinned',
            'ActivationStats', 'lsuv']
 
-# %% ../../nbs/training/activations.ipynb #d7446614
-import math, sys, warnings
+# %% ../../nbs/training/activations.ipynb #4fb58426
+import math, warnings
 from collections import namedtuple
 from contextlib import contextmanager
 from functools import partial
@@ -35,7 +35,7 @@ def _named(model):
     plain = lambda name: '.'.join(o for o in name.split('.') if o!='_orig_mod') or '(model)'
     return {plain(name):m for name,m in model.named_modules()}
 
-# %% ../../nbs/training/activations.ipynb #ccd374cf
+# %% ../../nbs/training/activations.ipynb #db64edc8
 def pick_modules(
     model, # nn.Module
     which=None # A class or several; a function of a module; names or modules; default: layers with a weight matrix
@@ -47,19 +47,20 @@ def pick_modules(
     if callable(which): found = {k:m for k,m in named.items() if which(m)}
     elif all(isinstance(o, type) for o in which):
         found = {k:m for k,m in named.items() if isinstance(m, tuple(which))}
-    else: found = dict(_find(named, o) for o in which)
+    else: found = dict(_find(model, named, o) for o in which)
     if not found: raise ValueError(f"none of the modules is meant by {which}: the model has modules of the classes "
                                    f"{', '.join(dict.fromkeys(type(m).__name__ for m in named.values()))}")
     return found
 
-def _find(named, o):
+# %% ../../nbs/training/activations.ipynb #cf638b06
+def _find(model, named, o):
     "The pair of a name and a module that `o`, a name or a module, means"
-    pair = next(((k,m) for k,m in named.items() if o is m or isinstance(o, str) and o==k), None)
-    if pair: return pair
+    if isinstance(o, str) and o in named: return o,named[o]
+    if any(o is m for m in model.modules()): return next((k for k,m in named.items() if o is m), '(model)'),o
     names = ', '.join(list(named)[:10]) + ', …'*(len(named)>10)
     raise ValueError(f"there is no module {o if isinstance(o, str) else repr(o)} in the model: its modules are {names}")
 
-# %% ../../nbs/training/activations.ipynb #59bacb39
+# %% ../../nbs/training/activations.ipynb #5cfb9cbd
 class Hooks:
     "Call a function after each call of some modules of a model: in a `with` block, or until `remove`"
     def __init__(self,
@@ -75,24 +76,27 @@ class Hooks:
             self.remove()
             raise
 
-    def _put_on(self, name, m, backward):
-        if isinstance(m, torch.jit.ScriptModule):
-            raise TypeError(f"{name} is a {type(m).__name__}, and no hook can look into TorchScript: "
-                            "choose other modules, or use the model as it was before it was scripted")
-        add = m.register_full_backward_hook if backward else m.register_forward_hook
-        self.handles.append(add(partial(self._call, name)))
-
     def _call(self, name, m, given, output): return self.f(name, m, given, output) if self.on else None
-
-    def remove(self):
-        "Take the hooks off; to do it twice does no harm"
-        self.on = False # from now on, even for one that could not be noted because of an interrupt
-        while self.handles:
-            self.handles[-1].remove()
-            del self.handles[-1]
 
     def __enter__(self): return self
     def __exit__(self, *args): self.remove()
+
+# %% ../../nbs/training/activations.ipynb #c07b7c34
+@patch
+def _put_on(self:Hooks, name, m, backward):
+    if isinstance(m, torch.jit.ScriptModule):
+        raise TypeError(f"{name} is a {type(m).__name__}, and no hook can look into TorchScript: "
+                        "choose other modules, or use the model as it was before it was scripted")
+    add = m.register_full_backward_hook if backward else m.register_forward_hook
+    self.handles.append(add(partial(self._call, name)))
+
+@patch
+def remove(self:Hooks):
+    "Take the hooks off; to do it twice does no harm"
+    self.on = False # from now on, even for one that could not be noted because of an interrupt
+    while self.handles:
+        self.handles[-1].remove()
+        del self.handles[-1]
 
 # %% ../../nbs/training/activations.ipynb #b8a6c266
 def describe_rows(
@@ -110,7 +114,7 @@ def describe_rows(
     counts.scatter_add_(1, place, torch.ones_like(place, dtype=torch.int32))
     return torch.cat([torch.stack([x.mean(1), std, is_near], 1), counts[:,:bins]/x.shape[1]], 1)
 
-# %% ../../nbs/training/activations.ipynb #1a0dfe6d
+# %% ../../nbs/training/activations.ipynb #b832fe02
 def spread_places(
     numel:int, # How many numbers there are
     n:int # How many to take, ≤ numel
@@ -119,6 +123,7 @@ def spread_places(
     within = torch.rand(n, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     return ((torch.arange(n)+within)*(numel/n)).long().clamp_(max=numel-1)
 
+# %% ../../nbs/training/activations.ipynb #dc2c6e34
 def _flat(t):
     "`t` in one dimension, in the order in which it lies in memory: so it need not be copied"
     order = sorted(range(t.ndim), key=lambda i: -t.stride(i))
@@ -155,7 +160,7 @@ class Thinned:
         if len(self.items)<=self.most: return
         self.items,self.stride = self.items[::2],2*self.stride
 
-# %% ../../nbs/training/activations.ipynb #8969686e
+# %% ../../nbs/training/activations.ipynb #6539db99
 class ActivationStats(Callback):
     "Record mean, standard deviation, share near zero and histogram of what layers put out, batch by batch"
     order = 1000 # so that calls of the model by other callbacks before a batch are not recorded
@@ -181,6 +186,7 @@ class ActivationStats(Callback):
         "Forget all that was recorded"
         self.names,self._records,self._seen,self._warned = [],Thinned(self.keep),0,False # names: in the order of calls
 
+# %% ../../nbs/training/activations.ipynb #56474650
 def _check_settings(every, near, limit, bins, sample, keep):
     whole = dict(every=(every,1), bins=(bins,1), sample=(1 if sample is None else sample,1), keep=(keep,2))
     for k,(v,least) in whole.items():
@@ -188,7 +194,7 @@ def _check_settings(every, near, limit, bins, sample, keep):
     if not near>=0: raise ValueError(f"near={near}: expected a distance from zero, ≥ 0")
     if not limit>0: raise ValueError(f"limit={limit}: expected a number > 0")
 
-# %% ../../nbs/training/activations.ipynb #1ef58467
+# %% ../../nbs/training/activations.ipynb #aa190d75
 @patch
 def before_fit(self:ActivationStats):
     "Forget the last fit"
@@ -201,18 +207,22 @@ def before_batch(self:ActivationStats):
     self._seen += 1
     if (self._seen-1)%self.every: return
     if not self._records.takes_next(): return self._records.offer(None)
-    self._stance,self._samples = _eager(),{}
+    self._stance,self._samples = _eager(self.model),{}
     self._hooks = [Hooks(self.model, self._note, self.modules)]
     self._hooks.append(Hooks(self.model, self._returned, self.model))
     if isinstance(self.modules, (list,tuple)) and any(isinstance(o, nn.Module) for o in self.modules):
         self.modules = [*self._hooks[0].modules] # by name: then copies hold no model
 
-def _eager():
-    "Have compiled models run uncompiled from now on; returns what ends that, or `None` if nothing was compiled"
-    if 'torch._dynamo' not in sys.modules or not hasattr(torch.compiler, 'set_stance'): return None
-    return torch.compiler.set_stance('force_eager')
+# %% ../../nbs/training/activations.ipynb #e5156def
+def _is_compiled(m): return '_orig_mod' in m._modules or getattr(m, '_compiled_call_impl', None) is not None
 
-# %% ../../nbs/training/activations.ipynb #493ed8cb
+def _eager(model):
+    "Have a compiled model run uncompiled from now on; returns what ends that, or `None` if there is nothing to end"
+    if not any(map(_is_compiled, model.modules())) or not hasattr(torch.compiler, 'set_stance'): return None
+    stance = torch.compiler.set_stance('force_eager')
+    return None if stance.prev.stance=='force_eager' else stance # it was so before
+
+# %% ../../nbs/training/activations.ipynb #22317def
 @patch
 def _note(self:ActivationStats, name, m, args, output):
     t = next(iter(_tensors(output)), None)
@@ -225,6 +235,7 @@ def _is_plain(t): return t is not None and t.layout is torch.strided and not t.i
 @patch
 def _is_turn(self:ActivationStats): return self.learn is not None and self.learn.training!=self.run_valid
 
+# %% ../../nbs/training/activations.ipynb #cee981f8
 @patch
 def _returned(self:ActivationStats, name, m, args, output):
     if self._is_turn(): self._off()
@@ -235,7 +246,7 @@ def _off(self:ActivationStats):
     if self._stance is not None: self._stance.__exit__(None, None, None)
     self._hooks,self._stance = [],None
 
-# %% ../../nbs/training/activations.ipynb #ddcbec74
+# %% ../../nbs/training/activations.ipynb #fbd6e5ba
 @patch
 def after_pred(self:ActivationStats):
     "Work out the numbers of this batch"
@@ -246,6 +257,7 @@ def after_pred(self:ActivationStats):
     self.names += [o for o in samples if o not in self.names]
     self._records.offer([self._seen-1, self._describe(samples)])
 
+# %% ../../nbs/training/activations.ipynb #4be8ae5d
 @patch
 def _describe(self:ActivationStats, samples):
     "Pairs of names and a matrix with a row for each of them, on the device"
@@ -256,7 +268,7 @@ def _describe(self:ActivationStats, samples):
     return [([name for name,_ in o], describe_rows(torch.stack([t for _,t in o]), self.near, self.limit, self.bins))
             for o in groups.values()]
 
-# %% ../../nbs/training/activations.ipynb #1f751906
+# %% ../../nbs/training/activations.ipynb #a2533840
 @patch
 def leave_batch(self:ActivationStats):
     "Take the hooks off, however the batch was left"
@@ -273,6 +285,7 @@ def after_epoch(self:ActivationStats):
     "Bring what was recorded to the CPU"
     self._collect()
 
+# %% ../../nbs/training/activations.ipynb #931e6d3d
 @patch
 def _warn_of_none(self:ActivationStats):
     if self._warned: return
@@ -280,7 +293,7 @@ def _warn_of_none(self:ActivationStats):
     warnings.warn(f"{self.name} saw no output in batch {self._seen-1}: the modules it was to look at were not called, "
                   "or put out no tensor. Choose others: ActivationStats(modules=…)")
 
-# %% ../../nbs/training/activations.ipynb #da8ef4b8
+# %% ../../nbs/training/activations.ipynb #37ee4c00
 @patch
 def _collect(self:ActivationStats):
     for record in self._records.items:
@@ -289,6 +302,7 @@ def _collect(self:ActivationStats):
         for names,part in record[1]: rows[[self.names.index(o) for o in names]] = part.to('cpu', torch.float32)
         record[1] = rows
 
+# %% ../../nbs/training/activations.ipynb #35fc6171
 @patch
 def _table(self:ActivationStats):
     "All rows: a tensor (batches, layers, 3+bins)"
@@ -298,12 +312,13 @@ def _table(self:ActivationStats):
     rows = [pad(o) for _,o in self._records.items] # of a batch before a layer was called for the first time
     return torch.stack(rows) if rows else torch.empty(0, n, width)
 
+# %% ../../nbs/training/activations.ipynb #abbc085d
 @patch(as_prop=True)
 def steps(self:ActivationStats):
     "Numbers of the batches that were kept, from 0: a list"
     return [step for step,_ in self._records.items]
 
-# %% ../../nbs/training/activations.ipynb #fa0a16ff
+# %% ../../nbs/training/activations.ipynb #8387b202
 @patch(as_prop=True)
 def mean(self:ActivationStats):
     "Mean of each layer's output: a tensor (batches, layers)"
@@ -314,6 +329,7 @@ def std(self:ActivationStats):
     "Standard deviation of each layer's output: a tensor (batches, layers)"
     return self._table()[...,1]
 
+# %% ../../nbs/training/activations.ipynb #ef227b70
 @patch(as_prop=True)
 def near_zero(self:ActivationStats):
     "Share of each layer's output that is near zero, from 0 to 1: a tensor (batches, layers)"
@@ -324,7 +340,7 @@ def hists(self:ActivationStats):
     "Histogram of each layer's output, as shares: a tensor (batches, layers, bins)"
     return self._table()[...,3:]
 
-# %% ../../nbs/training/activations.ipynb #1e30c8bd
+# %% ../../nbs/training/activations.ipynb #f73d4ac1
 @patch
 def _which(self:ActivationStats, layers, most=None):
     "Numbers of the layers to draw; an error if nothing was recorded"
@@ -337,6 +353,7 @@ def _which(self:ActivationStats, layers, most=None):
     if bad: raise ValueError(f"no layer {', '.join(map(repr, bad))}: the layers are {', '.join(self.names)}")
     return [self.names.index(o) if isinstance(o, str) else o for o in layers]
 
+# %% ../../nbs/training/activations.ipynb #03880734
 @patch
 def _lines(self:ActivationStats, ax, values, at):
     import matplotlib.pyplot as plt
@@ -345,7 +362,7 @@ def _lines(self:ActivationStats, ax, values, at):
         ax.plot(self.steps, values[:,i], color=plt.cm.viridis(.95*j/max(1, len(at)-1)), lw=1.2, label=label)
     ax.legend(fontsize='small', title='layer', loc='center left', bbox_to_anchor=(1, .5), frameon=False)
 
-# %% ../../nbs/training/activations.ipynb #c082758b
+# %% ../../nbs/training/activations.ipynb #4424a8c1
 @patch
 def plot_stats(self:ActivationStats,
     layers=None, # Names or numbers of the layers to draw; default: all
@@ -359,6 +376,7 @@ def plot_stats(self:ActivationStats,
     if log: axs[1].set_yscale('log')
     return axs
 
+# %% ../../nbs/training/activations.ipynb #455add46
 @patch
 def plot_near_zero(self:ActivationStats,
     layers=None, # Names or numbers of the layers to draw; default: all
@@ -371,7 +389,7 @@ def plot_near_zero(self:ActivationStats,
     ax.set_ylim(-.02, 1.02)
     return ax
 
-# %% ../../nbs/training/activations.ipynb #9e38f309
+# %% ../../nbs/training/activations.ipynb #ed74071e
 @patch
 def plot_histograms(self:ActivationStats,
     layers=None, # Names or numbers of the layers to draw; default: all, or twelve of them, from first to last
@@ -394,6 +412,7 @@ def plot_histograms(self:ActivationStats,
     axs[0].figure.colorbar(images[0], ax=axs, label='share')
     return axs[:len(at)]
 
+# %% ../../nbs/training/activations.ipynb #873f3120
 @patch
 def _per_column(self:ActivationStats): return self.every*self._records.stride
 
@@ -404,7 +423,7 @@ def _used(self:ActivationStats, hists):
     edge = lambda i: -self.limit + 2*self.limit*i/self.bins
     return edge(used[0]),edge(used[-1]+1)
 
-# %% ../../nbs/training/activations.ipynb #e9aaa1ed
+# %% ../../nbs/training/activations.ipynb #facab072
 @patch
 def run_state(self:ActivationStats):
     "What a checkpoint keeps: what was recorded, and under which settings"
@@ -414,6 +433,7 @@ def run_state(self:ActivationStats):
 @patch
 def _settings(self:ActivationStats): return [self.every, self.near, self.limit, self.bins, self.keep]
 
+# %% ../../nbs/training/activations.ipynb #a3d7e910
 @patch
 def check_run_state(self:ActivationStats, state):
     "An error if this was recorded in another way"
@@ -422,6 +442,7 @@ def check_run_state(self:ActivationStats, state):
     if list(state['settings'])!=self._settings():
         raise ValueError(f"every, near, limit, bins, keep were {state['settings']}, and are {self._settings()} now")
 
+# %% ../../nbs/training/activations.ipynb #8b9baa33
 @patch
 def put_run_state(self:ActivationStats, state):
     "Go on with what was recorded"
@@ -435,7 +456,7 @@ def __getstate__(self:ActivationStats):
     "What copies and pickles need"
     return {**Callback.__getstate__(self), '_samples': None, '_stance': None, '_places': {}}
 
-# %% ../../nbs/training/activations.ipynb #c447a7b7
+# %% ../../nbs/training/activations.ipynb #82ee1098
 LayerSpread = namedtuple('LayerSpread', 'name layer mean std new_mean new_std')
 
 def _measured(name, m, output):
@@ -453,13 +474,14 @@ def _measured(name, m, output):
                          "or all that comes into it? Leave it out (modules=…), or give it other weights first")
     return x.numel(),mean,std
 
+# %% ../../nbs/training/activations.ipynb #1e2ebb8a
 def _pooled(calls):
     "Mean and standard deviation over all calls of a layer"
     n = sum(o[0] for o in calls)
     mean = sum(k*m for k,m,_ in calls)/n
     return mean,math.sqrt(sum(k*(s**2+(m-mean)**2) for k,m,s in calls)/n)
 
-# %% ../../nbs/training/activations.ipynb #d32aee2f
+# %% ../../nbs/training/activations.ipynb #e0d8a857
 def _bias(m):
     b = getattr(m, 'bias', None)
     return b if isinstance(b, nn.Parameter) and b.requires_grad else None
@@ -473,6 +495,7 @@ def _rescale(m, mean, std):
     else: m.bias.sub_(mean).div_(std)
     return lambda output: (output-mean)/std
 
+# %% ../../nbs/training/activations.ipynb #3fb782f3
 def _call_through(model, inputs, layers, mend=lambda *args: None):
     "Call the model, and measure each call of each layer; `mend` may return a function to apply to the output"
     calls = {}
@@ -483,19 +506,22 @@ def _call_through(model, inputs, layers, mend=lambda *args: None):
     with same_random_state(), Hooks(model, look, list(layers)): model(*inputs) # dropout drops the same each time
     return calls
 
-# %% ../../nbs/training/activations.ipynb #9202a465
+# %% ../../nbs/training/activations.ipynb #5e572f5e
 def _mend(model, inputs, layers, calls, tol):
     "One round; `calls` is what the round before has measured"
+    several = [name for name,o in calls.items() if len(o)>1]
     def mend(name, m, mean, std):
-        if len(calls.get(name, ()))==1 and _is_off(m, mean, std, tol): return _rescale(m, mean, std)
-    for name,o in _call_through(model, inputs, layers, mend).items():
-        spread = _pooled(o)
-        if len(o)>1 and _is_off(layers[name], *spread, tol): _rescale(layers[name], *spread)
+        if name not in several and _is_off(m, mean, std, tol): return _rescale(m, mean, std)
+    _call_through(model, inputs, layers, mend)
+    for name in several:
+        spread = _pooled(_call_through(model, inputs, layers, mend)[name])
+        if _is_off(layers[name], *spread, tol): _rescale(layers[name], *spread)
 
+# %% ../../nbs/training/activations.ipynb #7d567529
 @contextmanager
 def _put_back(model, layers):
     "After this context buffers are what they were, and if it failed, parameters too"
-    done,stance = [],_eager()
+    done,stance = [],_eager(model)
     buffers = [(m,k,b,None if b is None else b.clone()) for m in model.modules() for k,b in m._buffers.items()]
     params = [(p,p.clone()) for m in layers.values() for p in m.parameters(recurse=False)]
     def back():
@@ -529,7 +555,7 @@ def lsuv(
             now = _call_through(model, inputs, layers)
     return [LayerSpread(k, type(layers[k]).__name__, *_pooled(first[k]), *_pooled(now[k])) for k in first]
 
-# %% ../../nbs/training/activations.ipynb #71baa8b4
+# %% ../../nbs/training/activations.ipynb #59131ae4
 def _as_inputs(model, xb):
     inputs = tuple(xb) if isinstance(xb, (tuple,list)) else (xb,)
     tensors = [o for o in inputs if isinstance(o, torch.Tensor)]
@@ -540,6 +566,7 @@ def _as_inputs(model, xb):
     device = next((p.device for p in model.parameters()), None)
     return inputs if device is None else to_device(inputs, device)
 
+# %% ../../nbs/training/activations.ipynb #334645e5
 _with_scale = nn.Linear,nn.Bilinear,nn.modules.conv._ConvNd
 
 def _scalable(model, modules):
@@ -554,6 +581,7 @@ def _scalable(model, modules):
     if not trained: raise ValueError(f"lsuv: all of these layers are frozen: {', '.join(found)}")
     return trained
 
+# %% ../../nbs/training/activations.ipynb #c1589c1e
 def _first_call(model, inputs, layers):
     try: calls = _call_through(model, inputs, layers)
     except (TypeError, RuntimeError, IndexError) as e:
@@ -563,6 +591,7 @@ def _first_call(model, inputs, layers):
     if not calls: raise ValueError(f"lsuv: the model called none of its layers: {', '.join(layers)}")
     return calls
 
+# %% ../../nbs/training/activations.ipynb #ececfd73
 def _why_off(off, now, rounds):
     found = '; '.join('{}: mean {:.3g}, standard deviation {:.3g}'.format(k, *_pooled(now[k])) for k in off)
     return (f"lsuv: after {rounds} rounds these layers are still off: {found}. All weights are as they were. Do layers "

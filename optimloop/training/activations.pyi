@@ -39,10 +39,10 @@ class Hooks:
             Which modules, as for pick_modules
         backward
             Call f in the backward pass, with the gradients of inputs and outputs (tuples)?"""
-    def remove(self) -> None:
-        """Take the hooks off; to do it twice does no harm"""
     def __enter__(self) -> Self: ...
     def __exit__(self, *args) -> None: ...
+    def remove(self) -> None:
+        """Take the hooks off; to do it twice does no harm"""
 
 def describe_rows(x, near: float = 0.05, limit: float = 10.0, bins: int = 100):
     """What the numbers in each row look like; does not wait for the device
