@@ -41,8 +41,8 @@ _basics = '''DataLoaders default_device to_device AvgMetric accuracy DamagedFile
 _modules = '''
     optimizer callbacks learner schedulers mixed_precision
     optimizers.family optimizers.wrapping training.activations training.callbacks training.checks training.curves
-    training.display training.half training.inspection training.prediction training.schedules training.suggestions training.tracking
-    runs.saving runs.export runs.checkpoints'''.split()
+    training.display training.half training.inspection training.prediction training.schedules training.suggestions
+    training.tracking runs.saving runs.export runs.checkpoints'''.split()
 
 # %% ../nbs/99_all.ipynb #5d0c7e14
 _left_out = set('''
