@@ -288,7 +288,8 @@ class Raise(Callback):
 events = 'before_batch after_pred after_loss before_backward after_backward before_step after_step after_batch'.split()
 errors = [KeyboardInterrupt(), OSError('x'), CancelBatchException(), CancelTrainException(), CancelEpochException(),
     CancelFitException()]
-@pytest.mark.parametrize('event,error,order', [*product(events, errors, (-2000,)), *product(events, errors[:3:2], (2000,))])
+cases = [*product(events, errors, (-2000,)), *product(events, errors[:3:2], (2000,))]
+@pytest.mark.parametrize('event,error,order', cases)
 def test_no_hook_is_left(event, error, order):
     cb = type('RaiseAt', (Raise,), {event: Raise.go})()
     vars(cb).update(error=error, order=order)
