@@ -11,6 +11,8 @@ The columns:
   ms            median over the rounds of the milliseconds of a batch
   min, max      over the rounds
   /without      median over the rounds of the time over that of `without` in the same round
+  own ms, own   mean milliseconds a batch that the callback's own functions took, its hooks included, by the clock; and
+                that as a part of the batch without it: what there is to see where the other columns are noise
   records       batches recorded in a round
 In a round every entrant trains for `--batches` batches, in one process, and each round starts with another one. The
 first round warms up and is not counted. On a machine that others use too, `--clock cpu` takes the time that
@@ -26,13 +28,29 @@ import optimloop.all as ol
 from optimloop.training.activations import ActivationStats
 from common import cpu_name, resnet34
 
-entrants = {'without': lambda: None, 'switched off': lambda: switched_off(), 'stats': lambda: ActivationStats(),
-    'every 10': lambda: ActivationStats(every=10), 'all numbers': lambda: ActivationStats(sample=None)}
+clocks = dict(wall=time.perf_counter, cpu=time.process_time)
 
-def switched_off():
-    cb = ActivationStats()
-    cb.run = False
+class Timed(ActivationStats):
+    "Knows the seconds that its own functions took, those of the hooks too"
+    seconds,clock = 0.,time.perf_counter
+
+def timed(k):
+    f = getattr(ActivationStats, k)
+    def run(self, *args):
+        start = Timed.clock()
+        try: return f(self, *args)
+        finally: Timed.seconds += Timed.clock()-start
+    return run
+
+for k in 'before_batch _note after_pred leave_batch after_epoch'.split(): setattr(Timed, k, timed(k))
+
+def stats(on=True, **kwargs):
+    cb = Timed(name='activation_stats', **kwargs)
+    cb.run = on
     return cb
+
+entrants = {'without': lambda: None, 'switched off': lambda: stats(on=False), 'stats': stats,
+    'every 10': lambda: stats(every=10), 'all numbers': lambda: stats(sample=None)}
 
 def learner(cb, args, device):
     g = torch.Generator().manual_seed(0)
@@ -54,15 +72,19 @@ def seconds(learn, clock, device):
 
 def measure(args, device):
     "Seconds of each entrant in each round, and the batches that it recorded"
-    clock = time.process_time if args.clock=='cpu' else time.perf_counter
+    clock = Timed.clock = clocks[args.clock]
+    own = {name:0. for name in entrants}
     learns = {name:learner(entrants[name](), args, device) for name in entrants}
     times = {name:[] for name in entrants}
     for i in range(args.rounds+1):
         names = list(entrants)
         names = names[i%len(names):] + names[:i%len(names)]
-        for name in names: times[name].append(seconds(learns[name], clock, device)/args.batches)
+        for name in names:
+            Timed.seconds = 0.
+            times[name].append(seconds(learns[name], clock, device)/args.batches)
+            if i: own[name] += Timed.seconds/args.batches/args.rounds
     records = {name:len(o.activation_stats.steps) if hasattr(o, 'activation_stats') else 0 for name,o in learns.items()}
-    return {name:t[1:] for name,t in times.items()},records
+    return {name:t[1:] for name,t in times.items()},records,own
 
 def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -81,14 +103,15 @@ def main():
     found = {}
     for n in args.threads:
         torch.set_num_threads(n)
-        times,records = measure(args, device)
+        times,records,own = measure(args, device)
         found[n] = times
         print(f"\n{n} thread{'s'*(n>1)}: medians of {args.rounds} rounds of {args.batches} batches")
-        print(f"{'':<14}{'ms':>9}{'min':>9}{'max':>9}{'/without':>10}{'records':>9}")
+        print(f"{'':<14}{'ms':>9}{'min':>9}{'max':>9}{'/without':>10}{'own ms':>9}{'own':>8}{'records':>9}")
         for name,t in times.items():
             ratio = median(a/b for a,b in zip(t, times['without']))
             ms = [f'{1e3*o:9.1f}' for o in (median(t),min(t),max(t))]
-            print(f"{name:<14}{''.join(ms)}{ratio:10.3f}{records[name]:9}")
+            print(f"{name:<14}{''.join(ms)}{ratio:10.3f}"
+                  f"{1e3*own[name]:9.2f}{100*own[name]/median(times['without']):6.2f} %{records[name]:9}")
     if args.json:
         with open(args.json, 'w') as f: json.dump(dict(vars(args), seconds=found), f)
 

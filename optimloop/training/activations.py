@@ -495,15 +495,18 @@ def _rescale(m, mean, std):
     else: m.bias.sub_(mean).div_(std)
     return lambda output: (output-mean)/std
 
-# %% ../../nbs/training/activations.ipynb #3fb782f3
+# %% ../../nbs/training/activations.ipynb #8444f9b0
 def _call_through(model, inputs, layers, mend=lambda *args: None):
     "Call the model, and measure each call of each layer; `mend` may return a function to apply to the output"
-    calls = {}
+    calls,done = {},[]
     def look(name, m, args, output):
+        if done: return None
         calls.setdefault(name, []).append(_measured(name, m, output))
         change = mend(name, m, *calls[name][-1][1:])
         return None if change is None else change(output)
-    with same_random_state(), Hooks(model, look, list(layers)): model(*inputs) # dropout drops the same each time
+    try:
+        with same_random_state(), Hooks(model, look, list(layers)): model(*inputs) # dropout drops the same each time
+    finally: done.append(True)
     return calls
 
 # %% ../../nbs/training/activations.ipynb #5e572f5e
