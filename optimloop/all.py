@@ -20,6 +20,7 @@ from .mixed_precision import *
 from .optimizers import engines
 from .optimizers.family import *
 from .optimizers.wrapping import *
+from .training.activations import *
 from .training.callbacks import *
 from .training.checks import *
 from .training.curves import *
@@ -39,9 +40,9 @@ _basics = '''DataLoaders default_device to_device AvgMetric accuracy DamagedFile
     plot_axes plot_contours'''.split()
 _modules = '''
     optimizer callbacks learner schedulers mixed_precision
-    optimizers.family optimizers.wrapping training.callbacks training.checks training.curves training.display
-    training.half training.inspection training.prediction training.schedules training.suggestions training.tracking
-    runs.saving runs.export runs.checkpoints'''.split()
+    optimizers.family optimizers.wrapping training.activations training.callbacks training.checks training.curves
+    training.display training.half training.inspection training.prediction training.schedules training.suggestions
+    training.tracking runs.saving runs.export runs.checkpoints'''.split()
 
 # %% ../nbs/99_all.ipynb #5d0c7e14
 _left_out = set('''
@@ -53,6 +54,7 @@ _left_out = set('''
     by_default fit_options default_callbacks LearnerLoop rehearses norm_layers
     synth_learner minimum steep slide valley Schedule sched_poly copy_to_train
     fill_in fit_scheduled get_master to_master_grads to_model_params test_overflow grad_overflow
-    PrecisionCallback HalfWeights stochastic_round without_partials module_of LayerInfo ModelSummary concat'''.split())
+    PrecisionCallback HalfWeights stochastic_round without_partials module_of LayerInfo ModelSummary concat
+    has_weight_matrix describe_rows spread_places Thinned LayerSpread'''.split())
 _exported = [k for o in _modules for k in sys.modules[f'optimloop.{o}'].__all__ if k not in _left_out]
 __all__ = [*_exported, *_basics]

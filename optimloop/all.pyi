@@ -1,5 +1,6 @@
 """The one convenience import, optimloop.all, and every name that it gives"""
 # Written by .ci/stubs.py from the notebooks: edit them, not this file.
+from .training.activations import ActivationStats
 from .optimizers.family import AdEMAMix
 from .optimizer import Adam
 from .optimizers.family import Adan
@@ -29,6 +30,7 @@ from .training.prediction import GatherPreds
 from .training.callbacks import GradientAccumulation
 from .training.callbacks import GradientClip
 from .optimizers.wrapping import HPOptimizer
+from .training.activations import Hooks
 from .schedulers import LRFinder
 from .optimizers.family import Lamb
 from .optimizers.family import Larc
@@ -103,9 +105,11 @@ from .optimizers.family import lion_step
 from .runs.export import load_learner
 from .basics.saved_state import load_state
 from .optimizers.family import lookahead_step
+from .training.activations import lsuv
 from .optimizer import momentum_step
 from .optimizers.family import muon_step
 from .optimizers.family import nesterov_step
+from .training.activations import pick_modules
 from .basics.plotting import plot_axes
 from .basics.plotting import plot_contours
 from .optimizers.family import qhadam_step
@@ -128,4 +132,4 @@ from .optimizers.family import with_cbs
 from .training.schedules import with_restarts
 from .training.schedules import with_warmup
 
-__all__ = ['sgd_step', 'step_stat', 'weight_decay', 'l2_reg', 'Optimizer', 'average_grad', 'momentum_step', 'SGD', 'sgd_or_momentum_step', 'average_sqr_grad', 'rms_prop_step', 'RMSProp', 'debias', 'adam_step', 'Adam', 'StepperError', 'event', 'Callback', 'CancelBatchException', 'CancelBackwardException', 'CancelStepException', 'CancelTrainException', 'CancelValidException', 'CancelEpochException', 'CancelFitException', 'CallbackRunner', 'TrainEvalCallback', 'Learner', 'Recorder', 'trainable_params', 'sched_lin', 'sched_cos', 'sched_no', 'sched_exp', 'SchedLin', 'SchedCos', 'SchedNo', 'SchedExp', 'SchedPoly', 'annealer', 'combine_scheds', 'combined_cos', 'ParamScheduler', 'LRFinder', 'LossScale', 'MixedPrecision', 'nesterov_step', 'Nesterov', 'radam_step', 'RAdam', 'qhadam_step', 'QHAdam', 'lion_step', 'Lion', 'average_diff', 'adan_step', 'late_weight_decay', 'Adan', 'ademamix_step', 'AdEMAMix', 'larc_layer_lr', 'larc_step', 'Larc', 'lamb_step', 'Lamb', 'Chain', 'WithUpdate', 'WithGrad', 'cautious', 'clip_value', 'clip_norm', 'lookahead_step', 'with_cbs', 'Lookahead', 'ranger', 'Route', 'set_flag', 'muon_step', 'is_matrix', 'Muon', 'OptimWrapper', 'HPOptimizer', 'TerminateOnNaN', 'GradientClip', 'GradientAccumulation', 'NaNPolicy', 'EMA', 'BnFreeze', 'ModelResetter', 'RNNRegularizer', 'SampleByLoss', 'BatchToDevice', 'CheckFirstBatch', 'ProgressCallback', 'ShowGraph', 'NonNativeMixedPrecision', 'ModelToHalf', 'PureBF16', 'GatherPreds', 'with_restarts', 'Steps', 'Samples', 'with_warmup', 'SchedWSD', 'FreezeUntil', 'TorchScheduler', 'TrackValue', 'EarlyStopping', 'SaveModel', 'ReduceLROnPlateau', 'ShortEpoch', 'EveryN', 'SkipValidation', 'StopValidation', 'CSVLogger', 'load_learner', 'Checkpoint', 'DataLoaders', 'default_device', 'to_device', 'AvgMetric', 'accuracy', 'DamagedFile', 'load_state', 'save_state', 'plot_axes', 'plot_contours']
+__all__ = ['sgd_step', 'step_stat', 'weight_decay', 'l2_reg', 'Optimizer', 'average_grad', 'momentum_step', 'SGD', 'sgd_or_momentum_step', 'average_sqr_grad', 'rms_prop_step', 'RMSProp', 'debias', 'adam_step', 'Adam', 'StepperError', 'event', 'Callback', 'CancelBatchException', 'CancelBackwardException', 'CancelStepException', 'CancelTrainException', 'CancelValidException', 'CancelEpochException', 'CancelFitException', 'CallbackRunner', 'TrainEvalCallback', 'Learner', 'Recorder', 'trainable_params', 'sched_lin', 'sched_cos', 'sched_no', 'sched_exp', 'SchedLin', 'SchedCos', 'SchedNo', 'SchedExp', 'SchedPoly', 'annealer', 'combine_scheds', 'combined_cos', 'ParamScheduler', 'LRFinder', 'LossScale', 'MixedPrecision', 'nesterov_step', 'Nesterov', 'radam_step', 'RAdam', 'qhadam_step', 'QHAdam', 'lion_step', 'Lion', 'average_diff', 'adan_step', 'late_weight_decay', 'Adan', 'ademamix_step', 'AdEMAMix', 'larc_layer_lr', 'larc_step', 'Larc', 'lamb_step', 'Lamb', 'Chain', 'WithUpdate', 'WithGrad', 'cautious', 'clip_value', 'clip_norm', 'lookahead_step', 'with_cbs', 'Lookahead', 'ranger', 'Route', 'set_flag', 'muon_step', 'is_matrix', 'Muon', 'OptimWrapper', 'HPOptimizer', 'pick_modules', 'Hooks', 'ActivationStats', 'lsuv', 'TerminateOnNaN', 'GradientClip', 'GradientAccumulation', 'NaNPolicy', 'EMA', 'BnFreeze', 'ModelResetter', 'RNNRegularizer', 'SampleByLoss', 'BatchToDevice', 'CheckFirstBatch', 'ProgressCallback', 'ShowGraph', 'NonNativeMixedPrecision', 'ModelToHalf', 'PureBF16', 'GatherPreds', 'with_restarts', 'Steps', 'Samples', 'with_warmup', 'SchedWSD', 'FreezeUntil', 'TorchScheduler', 'TrackValue', 'EarlyStopping', 'SaveModel', 'ReduceLROnPlateau', 'ShortEpoch', 'EveryN', 'SkipValidation', 'StopValidation', 'CSVLogger', 'load_learner', 'Checkpoint', 'DataLoaders', 'default_device', 'to_device', 'AvgMetric', 'accuracy', 'DamagedFile', 'load_state', 'save_state', 'plot_axes', 'plot_contours']

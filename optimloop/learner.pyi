@@ -1,6 +1,7 @@
 """The training loop itself never changes; all tweaks live in callbacks"""
 # Written by .ci/stubs.py from the notebooks: edit them, not this file.
 from contextlib import AbstractContextManager
+from .training.activations import ActivationStats
 from typing import Any
 from .training.checks import BatchToDevice
 from .training.callbacks import BnFreeze
@@ -139,6 +140,7 @@ class Learner(LearnerLoop):
     gan: GANCallback
     checkpoint: Checkpoint
     lr_finder: LRFinder
+    activation_stats: ActivationStats
     terminate_on_nan: TerminateOnNaN
     gradient_clip: GradientClip
     gradient_accumulation: GradientAccumulation
