@@ -81,8 +81,10 @@ def page(name):
 floors = [('foundations', 'Before the course', ''), ('', 'Course', ''),
     ('basics', 'Basics', 'param_groups torch_optimizer data batches averages saved_state plotting course'),
     ('optimizers', 'Optimizers', 'family wrapping engines'),
-    ('training', 'Training', 'callbacks tracking schedules curves prediction inspection activations display checks half'),
-    ('runs', 'Runs', 'checkpoints saving export parts loaders'), ('projects', 'Projects', 'race book_race images gan why_it_trains')]
+    ('training', 'Training',
+     'callbacks tracking schedules curves prediction inspection activations display checks half'),
+    ('runs', 'Runs', 'checkpoints saving export parts loaders'),
+    ('projects', 'Projects', 'race book_race images gan why_it_trains')]
 before = ['index.ipynb', 'coming_from.ipynb']
 after = ['99_all.ipynb', 'questions.ipynb', 'command.ipynb', 'changelog.qmd', 'contributing.qmd']
 
