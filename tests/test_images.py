@@ -55,7 +55,7 @@ mistakes = dict(
     loop=(over(link('000.jpg')), r'box/000.jpg cannot be read: Too many levels of symbolic links'),
     pipe=(over(lambda o: (o.unlink(), os.mkfifo(o))), r'box/000.jpg is no file'),
     folder=(over(lambda o: (o.unlink(), o.mkdir())), r'box/000.jpg is no file'),
-    inner=(lambda o: (o/'train'/'box'/'more').mkdir(), r'box/more is a folder: expected the images of box'),
+    inner=(lambda o: (o/'train'/'box'/'more').mkdir(), r'box/more is a folder: expected images in '),
     up=(lambda o: (o/'train'/'box'/'up').symlink_to(o), r'box/up is a folder'),
     class_up=(lambda o: (o/'train'/'up').symlink_to(o/'train'), r'val lacks up'),
     class_nowhere=(lambda o: (o/'train'/'star').symlink_to('nowhere'), r'train/star is a link that leads nowhere'),
@@ -84,12 +84,12 @@ def test_mistakes(name, folder):
 
 @pytest.mark.skipif(os.geteuid()==0, reason="root may read all")
 def test_permissions(folder):
-    for o,msg in ((first(folder),'box/000.jpg cannot be read: Permission denied'), (folder/'train'/'disc','disc cannot be read')):
+    for o in first(folder),folder/'train'/'disc':
         mode = o.stat().st_mode
         o.chmod(0)
         code,out,err = race_on(folder)
         o.chmod(mode)
-        assert (code, out, len(err.splitlines()))==(2,'',1) and msg in err
+        assert (code, out, len(err.splitlines()))==(2,'',1) and f'{o} cannot be read: Permission denied' in err
 
 @pytest.mark.parametrize('argv,msg', [
     (('--bs',19), '--bs 19: expected 2 to 18, the number of training images'), (('--bs',1), '--bs 1: expected 2 to 18'),
@@ -205,7 +205,7 @@ def test_grey_of_16_bits_is_not_white(folder):
 def test_floating_point_pixels(folder):
     Image.fromarray(np.zeros((4,4), np.float32)).save(folder/'train'/'box'/'a.tif')
     code,out,err = race_on(folder, '--bs', 18)
-    assert code==2 and err.splitlines()[-1].endswith('a.tif cannot be read: floating-point pixels: expected 8 or 16 bits a channel')
+    assert code==2 and 'a.tif cannot be read: floating-point pixels: expected 8 or 16 bits a channel' in err
 
 def test_exif(folder):
     im = Image.new('RGB', (8,4))
@@ -284,7 +284,7 @@ def test_the_command_goes_on(folder, monkeypatch):
     assert 'race.json is damaged' in race_on(folder, *more, '--resume')[2]
 
 def test_a_place_for_checkpoints(folder):
-    for place,msg in ((first(folder),'is no folder'), (first(folder)/'a','is no folder'), ('/dev/null/a','is no folder')):
+    for place,msg in ((first(folder),'is no folder'), (first(folder)/'a','is no folder')):
         code,out,err = race_on(folder, '--checkpoints', place)
         assert (code, out)==(2,'') and msg in err.splitlines()[-1], err
 
@@ -316,7 +316,8 @@ def test_the_table_of_imagenette(folder):
     assert [row.split()[0] for row in rows]==list(recipes)
     assert [row.split()[-2:] for row in rows]==[['59.5%','54.5%'],['54.5%','53.2%'],['44.5%','49.8%'],['41.9%','45.2%'],
         ['40.9%','43.0%']]
-    assert 'other than in the book: arch tiny (resnet34), size 16 (128), epochs 1 (3), bs 4 (128), precision fp32' in out
+    assert 'other than in the book: arch tiny (resnet34), size 16 (128), epochs 1 (3), bs 4 (128), precision fp32' \
+        in out
 
 # the network
 

@@ -7,7 +7,7 @@ __all__ = ['rmsprop', 'momentum', 'recipes', 'imagenette', 'book_settings', 'Rec
            'seed_accuracy', 'recipe_accuracies', 'accuracy_table', 'order_table', 'mnist_5k', 'fingerprint',
            'claim_folder', 'train_recipe', 'race_recipes', 'recipe_table']
 
-# %% ../../nbs/projects/book_race.ipynb #54462410
+# %% ../../nbs/projects/book_race.ipynb #d3c5d555
 import contextlib, hashlib, json, os, sys, time
 from functools import partial
 from itertools import combinations
@@ -25,7 +25,7 @@ from ..basics.data import DataLoaders
 from ..learner import Learner
 from ..optimizer import Adam, Optimizer, SGD, average_grad, average_sqr_grad, momentum_step, rms_prop_step
 from ..optimizer import sgd_step
-from .images import ImageError, ResNet, archs, image_dls
+from .images import ImageError, archs, image_dls
 from ..runs.checkpoints import Checkpoint
 
 # %% ../../nbs/projects/book_race.ipynb #1b18ceab
@@ -132,7 +132,7 @@ def mnist_5k(
     x_train,x_valid = standardize(x[:4000], x[4000:])
     return x_train,y[:4000],x_valid,y[4000:]
 
-# %% ../../nbs/projects/book_race.ipynb #666200a0
+# %% ../../nbs/projects/book_race.ipynb #abc63f8a
 def fingerprint(
     images # ImageLists
 ): # Text of 64 characters
@@ -149,7 +149,7 @@ def claim_folder(
     file = Path(folder)/'race.json'
     before = _read_settings(file)
     if before is None: return _write_settings(file, settings)
-    if not resume: raise ImageError(f"{folder} has the checkpoints of a race: go on with --resume, or name another folder")
+    if not resume: raise ImageError(f"{folder} has a race in it: go on with --resume, or name another folder")
     other = [k for k in settings if before.get(k)!=settings[k]]
     text = ', '.join('other images' if k=='images' else f'{k} {before.get(k)} (now {settings[k]})' for k in other)
     if other: raise ImageError(f"{folder} has a race with {text}: to go on, nothing may be changed")
@@ -172,7 +172,7 @@ def _write_settings(file, settings):
         os.replace(new, file)
     except OSError as e: raise ImageError(f"{file.parent} cannot be written: {e.strerror}") from None
 
-# %% ../../nbs/projects/book_race.ipynb #1a34db02
+# %% ../../nbs/projects/book_race.ipynb #f3706c30
 def train_recipe(
     name:str, # A name in recipes
     images, # ImageLists
@@ -188,12 +188,13 @@ def train_recipe(
     **kwargs # Passed to image_dls: size, bs, workers, min_scale
 ): # Learner after the fit, with the `seconds` that it took in this process
     "Train a network on a folder of images with one recipe; where there are checkpoints, go on from the newest"
-    keep = [] if folder is None else [Checkpoint(every_batches, every_minutes=5, keep=2, folder=Path(folder), best=None)]
+    keep = [Checkpoint(every_batches, every_minutes=5, keep=2, folder=Path(folder), best=None)] if folder else []
     dls = image_dls(images, seed=seed, **kwargs)
     learn = new_learner(name, dls, partial(archs[arch], len(images.classes)), seed, cbs=[*keep, *cbs])
     getattr(learn, f'to_{precision}')()
     learn.logger,learn.progress.desc,start = partial(_log, desc),desc,time.perf_counter()
-    with contextlib.redirect_stdout(sys.stderr): fit_recipe(learn, name, epochs, lr, **(dict(resume=True) if keep else {}))
+    asked = dict(resume=True) if keep else {}
+    with contextlib.redirect_stdout(sys.stderr): fit_recipe(learn, name, epochs, lr, **asked)
     learn.seconds = time.perf_counter()-start
     learn.opt.clear_state()
     learn.model.cpu()
@@ -201,7 +202,7 @@ def train_recipe(
 
 def _log(desc, cells): print(f'{desc}:', *(o.strip() for o in cells), file=sys.stderr, flush=True)
 
-# %% ../../nbs/projects/book_race.ipynb #9d4e3b66
+# %% ../../nbs/projects/book_race.ipynb #4101cb43
 def race_recipes(
     images, # ImageLists
     names:list, # Names in recipes
@@ -215,7 +216,8 @@ def race_recipes(
         which,here = f'{i+1}/{len(names)} {name}',None if folder is None else Path(folder)/name
         try: runs[name,recipes[name].schedule] = train_recipe(name, images, folder=here, desc=which, **kwargs)
         except ImageError: raise
-        except (RuntimeError,ValueError,MemoryError) as e: raise ImageError(f"{which}: {str(e) or 'out of memory'}") from e
+        except (RuntimeError,ValueError,MemoryError) as e:
+            raise ImageError(f"{which}: {str(e) or 'out of memory'}") from e
     return runs
 
 # %% ../../nbs/projects/book_race.ipynb #9def0e3c

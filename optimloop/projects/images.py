@@ -72,7 +72,7 @@ class ImageLists(NamedTuple):
     train:list # ImageFile for each training image, class by class, sorted by name
     valid:list # The same for the validation images
 
-# %% ../../nbs/projects/images.ipynb #40810613
+# %% ../../nbs/projects/images.ipynb #1554b36c
 suffixes = '.bmp .gif .jpeg .jpg .pgm .png .ppm .tif .tiff .webp'.split()
 
 def _entries(folder):
@@ -94,7 +94,7 @@ def _list_class(folder, label):
     found,others = [],[]
     for o in _entries(folder): (found if o.suffix.lower() in suffixes else others).append(o)
     for o in others:
-        if os.path.isdir(o): raise ImageError(f"{o} is a folder: expected the images of {folder.name} in {folder} itself")
+        if os.path.isdir(o): raise ImageError(f"{o} is a folder: expected images in {folder} itself")
     if not found: raise ImageError(f"{folder} holds no images: expected files that end in {', '.join(suffixes)}")
     return [_listed(o, label) for o in found]
 

@@ -296,7 +296,8 @@ exit codes:
 
 # %% ../../nbs/projects/race.ipynb #a3d839c0
 _metavars = dict(optimizers='NAMES', schedule='NAMES', epochs='N', bs='N', lr='RATE', precision='NAME', seed='N',
-                 data='PATH', recipes='NAMES', arch='NAME', size='PIXELS', workers='N', checkpoints='FOLDER', out='FILE')
+                 data='PATH', recipes='NAMES', arch='NAME', size='PIXELS', workers='N', checkpoints='FOLDER',
+                 out='FILE')
 
 def _fail(message): raise RaceError(message)
 
