@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['rmsprop', 'momentum', 'recipes', 'imagenette', 'book_settings', 'Recipe', 'fit_recipe', 'new_learner',
-           'seed_accuracy', 'recipe_accuracies', 'accuracy_table', 'order_table', 'mnist_5k', 'fingerprint',
+           'seed_accuracy', 'recipe_accuracies', 'accuracy_table', 'orders', 'order_table', 'mnist_5k', 'fingerprint',
            'claim_folder', 'train_recipe', 'race_recipes', 'recipe_table']
 
 # %% ../../nbs/projects/book_race.ipynb #d3c5d555
@@ -95,7 +95,7 @@ def recipe_accuracies(
     "Each recipe with each seed"
     return {name:[seed_accuracy(name, s, *args, **kwargs) for s in seeds] for name in recipes}
 
-# %% ../../nbs/projects/book_race.ipynb #5c1f07a5
+# %% ../../nbs/projects/book_race.ipynb #7cb0b9ad
 def accuracy_table(
     accs:dict # From the name of a recipe to its accuracies
 ): # Lines of text in a string
@@ -107,15 +107,21 @@ def accuracy_table(
         rows.append(f"{k:<12}{a:>6.3f}{b:>9.3f}{mean(o):>8.3f}{sd:>7.3f}   {' '.join(f'{v:.3f}' for v in o)}")
     return '\n'.join(rows)
 
+def orders(
+    accs:dict # From the name of a recipe to its accuracies, with the same seeds for all
+): # From pairs of names to counts: the first was better, even, the second
+    "Compare recipes pair by pair, seed by seed"
+    gaps = {(a,b):[round(x-y, 6) for x,y in zip(accs[a], accs[b])] for a,b in combinations(accs, 2)}
+    return {k:(sum(o>0 for o in v),sum(o==0 for o in v),sum(o<0 for o in v)) for k,v in gaps.items()}
+
 def order_table(
     accs:dict # From the name of a recipe to its accuracies, with the same seeds for all
 ): # Lines of text in a string
     "For each pair of recipes, the better one in the book first: with how many seeds was it the better one here?"
     rows,n = [],0
-    for a,b in combinations(accs, 2):
-        won,even = sum(x>y for x,y in zip(accs[a], accs[b])),sum(x==y for x,y in zip(accs[a], accs[b]))
-        rows.append(f"{a:>10} > {b:<11}{won} of {len(accs[a])}" + (f", {even} even" if even else ''))
-        n += 2*won+even>len(accs[a])
+    for (a,b),(won,even,lost) in orders(accs).items():
+        rows.append(f"{a:>10} > {b:<11}{won} of {won+even+lost}" + (f", {even} even" if even else ''))
+        n += won>lost
     return '\n'.join([*rows, f"as in the book: {n} of {len(rows)} pairs"])
 
 # %% ../../nbs/projects/book_race.ipynb #a1ee6578
