@@ -1,5 +1,5 @@
 """A folder of images: what may be in it, what may be wrong with it, and a race on it that is killed and goes on."""
-import contextlib, io, os, pickle, re, shutil, signal, subprocess, sys
+import contextlib, io, os, pickle, re, shutil, signal, subprocess, sys, traceback
 from functools import partial
 from pathlib import Path
 
@@ -124,16 +124,21 @@ def test_a_truncated_file(workers, folder):
     assert (code, out)==(2,'') and 'Traceback' not in err and not (folder.parent/'race.png').exists()
     assert err.splitlines()[-1].startswith(f'optimloop: {first(folder)} cannot be read: ')
 
+def error_of(dl):
+    "The message of the error that a loader raises"
+    try: next(iter(dl))
+    except ImageError as e:
+        traceback.clear_frames(e.__traceback__) # or its workers would live on until the garbage is collected
+        return str(e)
+
 @pytest.mark.parametrize('workers', (0,2))
 def test_files_that_change_after_the_list(workers, folder):
     dls,file = image_dls(folder, size=16, bs=18, workers=workers),first(folder)
     whole = file.read_bytes()
     file.unlink()
-    with pytest.raises(ImageError, match='^.*box/000.jpg cannot be read: it is gone since the images were listed$'):
-        next(iter(dls.train))
+    assert error_of(dls.train)==f'{file} cannot be read: it is gone since the images were listed'
     file.write_bytes(whole+b'0')
-    with pytest.raises(ImageError, match='^.*box/000.jpg cannot be read: the file has changed since the images were'):
-        next(iter(dls.train))
+    assert error_of(dls.train)==f'{file} cannot be read: the file has changed since the images were listed'
     (folder/'train'/'box'/'new.jpg').write_bytes(b'') # what comes later is not seen
     assert len(dls.train.dataset)==18
 
