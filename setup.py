@@ -27,7 +27,7 @@ setup(
     package_data={'': ['py.typed', '*.pyi']},  # for editors: written by .ci/stubs.py
     python_requires='>=' + cfg['min_python'],
     install_requires=cfg['requirements'].split(),
-    extras_require={k: cfg[f'{k}_requirements'].split() for k in ('course', 'dev', 'trainers')},
+    extras_require={k: cfg[f'{k}_requirements'].split() for k in ('course', 'dev', 'images', 'mnist', 'trainers')},
     entry_points={'console_scripts': cfg['console_scripts'].split(),
                   'nbdev': [f"{cfg['lib_name']}={cfg['lib_path']}._modidx:d"]},  # other projects' docs can link to ours
 )

@@ -1,7 +1,7 @@
 """Four optimizers, with and without 1cycle, on real handwritten digits: the command `optimloop`"""
 # Written by .ci/stubs.py from the notebooks: edit them, not this file.
 
-__all__ = ['schedules', 'racers', 'precisions', 'RaceError', 'choose', 'load_arrays', 'run', 'table', 'plot_race', 'race', 'options', 'parser', 'check_options', 'main']
+__all__ = ['schedules', 'racers', 'precisions', 'on_arrays', 'on_folder', 'RaceError', 'choose', 'load_arrays', 'run', 'table', 'plot_race', 'race', 'options', 'parser', 'check_options', 'main']
 
 schedules: dict
 racers: dict
@@ -107,7 +107,7 @@ def race(data, names: list, scheds: list, runs: dict | None = None, bs: int = 32
     Returns
     -------
     From (racer, schedule) to `Learner`"""
-def options(optimizers: str = 'all', schedule: str = 'all', epochs: int = 6, bs: int = 32, lr: float | None = None, find_lr: bool = False, precision: str = 'fp32', seed: int = 42, data: str | None = None, out: str = 'optimloop_race.png'):
+def options(optimizers: str = 'all', schedule: str = 'all', epochs: int | None = None, bs: int | None = None, lr: float | None = None, find_lr: bool = False, precision: str = 'fp32', seed: int = 42, data: str | None = None, recipes: str | None = None, arch: str | None = None, size: int | None = None, workers: int | None = None, checkpoints: str | None = None, resume: bool = False, out: str = 'optimloop_race.png'):
     """The options of the command, by name
 
     Parameters
@@ -117,9 +117,9 @@ def options(optimizers: str = 'all', schedule: str = 'all', epochs: int = 6, bs:
     schedule
         Which schedules of the learning rate: constant, 1cycle; both with a comma, or all
     epochs
-        How often each run goes through the training images, at least 1
+        How often each run goes through the training images, at least 1; default: 6, with a folder 3
     bs
-        Images in a batch, from 1 to the number of training images
+        Images in a batch, from 1 to the number of training images; default: 32, with a folder 128
     lr
         Learning rate of all runs (the highest, with 1cycle), above 0 and at most 10; default: one for each
     find_lr
@@ -129,7 +129,19 @@ def options(optimizers: str = 'all', schedule: str = 'all', epochs: int = 6, bs:
     seed
         Seed of the first weights and of the order of the batches, from 0 to 2**63-1
     data
-        Images of your own: an .npz file, see below; default: scikit-learn's 1,797 digits of 8 by 8 pixels
+        Images of your own: a folder or an .npz file, see below; default: scikit-learn's 1,797 digits
+    recipes
+        On a folder, which: adam, rmsprop, sgd, momentum, sgd_1cycle; several with commas; default: all
+    arch
+        On a folder, the network: resnet18 or resnet34; default: resnet34
+    size
+        On a folder, height and width that images are brought to, from 8 to 1024 pixels; default: 128
+    workers
+        On a folder, processes that read images, 0 to 64; default: one a core, at most 8
+    checkpoints
+        On a folder, where to keep what is needed to go on after the race was broken off
+    resume
+        Go on with the race in --checkpoints, if there is one
     out
         File for the figure, which ends in .png, .pdf or .svg; one that exists is replaced
 
@@ -138,6 +150,8 @@ def options(optimizers: str = 'all', schedule: str = 'all', epochs: int = 6, bs:
     Dictionary of them"""
 def parser():
     """The command line, from the signature of `options`"""
+on_arrays: dict
+on_folder: dict
 def check_options(o: dict) -> dict:
     """Raise a `RaceError` for anything that cannot be run
 
@@ -148,7 +162,7 @@ def check_options(o: dict) -> dict:
 
     Returns
     -------
-    The same, with lists of names"""
+    The same, with lists of names, and the defaults that go with the data"""
 def main(argv: list | None = None):
     """The command `optimloop`
 
