@@ -219,9 +219,9 @@ def handlers_of(self:CallbackRunner, event_name):
     return self.find_handlers(event_name) if handlers is None else handlers
 
 @patch
-def has(self:CallbackRunner, cb):
+def has(self:CallbackRunner, who):
     "Is this callback attached here?"
-    return cb._learn is self._me
+    return who._learn is self._me
 
 # %% ../nbs/01_callbacks.ipynb #c6ade009
 @patch

@@ -266,9 +266,8 @@ def before_step(self:PrecisionCallback):
     "Unscale the gradients and check them; if one is not finite, drop all and skip the step"
     self._leave() # if `after_backward` was cancelled
     opt,scaler = self.learn.opt,self.scaler
-    grads = self._scaled and grads_of(opt)
-    if self._scaled and self._backward and not grads: raise no_gradients(opt.param_groups)
-    if not grads: return
+    if self._scaled and self._backward and not grads_of(opt): raise no_gradients(opt.param_groups)
+    if not (self._scaled and grads_of(opt)): return
     self._scale_waiting()
     stand_in = _StandIn(opt)
     self.scales.append(scaler.get_scale())
@@ -360,7 +359,8 @@ def to_fp16(self:Learner,
     **kwargs # Settings of the loss scale, as for MixedPrecision
 ): # The Learner
     "Train in fp16, with loss scaling"
-    return self.to_fp32().add_cb(MixedPrecision('fp16', **kwargs))
+    cb = MixedPrecision('fp16', **kwargs) # first: if it is refused, the one there was stays
+    return self.to_fp32().add_cb(cb)
 
 @patch
 def to_bf16(self:Learner): # The Learner

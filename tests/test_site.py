@@ -180,8 +180,8 @@ def test_every_notebook_is_in_the_sidebar(readme):
     text = readme.sidebar().decode()
     listed = re.findall(r'[\w/]+\.ipynb', text)
     assert set(listed) == found and len(listed) == len(found)
-    assert '- text: "0 · ' in text and yaml.safe_load(text)['website']['sidebar']['contents'][2]['section'] == 'Course'
-    assert script('site').reading_order()[:3] == ['index.ipynb', 'coming_from.ipynb', '00_optimizer.ipynb']
+    assert '- text: "0 · ' in text and yaml.safe_load(text)['website']['sidebar']['contents'][3]['section'] == 'Course'
+    assert script('site').reading_order()[:3] == ['index.ipynb', 'coming_from.ipynb', 'foundations/01_loss.ipynb']
 
 @pytest.mark.parametrize('link,there', [('nbs/02_learner.ipynb#a', '02_learner.ipynb#a'),
     ('CONTRIBUTING.md', 'contributing.qmd'), ('https://x.y/z', 'https://x.y/z'), ('#style', '#style'),

@@ -1,4 +1,4 @@
-"""Stages within stages, each of which is left by all who are in it"""
+"""Stages within stages, each left by all that are in it"""
 # Written by .ci/stubs.py from the notebooks: edit them, not this file.
 from typing import Any
 
@@ -41,7 +41,7 @@ class Stages:
         f
             Function without arguments, the body of the stage"""
     def leave_stages(self, who) -> None:
-        """Let one leave all stages that are open, from the innermost; those that it has left already not again
+        """Leave all open stages for `who`, the innermost first, except those it has already left
 
         Parameters
         ----------
