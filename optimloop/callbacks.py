@@ -145,7 +145,7 @@ class CallbackRunner(Stages):
     training = True # is this a training batch? `TrainEvalCallback` keeps it up to date
     wrap_handler = None # function of callback, event and handler that returns what is run in the handler's place
     running = _cleaning = False # is `with_cleanup` at work? does it clean up?
-    outcomes = cancellations
+    stage_outcomes = cancellations
     def __init__(self,
         cbs=None # Callbacks: instances or classes, one or a list of them
     ):
@@ -179,7 +179,7 @@ class CallbackRunner(Stages):
         "Run `f` between `before_{name}` and `after_{name}`, or until it is cancelled"
         before,leave,after_cancel,after,cancel,done = *_stage_events[name],True
         try:
-            if leave: self.within(leave, lambda: (self(before), f()))
+            if leave: self.within_stage(leave, lambda: (self(before), f()))
             else:
                 self(before)
                 f()
@@ -219,7 +219,7 @@ def handlers_of(self:CallbackRunner, event_name):
     return self.find_handlers(event_name) if handlers is None else handlers
 
 @patch
-def has(self:CallbackRunner, who):
+def is_there(self:CallbackRunner, who):
     "Is this callback attached here?"
     return who._learn is self._me
 

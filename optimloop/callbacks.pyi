@@ -133,7 +133,7 @@ class CallbackRunner(Stages):
     training: Any
     wrap_handler: Any
     running: Any
-    outcomes: Any
+    stage_outcomes: Any
     cbs: Any
     def __init__(self, cbs=None) -> None:
         """Parameters
@@ -175,7 +175,7 @@ class CallbackRunner(Stages):
         List of pairs: a callback and what is called, in the order in which they run"""
     def handlers_of(self, event_name):
         """What `find_handlers` returned, or returns now"""
-    def has(self, who) -> bool:
+    def is_there(self, who) -> bool:
         """Is this callback attached here?"""
     def add_cbs(self, cbs) -> Self:
         """Add callbacks; if one cannot be added, none is. One that belongs to another learner moves here

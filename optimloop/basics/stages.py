@@ -15,7 +15,7 @@ from .comments import show_comments
 # %% ../../nbs/basics/stages.ipynb #5babd75b
 class Stages:
     "Has stages that are open, and lets all who are in one leave it, however it ends"
-    outcomes = () # classes of exceptions that are no errors: they count less, the first of them least
+    stage_outcomes = () # classes of exceptions that are no errors: they count less, the first of them least
     def __init__(self): self.open_stages = [] # the outermost first; each an event, who must leave at it, who has left
 
     def handlers_of(self,
@@ -24,13 +24,13 @@ class Stages:
         "What runs at an event, in that order; each class of stages has its own way"
         return []
 
-    def has(self,
+    def is_there(self,
         who # One of those that were in a pair
     ): # Bool
         "Is that one still there?"
         return True
 
-    def within(self,
+    def within_stage(self,
         event_name:str, # Of leaving the stage
         f # Function without arguments, the body of the stage
     ):
@@ -55,11 +55,11 @@ def _leave(self:Stages, stage, errors):
     now = self.handlers_of(event_name)
     if now is not begun: now = [*now, *_without(begun, now)]
     def call(who, f):
-        if not self.has(who): return # taken away: it left then
+        if not self.is_there(who): return # taken away: it left then
         left.append((who,f)) # first: it may take itself away
         f()
     calls = [(partial(call, *o), f"raised by {o[0].__class__.__name__}.{event_name}") for o in now]
-    if calls: finish(calls, errors, self.outcomes)
+    if calls: finish(calls, errors, self.stage_outcomes)
 
 # %% ../../nbs/basics/stages.ipynb #c724010e
 @patch

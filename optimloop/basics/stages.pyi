@@ -6,7 +6,7 @@ __all__ = ['Stages']
 
 class Stages:
     """Has stages that are open, and lets all who are in one leave it, however it ends"""
-    outcomes: Any
+    stage_outcomes: Any
     open_stages: Any
     def __init__(self) -> None: ...
     def handlers_of(self, event_name: str) -> list:
@@ -20,7 +20,7 @@ class Stages:
         Returns
         -------
         List of pairs: one who is there now, and the function to call"""
-    def has(self, who) -> bool:
+    def is_there(self, who) -> bool:
         """Is that one still there?
 
         Parameters
@@ -31,7 +31,7 @@ class Stages:
         Returns
         -------
         Bool"""
-    def within(self, event_name: str, f) -> None:
+    def within_stage(self, event_name: str, f) -> None:
         """Run `f`, then what `handlers_of` gives for the event, however `f` ends; raise the error that counts most
 
         Parameters
