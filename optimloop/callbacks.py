@@ -95,6 +95,7 @@ class Callback:
         plain = class_name(self).replace('NaN', 'Nan').removesuffix('Callback')
         return self._own_name or camel2snake(plain or 'callback')
 
+    def switched_off(self): "Called when `run`, or the switch of this phase, is set to false while the loop runs"
     def __repr__(self): return class_name(self)
     def __getstate__(self): return {k:v for k,v in vars(self).items() if k!='_learn'} # a copy is attached to nothing
 
@@ -113,7 +114,10 @@ class Callback:
     def __setattr__(self, name, value):
         learn = self.learn
         if name in ('learn','name'): return self._set_once(name, value)
-        if learn is not None and name in _watched: learn.forget_handlers()
+        if learn is not None and name in _watched:
+            now = name=='run' or name==('run_train' if learn.training else 'run_valid')
+            if now and not value and learn.running: self.switched_off()
+            learn.forget_handlers()
         elif learn is not None and name[0]!='_':
             if getattr(learn, name, self) is not self: hints.check_hides(self, name, Callback)
         object.__setattr__(self, name, value)

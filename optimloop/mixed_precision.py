@@ -186,8 +186,7 @@ def _pause(self:PrecisionCallback):
 @patch
 def after_pred(self:PrecisionCallback):
     "Bring the prediction back to fp32"
-    learn = self.learn
-    learn.pred = to_float(learn.pred)
+    self.learn.pred = to_float(self.pred)
 
 @patch
 def after_loss(self:PrecisionCallback):
@@ -201,8 +200,7 @@ def start_phase(self:PrecisionCallback):
     "Check the model and the other callbacks"
     self._pause()
     params = list(self.model.parameters())
-    others = [cb for cb in self.learn.cbs if isinstance(cb, PrecisionCallback) and cb is not self]
-    check_halving(params, [self, *others])
+    check_halving(params, [self, *(o for o in self.cbs if isinstance(o, PrecisionCallback) and o is not self)])
     self.device_type = params[0].device.type if params else 'cpu'
     self._autocast = new_autocast(self.device_type, self.amp_mode)
 
@@ -235,10 +233,9 @@ def before_validate(self:PrecisionCallback):
 @patch
 def before_backward(self:PrecisionCallback):
     "Scale the loss"
-    learn = self.learn
-    if learn.loss is None or self._autocast is None: return # the loop will complain; or it was added during a batch
+    if self.loss is None or self._autocast is None: return # the loop will complain; or it was added during a batch
     self._scale_waiting()
-    self._true_loss,learn.loss = learn.loss,self.scaler.scale(learn.loss)
+    self._true_loss,self.learn.loss = self.loss,self.scaler.scale(self.loss)
     self._scaled = self._backward = True
 
 @patch
@@ -280,15 +277,19 @@ def before_step(self:PrecisionCallback):
 
 # %% ../nbs/04_mixed_precision.ipynb #aaa3ae6f
 @patch
-def cleanup_fit(self:PrecisionCallback):
+def switched_off(self:PrecisionCallback):
     "Leave half precision. Gradients that wait become true ones: the step may come without this callback"
     self._leave()
-    self._paused.clear()
     if self._scaled:
         self._scale_waiting()
         self._scaled = False
         for g in grads_of(self.opt): g.div_(self.scaler.get_scale())
-    self.fitting,self._autocast = False,None
+
+@patch
+def cleanup_fit(self:PrecisionCallback):
+    "End it, whatever has happened"
+    self.switched_off()
+    self._paused,self.fitting,self._autocast = [],False,None
 
 # %% ../nbs/04_mixed_precision.ipynb #00193f60
 PrecisionCallback.keeps = 'scales','_scaled','_owed','_backward'

@@ -166,8 +166,10 @@ class PrecisionCallback(Callback):
         """The loop computed no gradients"""
     def before_step(self) -> None:
         """Unscale the gradients and check them; if one is not finite, drop all and skip the step"""
-    def cleanup_fit(self) -> None:
+    def switched_off(self) -> None:
         """Leave half precision. Gradients that wait become true ones: the step may come without this callback"""
+    def cleanup_fit(self) -> None:
+        """End it, whatever has happened"""
     def __getstate__(self) -> dict:
         """What copies need: they are in no batch"""
     def state_dict(self):

@@ -587,3 +587,17 @@ def test_lsuv_of_a_compiled_model_and_of_several_inputs():
 def test_has_weight_matrix():
     assert has_weight_matrix(nn.Conv1d(1, 1, 1))
     assert not has_weight_matrix(nn.BatchNorm1d(3)) and not has_weight_matrix(net())
+
+@pytest.mark.parametrize('std', [1., .01, 1e3])
+def test_lsuv_of_a_deep_network_that_overflows_or_vanishes(std):
+    net = nn.Sequential(*[nn.Linear(100, 100, bias=False) for _ in range(50)])
+    torch.manual_seed(0)
+    for p in net.parameters(): nn.init.normal_(p, std=std)
+    for o in lsuv(net, torch.randn(64, 100)): assert abs(o.new_std-1)<=.01
+
+def test_lsuv_within_autocast():
+    net = nn.Sequential(nn.Linear(20, 30), nn.ReLU(), nn.Linear(30, 10))
+    x = torch.randn(64, 20)
+    with torch.autocast('cpu', torch.bfloat16):
+        for o in lsuv(net, x): assert abs(o.new_std-1)<=.01 and abs(o.new_mean)<=.01
+        assert net(x).dtype==torch.bfloat16

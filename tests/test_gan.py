@@ -1,5 +1,5 @@
 "Two halves of one model that train by turns; a run that is killed between two turns goes on bit for bit."
-import contextlib, copy, io, os, random, signal, warnings
+import contextlib, copy, io, math, os, random, signal, warnings
 from functools import partial
 
 import pytest, torch
@@ -361,3 +361,22 @@ def test_the_turn_matters():
             GANCallback.put_run_state = lambda self, state: put(self, dict(state, n_steps=0))
             assert differs(truth, outcome(run(f'{folder}/0', 'gan')))
         finally: GANCallback.put_run_state = put
+
+def test_a_callback_that_validates_in_the_midst():
+    "It sees other samples, and the penalty stays that of this batch"
+    class Looks(Callback):
+        order = 30
+        def after_pred(self):
+            if self.training: self.learn.validate()
+    for cbs in [], [Looks]:
+        learn = fit(learner(wgan_loss, nets(drop=0.), penalty=1., cbs=cbs), 1)
+        assert learn.gan.n_steps==learn.train_iter==6 and all(map(math.isfinite, learn.gan.losses['discriminator']))
+
+@pytest.mark.parametrize('order', [0,20,30])
+def test_a_step_that_was_made_counts_whatever_is_cancelled_after_it(order):
+    class Cancels(Callback):
+        def after_step(self): raise CancelBatchException
+    Cancels.order = order
+    turns = Turns()
+    learn = fit(learner(cbs=[turns, Cancels]))
+    assert learn.gan.n_steps==12 and turns.all==[(i%3<2, i%3==2) for i in range(12)]

@@ -96,6 +96,8 @@ def test_permissions(folder):
     (('--size',4), '--size 4: expected 8 to 1024'), (('--workers',-1), '--workers -1: expected 0 to 64'),
     (('--arch','resnet50'), "unknown network 'resnet50': choose one of resnet18, resnet34"),
     (('--recipes','lion'), "unknown recipe 'lion': choose from adam, rmsprop, sgd, momentum, sgd_1cycle"),
+    (('--arch',''), '--arch: expected a value, and it is empty'), (('--recipes',''), '--recipes: expected a value'),
+    (('--checkpoints','','--resume'), '--checkpoints: expected a value'),
     (('--find-lr',), '--find-lr has no meaning with a folder'), (('--resume',), '--resume: give the folder'),
     (('--schedule','1cycle'), '--schedule has no meaning with a folder')])
 def test_options(argv, msg, folder):
@@ -287,6 +289,8 @@ def test_the_command_goes_on(folder, monkeypatch):
     assert 'has a race with other images' in race_on(folder, *more, '--resume')[2]
     (kept/'race.json').write_text('{')
     assert 'race.json is damaged' in race_on(folder, *more, '--resume')[2]
+    (kept/'race.json').unlink() # whose checkpoints are these?
+    for o in (), ('--resume',): assert 'has other files in it, and no race' in race_on(folder, *more, *o)[2]
 
 def test_a_place_for_checkpoints(folder):
     for place,msg in ((first(folder),'is no folder'), (first(folder)/'a','is no folder')):

@@ -83,3 +83,22 @@ def test_copies_made_in_a_batch(kind, at):
     expected = result(fitted(kinds[kind]()))[0]
     assert result(fitted([kinds[kind](), Copies]))[0]==expected
     if kind!='stochastic': assert result(fitted(copies[-1]))[0]==expected # that one goes on with its random numbers
+
+@pytest.mark.parametrize('kind', kinds)
+@pytest.mark.parametrize('at', ['after_pred','after_loss','before_backward','after_backward','before_step'])
+@pytest.mark.parametrize('switch', ['run','run_train'])
+def test_switched_off_in_a_batch_its_gradients_are_true(kind, at, switch):
+    class Off(Callback):
+        order = 40
+        def call(self):
+            if self.iter==1 and self.epoch==0 and self.training:
+                setattr(next(o for o in self.learn.cbs if isinstance(o, PrecisionCallback)), switch, False)
+        def before_step(self): norms.append(max(p.grad.abs().max().item() for p in self.model.parameters()))
+    setattr(Off, at, Off.call)
+    norms = []
+    try: learn = fitted([kinds[kind](), Off])
+    except RuntimeError as e: # halves of a batch in two precisions do not go together
+        assert at in ('after_pred','after_loss','before_backward') and kind in ('by_hand','masters','stochastic'), e
+    else:
+        assert max(norms, default=0.)<10 and all(p.dtype==torch.float32 and p.isfinite().all() for p in learn.model.parameters())
+        assert learn.open_stages==[] and not torch.is_autocast_enabled('cpu')

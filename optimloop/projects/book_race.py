@@ -154,7 +154,9 @@ def claim_folder(
     "Write the settings of a race to its folder; `ImageError` if there is another race, or one that was not asked for"
     file = Path(folder)/'race.json'
     before = _read_settings(file)
-    if before is None: return _write_settings(file, settings)
+    if before is None:
+        if _is_used(file.parent): raise ImageError(f"{folder} has other files in it, and no race: name a new folder")
+        return _write_settings(file, settings)
     if not resume: raise ImageError(f"{folder} has a race in it: go on with --resume, or name another folder")
     other = [k for k in settings if before.get(k)!=settings[k]]
     text = ', '.join('other images' if k=='images' else f'{k} {before.get(k)} (now {settings[k]})' for k in other)
@@ -169,6 +171,8 @@ def _read_settings(file):
     except ValueError: res = None
     if not isinstance(res, dict): raise ImageError(f"{file} is damaged: expected the settings of a race")
     return res
+
+def _is_used(folder): return folder.is_dir() and any(o.name[0]!='.' for o in folder.iterdir())
 
 def _write_settings(file, settings):
     "Write a file such that it is there whole, or not at all"

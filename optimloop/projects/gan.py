@@ -108,7 +108,7 @@ class GANCallback(Callback):
         self._start()
 
     def _start(self):
-        self.n_steps,self.turn,self._fakes = 0,'discriminator',None
+        self.n_steps,self.turn,self._fakes,self._counted = 0,'discriminator',None,None # _counted: which batch was last
         self._losses = dict(discriminator=BatchValues(), generator=BatchValues())
 
     def before_batch(self):
@@ -118,11 +118,16 @@ class GANCallback(Callback):
         self.learn.xb = (z,) if alone else (z,self.xb[0])
 
     def after_pred(self):
-        self.learn.pred,real,self._fakes = self.pred
+        self.learn.pred,real,fakes = self.pred
         self.learn.yb = (real,)
+        if self.training: self._fakes = fakes # a callback may validate in the midst of a batch
 
-    def after_step(self):
-        if self.stepped: self.n_steps += 1
+    def after_step(self): self._count()
+    def leave_batch(self): self._count() # if `after_step` was cancelled before it came here
+
+    def _count(self):
+        batch = self.epoch,self.iter
+        if self.training and self.stepped and self._counted!=batch: self.n_steps,self._counted = self.n_steps+1,batch
 
 # %% ../../nbs/projects/gan.ipynb #e2423f8b
 @patch
@@ -169,8 +174,8 @@ def cleanup_fit(self:GANCallback):
 @patch
 def after_loss(self:GANCallback):
     "Add the penalty, if there is one, and note the loss of a training batch"
-    fakes,self._fakes = self._fakes,None
     if not self.training: return
+    fakes,self._fakes = self._fakes,None
     if self.turn=='discriminator' and self.penalty:
         self.learn.loss = self.loss + self.penalty*(self._slopes(self.xb[1], fakes)-1).pow(2).mean()
     self._losses[self.turn].append(self.loss.detach())

@@ -320,7 +320,9 @@ on_folder = dict(epochs=3, bs=128, recipes='all', arch='resnet34', size=128, wor
 def _is_folder(o): return o['data'] is not None and os.path.isdir(o['data'])
 
 def _check_fitting(o):
-    "That no option was given which does not go with the data"
+    "That no option is empty, and none was given which does not go with the data"
+    for k,v in o.items():
+        if v=='': raise RaceError(f"--{k.replace('_', '-')}: expected a value, and it is empty")
     if _is_folder(o): wrong,data = [k for k in ('optimizers','schedule') if o[k]!='all'],"with a folder: see --recipes"
     else: wrong,data = [k for k in on_folder if k not in on_arrays and o[k] is not None],"without --data FOLDER"
     flag = 'find_lr' if _is_folder(o) else 'resume'

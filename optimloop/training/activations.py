@@ -459,12 +459,13 @@ def __getstate__(self:ActivationStats):
 # %% ../../nbs/training/activations.ipynb #82ee1098
 LayerSpread = namedtuple('LayerSpread', 'name layer mean std new_mean new_std')
 
-def _measured(name, m, output):
-    "Number, mean and standard deviation of an output; an error if nothing can be scaled by them"
+def _measured(name, m, output, strict):
+    "Number, mean and standard deviation of an output; if `strict`, an error if nothing can be scaled by them"
     what = f"lsuv: layer {name} ({type(m).__name__})"
     if not isinstance(output, torch.Tensor): raise ValueError(f"{what} puts out no tensor: choose other modules")
     x = output.detach().float()
     mean,std = x.mean().item(),x.std(correction=0).item()
+    if not strict: return x.numel(),mean,std
     if not math.isfinite(mean+std):
         raise ValueError(f"{what} puts out numbers that are not finite: their mean is {mean}, their standard deviation "
                          f"{std}. Begin with smaller weights, or look at xb")
@@ -486,7 +487,7 @@ def _bias(m):
     b = getattr(m, 'bias', None)
     return b if isinstance(b, nn.Parameter) and b.requires_grad else None
 
-def _is_off(m, mean, std, tol): return abs(std-1)>tol or _bias(m) is not None and abs(mean)>tol
+def _is_off(m, mean, std, tol): return not (abs(std-1)<=tol and (_bias(m) is None or abs(mean)<=tol)) # NaN is off
 
 def _rescale(m, mean, std):
     "Scale the weight of a layer, and shift its bias if it has one; returns what that does to its output"
@@ -496,12 +497,12 @@ def _rescale(m, mean, std):
     return lambda output: (output-mean)/std
 
 # %% ../../nbs/training/activations.ipynb #8444f9b0
-def _call_through(model, inputs, layers, mend=lambda *args: None):
+def _call_through(model, inputs, layers, mend=lambda *args: None, strict=True):
     "Call the model, and measure each call of each layer; `mend` may return a function to apply to the output"
     calls,done = {},[]
     def look(name, m, args, output):
         if done: return None
-        calls.setdefault(name, []).append(_measured(name, m, output))
+        calls.setdefault(name, []).append(_measured(name, m, output, strict))
         change = mend(name, m, *calls[name][-1][1:])
         return None if change is None else change(output)
     try:
@@ -548,7 +549,8 @@ def lsuv(
 ): # List of LayerSpread, with mean and standard deviation before and after, in the order in which layers are called
     "Scale weights and shift biases so that each layer puts out mean 0 and standard deviation 1; frozen ones stay"
     inputs,layers = _as_inputs(model, xb),_scalable(model, modules)
-    with _put_back(model, layers):
+    device = next(iter(layers.values())).weight.device.type
+    with _put_back(model, layers), torch.autocast(device, enabled=False): # it would go on with weights as they were
         first = now = _first_call(model, inputs, layers)
         for i in range(rounds+1):
             off = [k for k,o in now.items() if _is_off(layers[k], *_pooled(o), tol)]
@@ -586,7 +588,7 @@ def _scalable(model, modules):
 
 # %% ../../nbs/training/activations.ipynb #c1589c1e
 def _first_call(model, inputs, layers):
-    try: calls = _call_through(model, inputs, layers)
+    try: calls = _call_through(model, inputs, layers, strict=False) # what overflows here may not when layers are mended
     except (TypeError, RuntimeError, IndexError) as e:
         given = ', '.join(f'{type(o).__name__}{list(getattr(o, "shape", ""))}' for o in inputs)
         add_note(e, f"lsuv called the model with {given}: xb must be its inputs, as the model takes them, no targets")
