@@ -138,3 +138,20 @@ def test_the_worst_class():
     preds,targs = learn.get_preds()
     worst = min(accuracy(preds[targs==i], targs[targs==i]).item() for i in range(10))
     assert learn.validate()[-1]==pytest.approx(worst, abs=1e-6)
+
+@pytest.mark.parametrize('outer', ['validate','get_preds'])
+@pytest.mark.parametrize('inner', ['validate','get_preds','predict'])
+def test_a_validation_within_a_validation(outer, inner):
+    learn,seen = synth_learner(),[]
+    class Looks(Callback):
+        order,busy = 60,False
+        def after_batch(self):
+            if self.busy: return
+            self.busy = True
+            seen.append(getattr(self.learn, inner)(*[torch.ones(1)]*(inner=='predict')))
+            self.busy = False
+    expected = getattr(learn, outer)()
+    with learn.added_cbs(Looks): res = getattr(learn, outer)()
+    assert len(seen)==len(learn.dls.valid) and len(res)==len(expected)
+    for a,b in zip(res, expected): assert torch.equal(torch.as_tensor(a), torch.as_tensor(b))
+    assert not any(o.startswith(('__measure','gather','_split')) for o in vars(learn))

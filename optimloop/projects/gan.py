@@ -16,6 +16,7 @@ from torch.nn import functional as F
 from fastcore.basics import patch
 from ..basics.averages import BatchValues
 from ..basics.comments import show_comments
+from ..basics.errors import afterwards
 from ..callbacks import Callback
 from ..learner import trainable_params
 from ..schedulers import LRFinder
@@ -34,11 +35,11 @@ def gan_loss(
 def _held_still(m):
     "In this context the parameters of a module are constants"
     ps = trainable_params(m)
-    try:
+    def put_back():
+        for p in ps: p.requires_grad_(True)
+    with afterwards(put_back):
         for p in ps: p.requires_grad_(False)
         yield
-    finally:
-        for p in ps: p.requires_grad_(True)
 
 def _no_match(fake, real):
     return ValueError(f"the generator makes samples of shape {tuple(fake.shape)}, and real ones have "

@@ -192,7 +192,7 @@ def _check_settings(every, near, limit, bins, sample, keep):
     for k,(v,least) in whole.items():
         if not isinstance(v, int) or v<least: raise ValueError(f"{k}={v!r}: expected a whole number ≥ {least}")
     if not near>=0: raise ValueError(f"near={near}: expected a distance from zero, ≥ 0")
-    if not limit>0: raise ValueError(f"limit={limit}: expected a number > 0")
+    if not 0<limit<math.inf: raise ValueError(f"limit={limit}: expected a number > 0, and finite")
 
 # %% ../../nbs/training/activations.ipynb #aa190d75
 @patch

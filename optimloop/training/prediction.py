@@ -27,19 +27,23 @@ from .checks import BatchToDevice, without_partials
 
 # %% ../../nbs/training/prediction.ipynb #9ab8ee96
 _loop_state = 'dl n_iter first_iter iter xb yb pred loss stepped training'.split()
+def _is_for_one_pass(cb): return isinstance(cb, Recorder) or hasattr(type(cb), 'for_one_pass') # one fit, or one validation
 
 @patch
 def _run_validation(self:Learner, dl, cbs=None):
-    "Validate, with `cbs` added and the Recorder switched off"
+    "Validate, with `cbs` added; what gathers the results of a fit, or of a validation outside of this one, is off"
     dl = self.dls.valid if dl is None else dl
     if dl is None: raise ValueError("there is no validation loader: pass one, for instance validate(dl)")
     if not any(isinstance(cb, TrainEvalCallback) for cb in self.cbs): cbs = [*as_tuple(cbs), TrainEvalCallback]
+    for cb in as_tuple(cbs): # this may be a validation within another, which has callbacks of these names
+        ours = _is_for_one_pass(cb) and cb.learn is None
+        if ours and cb.name in vars(self): cb.name = f'{cb.name}_{len(self.open_stages)}'
     put_back = self._loop_put_back()
     cbs,undo = self.for_a_while(cbs)
     @hide_frames_of
     def run():
         for cb in self.cbs:
-            if isinstance(cb, Recorder): cb.run = False
+            if _is_for_one_pass(cb): cb.run = False
         self.add_cbs(cbs)
         try: self.with_cleanup(lambda: self.validation_phase(dl))
         except Exception as e:
@@ -52,13 +56,13 @@ def _run_validation(self:Learner, dl, cbs=None):
 
 @patch
 def _loop_put_back(self:Learner):
-    "A function that puts back the state of the loop, the modes of the model and the Recorders that are on"
+    "A function that puts back the state of the loop, the modes of the model and the callbacks that are on"
     state,modes = {k:getattr(self, k) for k in _loop_state},[(m,m.training) for m in self.model.modules()]
-    recorders = [cb for cb in self.cbs if isinstance(cb, Recorder) and cb.run]
+    on = [cb for cb in self.cbs if _is_for_one_pass(cb) and cb.run]
     def put_back():
         vars(self).update(state)
         for m,mode in modes: m.training = mode
-        for cb in recorders: cb.run = True
+        for cb in on: cb.run = True
     return put_back
 
 # %% ../../nbs/training/prediction.ipynb #a310d235
@@ -78,7 +82,7 @@ def validate(self:Learner,
 # %% ../../nbs/training/prediction.ipynb #475bb24d
 class GatherPreds(Callback):
     "Collect predictions and targets, and if asked inputs and losses, on the CPU"
-    order = 55
+    order,for_one_pass = 55,True
     def __init__(self, with_input=False, with_loss=False): self.with_input,self.with_loss = with_input,with_loss
     def before_validate(self): self.inputs,self.preds,self.targs,self.sample_losses = [],[],[],[]
     def after_batch(self):
@@ -108,7 +112,7 @@ def _n_needed(model):
 
 class _SplitBatch(Callback):
     "Take the first `n` parts of each batch for inputs; by default all but the last, or all where the model needs all"
-    order,run_train = -50,False
+    order,run_train,for_one_pass = -50,False,True
     def __init__(self, n=None): self.n = n
     def before_validate(self): self.needed = None
 
