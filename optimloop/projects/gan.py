@@ -17,9 +17,8 @@ from fastcore.basics import patch
 from ..basics.averages import BatchValues
 from ..basics.comments import show_comments
 from ..basics.errors import afterwards
-from ..callbacks import Callback
+from ..callbacks import Callback, is_meant
 from ..learner import trainable_params
-from ..schedulers import LRFinder
 
 # %% ../../nbs/projects/gan.ipynb #ec3d0bc2
 def gan_loss(
@@ -152,7 +151,7 @@ def before_fit(self:GANCallback):
         raise TypeError(f"GANCallback trains a GAN(generator, discriminator, n_noise); "
                         f"the model is a {type(self.model).__name__}")
     both = all(trainable_params(getattr(self.model, k)) for k in ('discriminator','generator'))
-    if both and any(isinstance(cb, LRFinder) for cb in self.learn.cbs): raise ValueError(
+    if both and any(is_meant('LRFinder', cb) for cb in self.cbs): raise ValueError(
         "lr_find looks for the rate at which the loss falls fastest, and in a GAN no loss is meant to fall: what one "
         "half wins the other loses. Freeze one half (learn.freeze() freezes the discriminator), or try rates")
     self._warn_of_batch_norm()

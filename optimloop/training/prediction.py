@@ -27,7 +27,10 @@ from .checks import BatchToDevice, without_partials
 
 # %% ../../nbs/training/prediction.ipynb #9ab8ee96
 _loop_state = 'dl n_iter first_iter iter xb yb pred loss stepped training'.split()
-def _is_for_one_pass(cb): return isinstance(cb, Recorder) or hasattr(type(cb), 'for_one_pass') # one fit, or one validation
+
+def _is_for_one_pass(cb):
+    "Does it gather the results of one fit, or one validation?"
+    return isinstance(cb, Recorder) or hasattr(type(cb), 'for_one_pass')
 
 @patch
 def _run_validation(self:Learner, dl, cbs=None):

@@ -8,6 +8,7 @@ __all__ = ['GatherPreds', 'concat']
 class GatherPreds(Callback):
     """Collect predictions and targets, and if asked inputs and losses, on the CPU"""
     order: Any
+    for_one_pass: Any
     with_input: Any
     with_loss: Any
     inputs: Any
