@@ -221,8 +221,7 @@ def before_fit(self:PrecisionCallback):
 def before_train(self:PrecisionCallback):
     "Begin a phase without gradients: the loop drops those that are left"
     self._scaled = False
-    if self.fitting: self.start_phase()
-    else: self.before_fit() # it was added during a fit
+    (self.start_phase if self.fitting else self.before_fit)() # the latter if it was added during a fit
 
 @patch
 def before_validate(self:PrecisionCallback):
@@ -280,10 +279,11 @@ def before_step(self:PrecisionCallback):
 def switched_off(self:PrecisionCallback):
     "Leave half precision. Gradients that wait become true ones: the step may come without this callback"
     self._leave()
-    if self._scaled:
-        self._scale_waiting()
-        self._scaled = False
-        for g in grads_of(self.opt): g.div_(self.scaler.get_scale())
+    if not self._scaled: return
+    self._scale_waiting()
+    self._scaled = False
+    if grad_overflow(_flat(g['params'] for g in self.opt.param_groups)): return self.opt.zero_grad() # as in a step
+    for g in grads_of(self.opt): g.div_(self.scaler.get_scale())
 
 @patch
 def cleanup_fit(self:PrecisionCallback):

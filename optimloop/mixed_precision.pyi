@@ -166,7 +166,7 @@ class PrecisionCallback(Callback):
         """The loop computed no gradients"""
     def before_step(self) -> None:
         """Unscale the gradients and check them; if one is not finite, drop all and skip the step"""
-    def switched_off(self) -> None:
+    def switched_off(self):
         """Leave half precision. Gradients that wait become true ones: the step may come without this callback"""
     def cleanup_fit(self) -> None:
         """End it, whatever has happened"""

@@ -354,7 +354,7 @@ def test_an_error_that_takes_no_note_leaves_nothing_behind(at):
 
 # --- switched off, moved or removed in the midst
 
-def batch_of(cb, f, events=()):
+def batch_of(cb, f):
     "The log of a runner's fit with one batch, in which `f(runner, cb)` is called"
     runner = CallbackRunner(cb)
     runner.with_cleanup(lambda: runner.stage('train', lambda: runner.stage('batch', lambda: f(runner, cb))))

@@ -103,3 +103,16 @@ def test_switched_off_in_a_batch_its_gradients_are_true(kind, at, switch):
         assert max(norms, default=0.)<10
         assert all(p.dtype==torch.float32 and p.isfinite().all() for p in learn.model.parameters())
         assert learn.open_stages==[] and not torch.is_autocast_enabled('cpu')
+
+@pytest.mark.parametrize('end', ['off','removed'])
+def test_gradients_that_overflowed_are_dropped_when_it_goes(end):
+    class Goes(Callback):
+        order = 40
+        def after_backward(self):
+            cb = getattr(self.learn, 'mixed_precision', None)
+            if self.epoch==self.iter==0 and self.training:
+                if end=='off': cb.run = False
+                else: self.learn.remove_cb(cb)
+    cb = MixedPrecision('fp16', init_scale=2.**100)
+    learn = fitted([cb, Goes])
+    assert all(p.isfinite().all() for p in learn.model.parameters())
