@@ -79,11 +79,11 @@ def page(name):
 # The floors in its order: folder, name, and the notebooks that come first. A folder or a notebook that is not named
 # here comes after those that are. Lessons of the course have a number; other notebooks beside them are for reference.
 floors = [('foundations', 'Before the course', ''), ('', 'Course', ''),
-    ('basics', 'Basics', 'param_groups torch_optimizer data batches averages saved_state plotting course'),
+    ('basics', 'Basics', 'param_groups torch_optimizer data batches averages saved_state plotting ranks course'),
     ('optimizers', 'Optimizers', 'family wrapping engines'),
     ('training', 'Training',
      'callbacks tracking schedules curves prediction inspection activations display checks half'),
-    ('runs', 'Runs', 'checkpoints saving export parts loaders'),
+    ('runs', 'Runs', 'distributed checkpoints saving export shares parts loaders'),
     ('projects', 'Projects', 'race book_race images gan why_it_trains')]
 before = ['index.ipynb', 'coming_from.ipynb']
 after = ['99_all.ipynb', 'questions.ipynb', 'command.ipynb', 'changelog.qmd', 'contributing.qmd']

@@ -12,6 +12,7 @@ from .basics.batches import default_device, to_device
 from .basics.averages import AvgMetric, accuracy
 from .basics.saved_state import DamagedFile, load_state, save_state
 from .basics.plotting import plot_axes, plot_contours
+from .basics.ranks import is_main, same_draws
 from .optimizer import *
 from .callbacks import *
 from .learner import *
@@ -34,15 +35,16 @@ from .training.tracking import *
 from .runs.saving import *
 from .runs.export import *
 from .runs.checkpoints import *
+from .runs.distributed import *
 
 # %% ../nbs/99_all.ipynb #128467e2
 _basics = '''DataLoaders default_device to_device AvgMetric accuracy DamagedFile load_state save_state
-    plot_axes plot_contours'''.split()
+    plot_axes plot_contours is_main same_draws'''.split()
 _modules = '''
     optimizer callbacks learner schedulers mixed_precision
     optimizers.family optimizers.wrapping training.activations training.callbacks training.checks training.curves
     training.display training.half training.inspection training.prediction training.schedules training.suggestions
-    training.tracking runs.saving runs.export runs.checkpoints'''.split()
+    training.tracking runs.saving runs.export runs.checkpoints runs.distributed'''.split()
 
 # %% ../nbs/99_all.ipynb #5d0c7e14
 _left_out = set('''
@@ -55,6 +57,7 @@ _left_out = set('''
     synth_learner minimum steep slide valley Schedule sched_poly copy_to_train
     fill_in fit_scheduled get_master to_master_grads to_model_params test_overflow grad_overflow
     PrecisionCallback HalfWeights stochastic_round without_partials module_of LayerInfo ModelSummary concat
-    has_weight_matrix describe_rows spread_places Thinned LayerSpread'''.split())
+    has_weight_matrix describe_rows spread_places Thinned LayerSpread
+    average_gradients with_ddp WholeLoss Whole whole_batch check_alike'''.split())
 _exported = [k for o in _modules for k in sys.modules[f'optimloop.{o}'].__all__ if k not in _left_out]
 __all__ = [*_exported, *_basics]

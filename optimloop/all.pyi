@@ -22,6 +22,7 @@ from .training.checks import CheckFirstBatch
 from .runs.checkpoints import Checkpoint
 from .basics.saved_state import DamagedFile
 from .basics.data import DataLoaders
+from .runs.distributed import Distributed
 from .training.callbacks import EMA
 from .training.tracking import EarlyStopping
 from .training.tracking import EveryN
@@ -95,6 +96,7 @@ from .schedulers import combined_cos
 from .optimizer import debias
 from .basics.batches import default_device
 from .callbacks import event
+from .basics.ranks import is_main
 from .optimizers.family import is_matrix
 from .optimizer import l2_reg
 from .optimizers.family import lamb_step
@@ -116,6 +118,7 @@ from .optimizers.family import qhadam_step
 from .optimizers.family import radam_step
 from .optimizers.family import ranger
 from .optimizer import rms_prop_step
+from .basics.ranks import same_draws
 from .basics.saved_state import save_state
 from .schedulers import sched_cos
 from .schedulers import sched_exp
@@ -132,4 +135,4 @@ from .optimizers.family import with_cbs
 from .training.schedules import with_restarts
 from .training.schedules import with_warmup
 
-__all__ = ['sgd_step', 'step_stat', 'weight_decay', 'l2_reg', 'Optimizer', 'average_grad', 'momentum_step', 'SGD', 'sgd_or_momentum_step', 'average_sqr_grad', 'rms_prop_step', 'RMSProp', 'debias', 'adam_step', 'Adam', 'StepperError', 'event', 'Callback', 'CancelBatchException', 'CancelBackwardException', 'CancelStepException', 'CancelTrainException', 'CancelValidException', 'CancelEpochException', 'CancelFitException', 'CallbackRunner', 'TrainEvalCallback', 'Learner', 'Recorder', 'trainable_params', 'sched_lin', 'sched_cos', 'sched_no', 'sched_exp', 'SchedLin', 'SchedCos', 'SchedNo', 'SchedExp', 'SchedPoly', 'annealer', 'combine_scheds', 'combined_cos', 'ParamScheduler', 'LRFinder', 'LossScale', 'MixedPrecision', 'nesterov_step', 'Nesterov', 'radam_step', 'RAdam', 'qhadam_step', 'QHAdam', 'lion_step', 'Lion', 'average_diff', 'adan_step', 'late_weight_decay', 'Adan', 'ademamix_step', 'AdEMAMix', 'larc_layer_lr', 'larc_step', 'Larc', 'lamb_step', 'Lamb', 'Chain', 'WithUpdate', 'WithGrad', 'cautious', 'clip_value', 'clip_norm', 'lookahead_step', 'with_cbs', 'Lookahead', 'ranger', 'Route', 'set_flag', 'muon_step', 'is_matrix', 'Muon', 'OptimWrapper', 'HPOptimizer', 'pick_modules', 'Hooks', 'ActivationStats', 'lsuv', 'TerminateOnNaN', 'GradientClip', 'GradientAccumulation', 'NaNPolicy', 'EMA', 'BnFreeze', 'ModelResetter', 'RNNRegularizer', 'SampleByLoss', 'BatchToDevice', 'CheckFirstBatch', 'ProgressCallback', 'ShowGraph', 'NonNativeMixedPrecision', 'ModelToHalf', 'PureBF16', 'GatherPreds', 'with_restarts', 'Steps', 'Samples', 'with_warmup', 'SchedWSD', 'FreezeUntil', 'TorchScheduler', 'TrackValue', 'EarlyStopping', 'SaveModel', 'ReduceLROnPlateau', 'ShortEpoch', 'EveryN', 'SkipValidation', 'StopValidation', 'CSVLogger', 'load_learner', 'Checkpoint', 'DataLoaders', 'default_device', 'to_device', 'AvgMetric', 'accuracy', 'DamagedFile', 'load_state', 'save_state', 'plot_axes', 'plot_contours']
+__all__ = ['sgd_step', 'step_stat', 'weight_decay', 'l2_reg', 'Optimizer', 'average_grad', 'momentum_step', 'SGD', 'sgd_or_momentum_step', 'average_sqr_grad', 'rms_prop_step', 'RMSProp', 'debias', 'adam_step', 'Adam', 'StepperError', 'event', 'Callback', 'CancelBatchException', 'CancelBackwardException', 'CancelStepException', 'CancelTrainException', 'CancelValidException', 'CancelEpochException', 'CancelFitException', 'CallbackRunner', 'TrainEvalCallback', 'Learner', 'Recorder', 'trainable_params', 'sched_lin', 'sched_cos', 'sched_no', 'sched_exp', 'SchedLin', 'SchedCos', 'SchedNo', 'SchedExp', 'SchedPoly', 'annealer', 'combine_scheds', 'combined_cos', 'ParamScheduler', 'LRFinder', 'LossScale', 'MixedPrecision', 'nesterov_step', 'Nesterov', 'radam_step', 'RAdam', 'qhadam_step', 'QHAdam', 'lion_step', 'Lion', 'average_diff', 'adan_step', 'late_weight_decay', 'Adan', 'ademamix_step', 'AdEMAMix', 'larc_layer_lr', 'larc_step', 'Larc', 'lamb_step', 'Lamb', 'Chain', 'WithUpdate', 'WithGrad', 'cautious', 'clip_value', 'clip_norm', 'lookahead_step', 'with_cbs', 'Lookahead', 'ranger', 'Route', 'set_flag', 'muon_step', 'is_matrix', 'Muon', 'OptimWrapper', 'HPOptimizer', 'pick_modules', 'Hooks', 'ActivationStats', 'lsuv', 'TerminateOnNaN', 'GradientClip', 'GradientAccumulation', 'NaNPolicy', 'EMA', 'BnFreeze', 'ModelResetter', 'RNNRegularizer', 'SampleByLoss', 'BatchToDevice', 'CheckFirstBatch', 'ProgressCallback', 'ShowGraph', 'NonNativeMixedPrecision', 'ModelToHalf', 'PureBF16', 'GatherPreds', 'with_restarts', 'Steps', 'Samples', 'with_warmup', 'SchedWSD', 'FreezeUntil', 'TorchScheduler', 'TrackValue', 'EarlyStopping', 'SaveModel', 'ReduceLROnPlateau', 'ShortEpoch', 'EveryN', 'SkipValidation', 'StopValidation', 'CSVLogger', 'load_learner', 'Checkpoint', 'Distributed', 'DataLoaders', 'default_device', 'to_device', 'AvgMetric', 'accuracy', 'DamagedFile', 'load_state', 'save_state', 'plot_axes', 'plot_contours', 'is_main', 'same_draws']

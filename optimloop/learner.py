@@ -98,11 +98,11 @@ def _check_any(self:LearnerLoop):
 def _set_batch(self:LearnerLoop, batch):
     batch = tuple(batch) if isinstance(batch, (tuple,list)) else (batch,)
     n_inp = len(batch)-1 or 1
-    self.xb,self.yb,self.pred,self.loss,self.stepped = batch[:n_inp],batch[n_inp:],None,None,False
+    self.xb,self.yb,self.pred,self.loss,self.whole,self.stepped = batch[:n_inp],batch[n_inp:],None,None,None,False
 
 @patch
 def _forget_batch(self:LearnerLoop):
-    self.dl = self.n_iter = self.iter = self.pred = self.loss = self.stepped = None
+    self.dl = self.n_iter = self.iter = self.pred = self.loss = self.whole = self.stepped = None
     self.first_iter,self.xb,self.yb = 0,(),()
     if self.opt is not None: self.opt.zero_grad()
 

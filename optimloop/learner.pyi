@@ -10,6 +10,7 @@ from .callbacks import Callback
 from .callbacks import CallbackRunner
 from .training.checks import CheckFirstBatch
 from .runs.checkpoints import Checkpoint
+from .runs.distributed import Distributed
 from .training.callbacks import EMA
 from .training.tracking import EarlyStopping
 from .training.schedules import FreezeUntil
@@ -62,6 +63,7 @@ class LearnerLoop(CallbackRunner):
     first_iter: Any
     xb: Any
     yb: Any
+    whole: Any
     def validation_phase(self, dl) -> None:
         """Run the validation phase on `dl`
 
@@ -132,6 +134,7 @@ class Learner(LearnerLoop):
     fits_done: Any
     earlier_fits: Any
     stepped: Any
+    whole: Any
     n_iter: Any
     train_eval: TrainEvalCallback
     recorder: Recorder
@@ -139,6 +142,7 @@ class Learner(LearnerLoop):
     mixed_precision: MixedPrecision
     gan: GANCallback
     checkpoint: Checkpoint
+    distributed: Distributed
     lr_finder: LRFinder
     activation_stats: ActivationStats
     terminate_on_nan: TerminateOnNaN
@@ -265,6 +269,8 @@ class Learner(LearnerLoop):
         Returns
         -------
         The Learner"""
+    def distribute(self) -> Self:
+        """Let the processes that torchrun has started train as one; alone, nothing changes"""
     def export(self, fname: str | Path | None = None, whole: bool = False):
         """Write the model, as it was validated, the optimizer's state and the Recorder's values to a file, all or nothing
 

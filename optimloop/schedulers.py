@@ -24,6 +24,7 @@ from .basics.lr_curves import largest_descent, plot_histories, plot_lr_curve
 from .basics.param_groups import spread
 from .basics.quick_hypers import set_quickly
 from .basics.random_state import same_random_state
+from .basics.ranks import is_main, say
 from .basics.schedule_checks import check_alone, check_fraction, check_names, checked_phases
 from .basics.schedule_checks import checked_schedules, needs_pos, per_group
 from .callbacks import *
@@ -356,11 +357,10 @@ def lr_find(self:Learner,
         mock = copy_to_train(self)
         with mock.no_logging(): mock.fit(10**9, cbs=finder) # until the finder ends it
     res = namedtuple('SuggestedLRs', names)(*[f(finder.lrs, finder.smoothed) for f in funcs])
-    for name,lr in zip(res._fields, res):
-        if lr is not None: continue
-        print(f"lr_find: {name} has no suggestion: the loss never fell clearly in {len(finder.lrs)} steps{finder.why}")
+    for name in [k for k,lr in res._asdict().items() if lr is None]:
+        say(f"lr_find: {name} has no suggestion: the loss never fell clearly in {len(finder.lrs)} steps{finder.why}")
     if hasattr(self, 'recorder'): self.recorder.lr_finder,self.recorder.suggested_lrs = finder,res._asdict()
-    if show_plot: plot_lr_curve(finder, res._asdict())
+    if show_plot and is_main(): plot_lr_curve(finder, res._asdict())
     return res
 
 # %% ../nbs/03_schedulers.ipynb #7ffb0a23

@@ -2,7 +2,7 @@
 # Written by .ci/stubs.py from the notebooks: edit them, not this file.
 from typing import Any
 
-__all__ = ['weighted_mean', 'BatchValues', 'WeightedMean', 'History', 'loss_divisor', 'loss_items', 'accuracy', 'AvgMetric', 'as_metric', 'func_name', 'metric_name', 'different_names', 'lower_is_better', 'table_cell', 'print_row', 'ask_metric', 'smoothed', 'LossLog']
+__all__ = ['weighted_mean', 'BatchValues', 'WeightedMean', 'History', 'loss_divisor', 'is_per_sample', 'loss_items', 'batch_samples', 'accuracy', 'AvgMetric', 'as_metric', 'func_name', 'metric_name', 'different_names', 'lower_is_better', 'table_cell', 'print_row', 'ask_metric', 'smoothed', 'LossLog']
 
 def weighted_mean(values, sizes, is_sum: bool = False) -> float:
     """The mean over all items
@@ -80,6 +80,17 @@ def loss_divisor(f, pred, targs, *parts):
     Returns
     -------
     Number or 0-d tensor, which may be 0; None if it is a sum"""
+def is_per_sample(f) -> bool:
+    """Does `f` return a loss for each sample, not their mean or sum?
+
+    Parameters
+    ----------
+    f
+        A loss function
+
+    Returns
+    -------
+    Bool"""
 def loss_items(learn):
     """What the loss of this batch was divided by: by PyTorch's rules, by its own `n_items`, or by samples
 
@@ -91,6 +102,17 @@ def loss_items(learn):
     Returns
     -------
     Number or 0-d tensor, which may be 0; None if the loss is a sum"""
+def batch_samples(learn):
+    """How many samples there are in this batch, on all processes together
+
+    Parameters
+    ----------
+    learn
+        The Learner, within a batch
+
+    Returns
+    -------
+    Integer"""
 def accuracy(pred, targ):
     """Fraction of predictions whose largest entry is the target
 
@@ -121,6 +143,13 @@ class AvgMetric:
     def reset(self) -> None: ...
     def update(self, pred, *targs) -> None: ...
     def compute(self): ...
+    def reduce(self, gather) -> None:
+        """Take in what all processes have measured, each on its share of the batches
+
+        Parameters
+        ----------
+        gather
+            Function that returns what each process passes to it, in a list"""
 
 def as_metric(o):
     """`o` as a metric

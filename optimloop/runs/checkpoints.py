@@ -18,6 +18,7 @@ from fastcore.basics import patch, store_attr
 from ..basics.averages import lower_is_better
 from ..basics.comments import show_comments
 from ..basics.data import DataLoaders, InPlaceOf, n_batches
+from ..basics.ranks import from_all, is_main, n_ranks, on_main, say, this_rank
 from ..basics.saved_state import DamagedFile, is_whole, link_file, pack_state, packed_size, remove_file
 from ..basics.saved_state import write_packed
 from ..callbacks import Callback, CallbackRunner, sort_cbs
@@ -43,6 +44,7 @@ class _FitState:
     fetching:bool = False # does the loop wait for a batch?
     cancelled:bool = False # was this batch?
     owed:bool = False # is a save due at the next boundary?
+    heard:tuple = (False,False) # in this batch, of several processes: is one late? has one got a signal?
     trained:tuple = None # before validation: where the run was, and its state, packed
     best:float = None # the best value so far of the column `best`
     n_rows:int = None # rows of the Recorder's table when the epoch began
@@ -190,7 +192,9 @@ def _state(self:Checkpoint, epoch, batch, trained=False, ended=False, rng=None, 
     parts = {k:read(learn) for k,(read,*check,put) in self.parts.items()}
     if rng is not None: parts['random'] = rng
     feed = self._feed_state(batch and not trained)
-    return file_kinds['checkpoint'].state(run=run, versions=_versions(), feed=feed, earlier=_earlier(learn), **parts)
+    ranks = _of_ranks(parts, feed) if n_ranks()>1 else None
+    more = dict(versions=_versions(), feed=feed, earlier=_earlier(learn), ranks=ranks)
+    return file_kinds['checkpoint'].state(run=run, **more, **parts)
 
 # %% ../../nbs/runs/checkpoints.ipynb #2cb00067
 def _free(folder): return shutil.disk_usage(folder).free # bytes
@@ -230,6 +234,38 @@ def _write(self:Checkpoint, saving, file, packed, is_best):
         for old in _checkpoints_in(file.parent)[self.keep:]: remove_file(old)
     except Exception as e: saving.error = e
 
+# %% ../../nbs/runs/checkpoints.ipynb #a7e40302
+def _of_ranks(parts, feed):
+    "What each rank keeps for itself, of all of them; gradients that wait for a step become the mean"
+    own = {k:parts.get('random', {}).get(k) for k in ('rank','cuda')}
+    res = from_all(dict(own, workers=feed['workers'], gradients=parts.get('gradients', {})))
+    if any(o['gradients'] for o in res): parts['gradients'] = _mean_gradients([o['gradients'] for o in res])
+    return res
+
+def _mean_gradients(ranks):
+    "The mean of gradients, by name; of sparse ones all parts, side by side"
+    res = {}
+    for k in dict.fromkeys(k for o in ranks for k in o):
+        gs,n = [o[k] for o in ranks if k in o],len(ranks)
+        if not isinstance(gs[0], dict): res[k] = sum(gs)/n
+        else: res[k] = dict(gs[0], indices=torch.cat([g['indices'] for g in gs], 1),
+                            values=torch.cat([g['values'] for g in gs])/n, coalesced=False)
+    return res
+
+# %% ../../nbs/runs/checkpoints.ipynb #a7e40305
+def _for_this_rank(state):
+    "The state as this process is to put it back; another number of processes begins its own random streams anew"
+    ranks,random = state.get('ranks') or [None],{k:v for k,v in state['random'].items() if k!='rank'}
+    if len(ranks)==n_ranks()==1: return state
+    if len(ranks)==n_ranks():
+        own = ranks[this_rank()]
+        random,workers = dict(random, rank=own['rank'], cuda=own['cuda']),own['workers']
+        more = dict(gradients=own['gradients'])
+    else:
+        other = dict(states=None, why="there are more or fewer processes")
+        more,workers = {},{k:o and dict(o, **other) for k,o in state['feed']['workers'].items()}
+    return dict(state, random=random, feed=dict(state['feed'], workers=workers), **more)
+
 # %% ../../nbs/runs/checkpoints.ipynb #bc8bfdf6
 @patch
 def _wait(self:Checkpoint):
@@ -257,16 +293,18 @@ def _save(self:Checkpoint, is_best=False, **place):
     if fit.fingerprints is not None and self.learn.train_iter: # training has begun
         fingerprints,fit.fingerprints = fit.fingerprints,None
         warn_of_undeclared(self.learn, fingerprints)
-    self._start_writing(pack_state(self._state(**place, is_best=is_best), copied=True), place, is_best)
+    state = self._state(**place, is_best=is_best)
+    self._start_writing(pack_state(state, copied=True) if is_main() else None, place, is_best)
 
 @patch
 def _start_writing(self:Checkpoint, packed, place, is_best=False):
     "Let a thread write a packed state, to the file with the next number"
     fit,saving = self._fit,self._fit.saving
-    n = 1 + max([n for n,o in _numbered(self._where())], default=0)
-    file = self._where()/f"{n:06}_epoch{place['epoch']}_batch{place['batch']}.safetensors"
     saving.place = place['epoch'],place['batch'],place.get('trained', False)
     saving.time,fit.owed = time.monotonic(),False
+    if not is_main(): return
+    n = 1 + max([n for n,o in _numbered(self._where())], default=0)
+    file = self._where()/f"{n:06}_epoch{place['epoch']}_batch{place['batch']}.safetensors"
     saving.thread = threading.Thread(target=self._write, args=(saving,file,packed,is_best))
     saving.thread.start()
 
@@ -425,9 +463,10 @@ def _note_signal(self:Checkpoint, number, frame):
     "A signal has come"
     told = self._fit.told
     again,told.signal = told.signal is not None,number
-    if _learner_at_work(frame) in (None,self.learn): return # the next batch boundary will come soon
-    if again: return self._stop_if_told()
-    told.timer = threading.Timer(self._patience, os.kill, (os.getpid(),number))
+    if n_ranks()==1 and _learner_at_work(frame) in (None,self.learn): return # the next batch boundary will come soon
+    if again: return self._stop_if_told() if n_ranks()==1 else None
+    leave = (os.kill, (os.getpid(),number)) if n_ranks()==1 else (os._exit, (128+number,)) # the others may be gone
+    told.timer = threading.Timer(self._patience, *leave)
     told.timer.daemon = True
     told.timer.start()
 
@@ -493,6 +532,7 @@ def before_fit(self:Checkpoint):
 @patch
 def _remove_unfinished(self:Checkpoint):
     "Take away what a process has left that was killed in writing"
+    if not is_main(): return
     for pattern in ('.*_epoch*_batch*.safetensors*.tmp','.best.safetensors*.tmp'):
         for o in self._where().glob(pattern): remove_file(o)
 
@@ -510,11 +550,11 @@ def _save_after_error(self:Checkpoint):
     fit,saving = self._fit,self._fit.saving
     if saving.failed: return
     if fit.trained: self._save_trained()
-    elif fit.fetching and fit.boundary==dict(epoch=self.epoch, batch=(self.iter or 0)+1):
+    elif n_ranks()==1 and fit.fetching and fit.boundary==dict(epoch=self.epoch, batch=(self.iter or 0)+1):
         if saving.place!=(*fit.boundary.values(),False): self._save(rng=fit.random, **fit.boundary)
     self._wait()
     if not saving.newest: return
-    print(f"Checkpoint: broken off in epoch {self.epoch}, batch {self.iter}. "
+    say(f"Checkpoint: broken off in epoch {self.epoch}, batch {self.iter}. "
           f"The newest state is in {saving.newest.name}; go on with resume=True")
 
 # %% ../../nbs/runs/checkpoints.ipynb #30a2fcd9
@@ -541,7 +581,7 @@ def _forget_workers(self:Checkpoint):
 @patch
 def before_batch(self:Checkpoint):
     "No batch is cancelled before it begins"
-    self._fit.cancelled = False
+    self._fit.cancelled,self._fit.heard = False,(False,False)
 
 @patch
 def after_cancel_batch(self:Checkpoint):
@@ -553,17 +593,31 @@ def after_batch(self:Checkpoint):
     "Note where the run is, and save if it is time"
     fit = self._fit
     if not fit.active: return
-    if not self.training: return self._stop_if_told() if self.running and fit.trained else None
+    late,told = fit.heard if n_ranks()>1 else self.tell()
+    if not self.training: return self._stop_if_told() if told and self.running and fit.trained else None
     place = dict(epoch=self.epoch, batch=self.iter+1)
     fit.owed = fit.owed or bool(self.every_batches) and place['batch']%self.every_batches==0
     if fit.cancelled: return
     fit.boundary,fit.random = place,read_random(self.learn, fit.generators)
-    if fit.owed or fit.told.signal or self._is_late(): self._save(**place)
-    self._stop_if_told()
+    if fit.owed or told or late: self._save(**place)
+    if told or n_ranks()==1: self._stop_if_told()
 
 @patch
 def _is_late(self:Checkpoint):
     return self.every_minutes is not None and time.monotonic()-self._fit.saving.time > 60*self.every_minutes
+
+# %% ../../nbs/runs/checkpoints.ipynb #a7e40307
+@patch
+def tell(self:Checkpoint): # Two bools
+    "What processes that train together tell each other in each batch: is a save due, has a signal come?"
+    return self._is_late(),self._fit.told.signal is not None
+
+@patch
+def hear(self:Checkpoint, late, told):
+    "Take what was told: it holds for all if it does for one"
+    fit = self._fit
+    fit.heard = late,told
+    if told and fit.told.signal is None: fit.told.signal = signal.SIGTERM
 
 # %% ../../nbs/runs/checkpoints.ipynb #db4f8a34
 @patch
@@ -573,7 +627,9 @@ def after_train(self:Checkpoint):
     if not fit.active: return
     if fit.again: self._put_state(fit.again) # over what the others have just done for the second time
     fit.again,place = None,dict(epoch=self.epoch, batch=(self.iter or 0)+1, trained=True)
-    if self.dls.valid is not None: fit.trained = place,pack_state(self._state(**place), copied=True)
+    if self.dls.valid is None: return
+    state = self._state(**place)
+    fit.trained = place,pack_state(state, copied=True) if is_main() else None
 
 @patch
 def after_epoch(self:Checkpoint):
@@ -582,7 +638,8 @@ def after_epoch(self:Checkpoint):
     self._give_back() # if the epoch was cancelled
     self._fit.trained,n = None,self.epoch+1
     is_best = self._note_if_best()
-    if is_best or self._is_late() or not n%self.every_epochs or n==self.n_epoch: self._save(is_best, epoch=n, batch=0)
+    late = self._fit.heard[0] if n_ranks()>1 else self._is_late()
+    if is_best or late or not n%self.every_epochs or n==self.n_epoch: self._save(is_best, epoch=n, batch=0)
 
 # %% ../../nbs/runs/checkpoints.ipynb #88c5bd69
 @patch
@@ -631,7 +688,19 @@ def _state_to_go_on_from(self:Checkpoint, asked):
     "The state of the file that was `asked` for, or of the newest; `None` if there is none of this fit or a later one"
     if asked is not True and Path(asked).is_dir():
         raise ValueError(f"{asked} is a folder: give the file; or resume=True, and Checkpoint(folder=…)")
+    if n_ranks()>1: return self._state_of_all(asked)
     if asked is not True: return _read_checkpoint(asked, self.parts)
+    return self._newest_state()[1]
+
+@patch
+def _state_of_all(self:Checkpoint, asked):
+    "As the one process decides that writes, all read"
+    file = asked if asked is not True else on_main(lambda: self._newest_state()[0])
+    return file and _read_checkpoint(file, self.parts)
+
+@patch
+def _newest_state(self:Checkpoint):
+    "The newest file that is whole, and its state; twice `None` if there is none of this fit or a later one"
     files = _checkpoints_in(self._where())
     for file in files:
         try: state = _read_checkpoint(file, self.parts)
@@ -639,19 +708,20 @@ def _state_to_go_on_from(self:Checkpoint, asked):
         else:
             # if it was killed just before the best got its name
             if state['run']['is_best']: link_file(file, file.with_name('best.safetensors'))
-            return state if state['run']['fit']>=_fits_done(self.learn) else None
-    if not files: return None
+            return (file,state) if state['run']['fit']>=_fits_done(self.learn) else (None,None)
+    if not files: return None,None
     raise ValueError(f"none of the {len(files)} checkpoints in {self._where()} is whole: move them away to begin anew")
 
 # %% ../../nbs/runs/checkpoints.ipynb #4075edf0
 @patch
 def _resume(self:Checkpoint, state):
     "Go on from a state; a fit that is over is passed over"
+    state = _for_this_rank(state)
     is_over = self.asked['resume'] is True and state['run']['fit']>_fits_done(self.learn)
     (self._put_finished_fit if is_over else self._put_unfinished_fit)(state)
     self._fit.best = state['run']['best']
     if self.start_epoch<self.n_epoch: return
-    print(f"Checkpoint: this fit is over already (see {self._where()}); nothing is trained. "
+    say(f"Checkpoint: this fit is over already (see {self._where()}); nothing is trained. "
           "Another run needs another folder")
 
 @patch

@@ -53,6 +53,10 @@ class Checkpoint(Callback):
         """After this batch nothing is saved"""
     def after_batch(self) -> None:
         """Note where the run is, and save if it is time"""
+    def tell(self) -> tuple:
+        """What processes that train together tell each other in each batch: is a save due, has a signal come?"""
+    def hear(self, late, told) -> None:
+        """Take what was told: it holds for all if it does for one"""
     def after_train(self) -> None:
         """Keep a copy from before validation"""
     def after_epoch(self) -> None:

@@ -14,6 +14,7 @@ import torch
 
 from fastcore.basics import patch
 from ..basics.comments import show_comments
+from ..basics.ranks import is_main, say
 from ..basics.data import DataLoaders
 from ..basics.saved_state import is_pickle, replacing, write_bytes
 from ..learner import Learner
@@ -38,7 +39,7 @@ def _measured_weights(learn):
     "The weights that a validation measures"
     m = learn.model
     for context,what in filter(None, [cb.as_measured() for cb in learn.cbs if hasattr(type(cb), 'as_measured')]):
-        print(f"export: wrote {what}, which are what is validated; learn.save keeps those that are trained too")
+        say(f"export: wrote {what}, which are what is validated; learn.save keeps those that are trained too")
         with context: return copy.deepcopy(by_plain_name(m.state_dict(), m))
     return by_plain_name(m.state_dict(), m)
 
@@ -75,6 +76,7 @@ def export(self:Learner,
 ): # Path of the file
     "Write the model, as it was validated, the optimizer's state and the Recorder's values to a file, all or nothing"
     file = self.path/(fname or f"export.{'pkl' if whole else 'safetensors'}")
+    if not is_main(): return file # one of the processes writes it
     if not whole: return file_kinds['export'].write(file, **_plain_state(self))
     file.parent.mkdir(parents=True, exist_ok=True)
     _write_pickle(file, _without_data(self))

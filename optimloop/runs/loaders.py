@@ -19,9 +19,9 @@ from torch.utils.data.distributed import DistributedSampler
 
 from fastcore.basics import patch
 from ..basics.comments import show_comments
-from ..basics.data import InPlaceOf
-from .parts import generator_state, generators_within, global_random_state, put_generators
-from .parts import put_global_random_state, put_random, read_random
+from ..basics.data import InPlaceOf, original
+from ..basics.random_state import global_random_state, put_global_random_state
+from .parts import generator_state, generators_within, put_generators, put_random, read_random
 
 # %% ../../nbs/runs/loaders.ipynb #1d315462
 def _bytes_of(keys):
@@ -78,6 +78,7 @@ _torch_samplers = (RandomSampler,SequentialSampler,SubsetRandomSampler,WeightedR
 
 def _draws_at_once(sampler):
     "Is it one of PyTorch's samplers, for which all is drawn when the first batch comes, or by a generator of its own?"
+    sampler = original(sampler)
     if type(sampler) is BatchSampler: return _draws_at_once(sampler.sampler)
     return type(sampler) in _torch_samplers and getattr(sampler, 'generator', None) is not torch.default_generator
 
@@ -96,8 +97,8 @@ class _Order(InPlaceOf):
 # %% ../../nbs/runs/loaders.ipynb #72780fc4
 def _is_torchs(dl):
     "Is it PyTorch's `DataLoader`, or a subclass that iterates as it does?"
-    same = '__iter__','_get_iterator','_index_sampler'
-    return isinstance(dl, DataLoader) and all(getattr(type(dl), k) is getattr(DataLoader, k) for k in same)
+    same,cls = ('__iter__','_get_iterator','_index_sampler'),getattr(type(dl), 'share_of', type(dl))
+    return isinstance(dl, DataLoader) and all(getattr(cls, k) is getattr(DataLoader, k) for k in same)
 
 def _keeps_its_place(dl): return hasattr(dl, 'state_dict') and hasattr(dl, 'load_state_dict')
 
@@ -276,7 +277,7 @@ def _drawn_by(self:_Feed): return dict(loader=self.real) # what may hold the gen
 @patch
 def _drawn_by(self:_OrderFeed):
     "The samplers, if they are not PyTorch's"
-    parts = {k:getattr(self.real, k) for k in ('sampler','batch_sampler')}
+    parts = {k:original(getattr(self.real, k)) for k in ('sampler','batch_sampler')}
     return {k:o for k,o in parts.items() if o is not None and not _draws_at_once(o)}
 
 @patch

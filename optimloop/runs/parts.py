@@ -26,6 +26,8 @@ from fastcore.basics import patch
 from ..basics.averages import History
 from ..basics.comments import show_comments
 from ..basics.data import original
+from ..basics.random_state import as_bytes, global_random_state, put_global_random_state
+from ..basics.ranks import streams
 from ..basics.saved_state import DamagedFile, load_state, pack_state, save_state
 from ..callbacks import Callback, add_note, event, switches
 from ..learner import Learner, Recorder
@@ -272,13 +274,11 @@ _generator_types = torch.Generator,random.Random,np.random.RandomState,np.random
 
 def generator_state(o):
     "State of a generator and the function that sets it; `None` if it has none, as that of the operating system"
-    if isinstance(o, torch.Generator): return o.get_state(),lambda s: o.set_state(_as_bytes(s))
+    if isinstance(o, torch.Generator): return o.get_state(),lambda s: o.set_state(as_bytes(s))
     if isinstance(o, random.Random): return None if isinstance(o, random.SystemRandom) else (o.getstate(),o.setstate)
     if isinstance(o, np.random.RandomState): return o.get_state(),o.set_state
     if isinstance(o, np.random.Generator): o = o.bit_generator
     return o.state,lambda s: setattr(o, 'state', s)
-
-def _as_bytes(state): return state if isinstance(state, torch.Tensor) else torch.from_numpy(state.copy())
 
 # %% ../../nbs/runs/parts.ipynb #c2a00001
 _leaves = (str,bytes,int,float,complex,type(None),type,types.ModuleType,torch.Tensor,np.ndarray,np.generic,
@@ -339,16 +339,6 @@ def put_generators(own, states):
     for k,o in own.items():
         if k in states and (found := generator_state(o)): found[1](states[k])
 
-def global_random_state():
-    "The states of the global generators for the CPU"
-    return dict(python=random.getstate(), numpy=np.random.get_state(), cpu=torch.get_rng_state())
-
-def put_global_random_state(state):
-    "Set the global generators for the CPU"
-    random.setstate(state['python'])
-    np.random.set_state(state['numpy'])
-    torch.set_rng_state(_as_bytes(state['cpu']))
-
 # %% ../../nbs/runs/parts.ipynb #4fc95258
 def read_random(
     learn, # The Learner
@@ -356,8 +346,14 @@ def read_random(
 ): # State
     "The states of all random generators"
     own = loader_generators(learn) if own is None else own
-    return dict(**global_random_state(), cuda=torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
-                own={k:found[0] for k,o in own.items() if (found := generator_state(o))})
+    here = streams()
+    now = global_random_state() if here is None else dict(here.state('shared'), rank=here.state('own'))
+    return dict(**now, cuda=_cuda_states(), own={k:found[0] for k,o in own.items() if (found := generator_state(o))})
+
+def _cuda_states():
+    "The states of the generators of all GPUs; of several processes, each has one"
+    if not torch.cuda.is_available(): return []
+    return torch.cuda.get_rng_state_all() if streams() is None else [torch.cuda.get_rng_state()]
 
 def check_random(
     learn, # The Learner
@@ -366,7 +362,7 @@ def check_random(
     "An error if generators could not be set to this state"
     random.Random().setstate(state['python'])
     np.random.RandomState().set_state(state['numpy'])
-    torch.Generator().set_state(_as_bytes(state['cpu']))
+    torch.Generator().set_state(as_bytes(state['cpu']))
     state['cuda'],dict(state['own'])
 
 # %% ../../nbs/runs/parts.ipynb #92dbc256
@@ -375,8 +371,12 @@ def put_random(
     state # What read_random returned
 ):
     "Put all random generators back"
-    put_global_random_state(state)
-    if state['cuda'] and torch.cuda.device_count()==len(state['cuda']): torch.cuda.set_rng_state_all(state['cuda'])
+    here = streams()
+    if here is None: put_global_random_state(state)
+    else: here.put_both(state)
+    if state['cuda'] and len(state['cuda'])==len(_cuda_states()):
+        if here is None: torch.cuda.set_rng_state_all(state['cuda'])
+        else: torch.cuda.set_rng_state(state['cuda'][0])
     put_generators(loader_generators(learn), state['own'])
 
 # %% ../../nbs/runs/parts.ipynb #48471cdb

@@ -108,10 +108,6 @@ def loader_generators(learn):
     """The generators that the loaders of a Learner hold, by name"""
 def put_generators(own, states) -> None:
     """Set generators to what was saved of them; one that is new stays as it is"""
-def global_random_state() -> dict:
-    """The states of the global generators for the CPU"""
-def put_global_random_state(state) -> None:
-    """Set the global generators for the CPU"""
 def read_random(learn, own=None) -> dict:
     """The states of all random generators
 

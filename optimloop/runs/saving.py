@@ -7,9 +7,11 @@ __all__ = []
 
 # %% ../../nbs/runs/saving.ipynb #876b1667
 import warnings
+from functools import partial
 
 from fastcore.basics import patch
 from ..basics.comments import show_comments
+from ..basics.ranks import is_main, wait_for_all
 from ..callbacks import Callback
 from ..learner import Learner
 from .parts import by_plain_name, check_loss, check_optimizer, file_kinds, put_loss, put_optimizer
@@ -82,7 +84,8 @@ def save(self:Learner,
     weights = by_plain_name(self.model.state_dict(), self.model)
     cbs = {cb.name:cb.state_dict() for cb in _with_state(self)}
     opt = read_optimizer(self) if with_opt and self.opt else None
-    return file_kinds['save'].write(self._model_file(name), model=weights, opt=opt, cbs=cbs, loss=read_loss(self))
+    write = partial(file_kinds['save'].write, self._model_file(name), model=weights, opt=opt, cbs=cbs)
+    return write(loss=read_loss(self)) if is_main() else self._model_file(name)
 
 # %% ../../nbs/runs/saving.ipynb #cb02306d
 @patch
@@ -93,6 +96,7 @@ def load(self:Learner,
 ): # The Learner
     "Load what `save` wrote; a mismatch is an error that names the parameters, and changes nothing"
     file = self._model_file(name)
+    wait_for_all() # one of them may be writing it
     if not file.exists(): raise FileNotFoundError(_not_there(file))
     state = file_kinds['save'].read(file)
     opt,loss,cbs = state['opt'] if with_opt else None,state.get('loss') or None,state['cbs']

@@ -13,9 +13,9 @@ from contextlib import contextmanager
 import torch
 
 from fastcore.basics import patch
-from ..basics.averages import BatchValues, loss_items
-from ..basics.batches import n_samples
+from ..basics.averages import BatchValues, batch_samples, loss_items
 from ..basics.comments import show_comments
+from ..basics.ranks import same_draws, say
 from ..basics.gradients import all_finite, grads_of, with_gradient
 from ..callbacks import Callback, CancelBatchException, CancelFitException, CancelStepException
 from ..callbacks import TrainEvalCallback
@@ -29,7 +29,7 @@ class TerminateOnNaN(Callback):
     def before_step(self):
         if all_finite([self.loss, *grads_of(self.opt)]): return
         what = 'a gradient' if self.loss.isfinite() else f'the loss, {self.loss.item()},'
-        print(f"TerminateOnNaN: {what} is not finite in epoch {self.epoch}, batch {self.iter}. "
+        say(f"TerminateOnNaN: {what} is not finite in epoch {self.epoch}, batch {self.iter}. "
               "Stopped before the step: the weights are still good.")
         raise CancelFitException
 
@@ -114,7 +114,7 @@ def before_step(self:GradientAccumulation):
 @patch
 def _count(self:GradientAccumulation):
     learn = self.learn
-    self.n_new = n_samples(learn.yb, learn.xb) if self.n_items is None else self.n_items(learn)
+    self.n_new = batch_samples(learn) if self.n_items is None else self.n_items(learn)
     self._size = loss_items(learn) if self.n_items is None else self.n_new
     if isinstance(self._size, torch.Tensor):
         self._size = self._size.detach().to(torch.float32 if self._size.device.type=='mps' else torch.float64)
@@ -234,7 +234,7 @@ def after_fit(self:NaNPolicy):
     "Say how many batches were bad"
     if not self.bad: return
     where = 'epoch {}, batch {}'.format(*self.bad[0])
-    print(f"NaNPolicy ({self.policy}): batches that were not finite: {len(self.bad)}, the first in {where}")
+    say(f"NaNPolicy ({self.policy}): batches that were not finite: {len(self.bad)}, the first in {where}")
 
 # %% ../../nbs/training/callbacks.ipynb #314bf139
 @patch
@@ -462,7 +462,7 @@ class SampleByLoss(Callback):
             raise TypeError("SampleByLoss needs the arrays: make the loaders with DataLoaders.from_arrays")
         *_,losses = self.learn.get_preds(zip(*(t.split(2*bs) for t in tensors)), with_loss=True)
         weights = losses.flatten(1).mean(1) if losses.ndim>1 else losses
-        self.drawn = torch.multinomial(weights.double()**self.power, len(weights), replacement=True)
+        with same_draws(): self.drawn = torch.multinomial(weights.double()**self.power, len(weights), replacement=True)
         self.learn.dl = self._batches(tensors, bs)
 
     def _batches(self, tensors, bs):

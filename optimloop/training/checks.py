@@ -17,6 +17,7 @@ from fastcore.basics import patch
 from ..basics.averages import AvgMetric, as_metric, metric_name
 from ..basics.batches import can_move, default_device, move_modules, to_device
 from ..basics.comments import show_comments
+from ..basics.ranks import say
 from ..callbacks import Callback
 from ..learner import by_default
 
@@ -30,7 +31,7 @@ class BatchToDevice(Callback):
         if learn.asked_device is not None or learn.opt is not None or device.type=='cpu': return
         if not can_move(learn.model, device): return
         move_modules([learn.model, learn.loss_func, *learn.metrics], device)
-        print(f"The model was on the CPU and is now on {device}, the best device there is. With device='cpu' it stays.")
+        say(f"The model was on the CPU and is now on {device}, the best device there is. With device='cpu' it stays.")
 
     def before_train(self): self._find_device()
     def before_validate(self): self._find_device()

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from fastcore.basics import patch
 from ..basics.comments import show_comments
 from ..basics.plotting import plot_axes
+from ..basics.ranks import is_main
 from ..callbacks import Callback
 from ..learner import Learner, by_default, print_row, rehearses
 from .tracking import check_recorder
@@ -22,6 +23,10 @@ class _PlainScreen:
     bar = None
     def row(self, cells): print_row(cells)
     def close(self): pass
+
+class _NoScreen(_PlainScreen):
+    "What a process shows that is not the first"
+    def row(self, cells): pass
 
 class _TerminalScreen(_PlainScreen):
     "Rows are lines above the bar"
@@ -51,6 +56,7 @@ class _NotebookScreen:
 def _in_notebook(): return 'IPython' in sys.modules and hasattr(sys.modules['IPython'].get_ipython(), 'kernel')
 
 def _find_screen():
+    if not is_main(): return _NoScreen()
     if _in_notebook(): return _NotebookScreen()
     return _TerminalScreen() if sys.stderr.isatty() else _PlainScreen()
 
@@ -127,7 +133,7 @@ class ShowGraph(Callback):
 
     def before_fit(self):
         check_recorder(self)
-        self.run_train = not rehearses(self) and _in_notebook()
+        self.run_train = not rehearses(self) and is_main() and _in_notebook()
         self._drawn = time.perf_counter()
     def before_train(self): self._end = self.n_iter and self.n_iter*(self.n_epoch-self.start_epoch)
     def after_batch(self):

@@ -19,14 +19,14 @@ from ..basics.arguments import arguments
 from ..basics.averages import func_name
 from ..basics.batches import detuplify, like_nest, to_device
 from ..basics.comments import show_comments
-from ..basics.data import DataLoaders
+from ..basics.data import DataLoaders, original
 from ..basics.errors import afterwards, hide_frames, hide_frames_of, where_in_loop
 from ..callbacks import Callback, TrainEvalCallback, add_note, as_tuple, own_attr, surely
 from ..learner import Learner, Recorder
 from .checks import BatchToDevice, without_partials
 
 # %% ../../nbs/training/prediction.ipynb #9ab8ee96
-_loop_state = 'dl n_iter first_iter iter xb yb pred loss stepped training'.split()
+_loop_state = 'dl n_iter first_iter iter xb yb pred loss whole stepped training'.split()
 
 def _is_for_one_pass(cb):
     "Does it gather the results of one fit, or one validation?"
@@ -85,7 +85,7 @@ def validate(self:Learner,
 # %% ../../nbs/training/prediction.ipynb #475bb24d
 class GatherPreds(Callback):
     "Collect predictions and targets, and if asked inputs and losses, on the CPU"
-    order,for_one_pass = 55,True
+    order,for_one_pass,whole_batches = 55,True,True # of all processes, where there are several
     def __init__(self, with_input=False, with_loss=False): self.with_input,self.with_loss = with_input,with_loss
     def before_validate(self): self.inputs,self.preds,self.targs,self.sample_losses = [],[],[],[]
     def after_batch(self):
@@ -126,7 +126,7 @@ class _SplitBatch(Callback):
         self.learn.xb,self.learn.yb = parts[:n],parts[n:]
 
     def _how_many(self): # 0 if one cannot tell: a callback may add inputs, and the Learner's own loaders have targets
-        if any(self.dl is o for o in (self.dls.train,self.dls.valid)): return 0
+        if any(original(self.dl) is original(o) for o in (self.dls.train,self.dls.valid)): return 0
         adds = [cb for cb in self.cbs if cb.run and cb.run_valid and own_attr(cb, 'before_batch') is not None]
         return 0 if any(not isinstance(cb, (_SplitBatch,BatchToDevice)) for cb in adds) else _n_needed(self.model)
 

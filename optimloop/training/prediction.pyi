@@ -9,6 +9,7 @@ class GatherPreds(Callback):
     """Collect predictions and targets, and if asked inputs and losses, on the CPU"""
     order: Any
     for_one_pass: Any
+    whole_batches: Any
     with_input: Any
     with_loss: Any
     inputs: Any

@@ -15,6 +15,7 @@ from pathlib import Path
 from fastcore.basics import patch
 from ..basics.averages import func_name, lower_is_better
 from ..basics.comments import show_comments
+from ..basics.ranks import is_main, say
 from ..callbacks import Callback, CancelFitException, CancelValidException, batch_events, check_events
 from ..callbacks import class_name, event_names, own_attr
 from ..learner import rehearses
@@ -93,7 +94,7 @@ class EarlyStopping(TrackValue):
         super().after_epoch()
         if self.value is None or self.wait<self.patience: return
         waited = f"{self.wait} epoch{'s'*(self.wait>1)}"
-        print(f"EarlyStopping: {self.monitor} has not improved in {waited} (best: {self.best:.6g} in epoch "
+        say(f"EarlyStopping: {self.monitor} has not improved in {waited} (best: {self.best:.6g} in epoch "
               f"{self.best_epoch}); stopped after epoch {self.epoch}")
         raise CancelFitException
 
@@ -170,7 +171,7 @@ def after_epoch(self:ReduceLROnPlateau):
     old,self.wait = self.opt.lr,0
     new = [self._reduced(o) for o in old] if isinstance(old, list) else self._reduced(old)
     self.opt.set_hyper('lr', new)
-    if new!=old: print(f"ReduceLROnPlateau: learning rate {_short(old)} → {_short(new)} after epoch {self.epoch}")
+    if new!=old: say(f"ReduceLROnPlateau: learning rate {_short(old)} → {_short(new)} after epoch {self.epoch}")
 
 @patch
 def _reduced(self:ReduceLROnPlateau, lr): return max(lr*self.factor, min(lr, self.min_lr))
@@ -325,7 +326,7 @@ class CSVLogger(Callback):
 
     def before_fit(self):
         check_recorder(self)
-        if rehearses(self): return
+        if rehearses(self) or not is_main(): return
         self.file.parent.mkdir(parents=True, exist_ok=True)
         there = self.file.read_text(encoding='utf-8') if self.append and self.file.exists() else ''
         if not there: return self._write(self.recorder.names, 'w')
@@ -336,7 +337,8 @@ class CSVLogger(Callback):
 @patch
 def after_epoch(self:CSVLogger):
     "Write the line of this epoch"
-    if not rehearses(self): self._write([self.epoch, *self.recorder.values[-1], round(self.recorder.seconds, 3)], 'a')
+    if rehearses(self) or not is_main(): return
+    self._write([self.epoch, *self.recorder.values[-1], round(self.recorder.seconds, 3)], 'a')
 
 @patch
 def _check_columns(self:CSVLogger, text):
@@ -364,7 +366,7 @@ def run_state(self:CSVLogger):
 @patch
 def put_run_state(self:CSVLogger, state):
     "Put back the lines of the epochs that are done"
-    if state is None or not self.learn.running: return # `learn.resume` only looks at a checkpoint
+    if state is None or not self.learn.running or not is_main(): return # `learn.resume` only looks at a checkpoint
     aside = self.file.with_name(f'.{self.file.name}.tmp')
     aside.write_text(state, encoding='utf-8')
     os.replace(aside, self.file)

@@ -1,0 +1,119 @@
+"""The same run on N processes: one line, and nothing that is learnt changes"""
+# Written by .ci/stubs.py from the notebooks: edit them, not this file.
+from typing import Any
+from ..callbacks import Callback
+from typing import NamedTuple
+import torch
+
+__all__ = ['Whole', 'average_gradients', 'with_ddp', 'WholeLoss', 'whole_batch', 'Distributed', 'check_alike']
+
+def average_gradients(params, n=None) -> None:
+    """Let each gradient be its mean over all ranks; where only some ranks have one, it is 0 on the others
+
+    Parameters
+    ----------
+    params
+        Parameters, the same on all ranks
+    n
+        What the sum is divided by; default: the number of ranks"""
+def with_ddp(model, forward, n: int = 5, unused: bool = False):
+    """A model in a `DistributedDataParallel` that adds up gradients in an order that does not change any more
+
+    Parameters
+    ----------
+    model
+        nn.Module
+    forward
+        Its forward
+    n
+        How many numbers to take along
+    unused
+        May parameters get no gradient in some batch? Then none are taken along
+
+    Returns
+    -------
+    DistributedDataParallel"""
+class WholeLoss(torch.autograd.Function):
+    """The loss of the whole batch, with the gradient of this rank's share; `note` is given `numbers` for its gradient"""
+    @staticmethod
+    def forward(ctx, loss, value, weight, note=None, numbers=None): ...
+    @staticmethod
+    def backward(ctx, grad) -> tuple: ...
+
+class Whole(NamedTuple):
+    n_items: Any
+    n_samples: Any
+
+def whole_batch(o, share):
+    """Join the shares of all ranks
+
+    Parameters
+    ----------
+    o
+        Tensor of this rank's share, or a nest of them; anything else is left as it is
+    share
+        Share
+
+    Returns
+    -------
+    The same, of the whole batch"""
+class Distributed(Callback):
+    """Let the processes that torchrun has started train as one: `learn.distribute()` adds it"""
+    order: Any
+    keeps: Any
+    begins_amid: Any
+    transient: Any
+    unused: Any
+    per_sample: Any
+    shares: Any
+    ddp: Any
+    called: Any
+    done: Any
+    ended: Any
+    def __init__(self) -> None: ...
+    def __getstate__(self) -> dict: ...
+    def before_fit(self) -> None:
+        """Give each rank its share of the data, and all the same weights"""
+    def after_fit(self) -> None:
+        """All has gone well"""
+    def cleanup_fit(self) -> None:
+        """Leave model, loaders and random numbers as one process alone would"""
+    def before_train(self) -> None:
+        """Cut the batches, and lead the model's calls through DistributedDataParallel where it can be used"""
+    def leave_train(self) -> None:
+        """Let the model be as it was"""
+    def after_train(self) -> None:
+        """Take the buffers of rank 0, such as running means"""
+    def before_validate(self) -> None:
+        """Cut the batches; measure on shares, if all metrics can be reduced and nothing else asks for whole batches"""
+    def leave_validate(self) -> None:
+        """Give the metrics back"""
+    def before_batch(self) -> None:
+        """Begin a batch; the first, in which no one knows yet which parameters get gradients, is averaged by hand"""
+    def after_pred(self) -> None:
+        """Join predictions for which there are no targets"""
+    def after_loss(self) -> None:
+        """Make of the loss of this share that of the whole batch"""
+    def before_backward(self) -> None:
+        """So also where a callback has made the loss"""
+    def after_backward(self) -> None:
+        """The gradients are averaged, and the numbers are here that travelled with them"""
+    def before_step(self) -> None:
+        """Average the gradients that DistributedDataParallel has not"""
+    @property
+    def n_ranks(self) -> Any:
+        """The number of processes"""
+    @property
+    def rank(self) -> Any:
+        """The number of this one, from 0"""
+    @property
+    def share(self) -> Any:
+        """Which part of this batch this rank has"""
+
+def check_alike(learn) -> None:
+    """Raise a `ValueError` if the ranks do not train the same, or cannot
+
+    Parameters
+    ----------
+    learn
+        Learner"""

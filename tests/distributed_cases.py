@@ -1,0 +1,366 @@
+"""Runs that must come out the same on any number of processes: `torchrun --nproc-per-node N tests/distributed_cases.py
+FOLDER [NAME…]` writes what each gives to `FOLDER/N_RANK.pt`. A case is a function that returns a dictionary of what is
+compared; what it prints is compared, too. `test_distributed.py` runs them with one, two and three processes."""
+import contextlib, io, math, os, sys, traceback, warnings
+from functools import partial
+from pathlib import Path
+
+os.environ.setdefault('OPTIMLOOP_DEVICE', 'cpu')
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+from torch.utils.data import DataLoader, Dataset, IterableDataset, Sampler, TensorDataset
+
+from optimloop.all import *
+from optimloop.basics.ranks import join_ranks, n_ranks, this_rank, wait_for_all
+
+torch.set_num_threads(1)
+cases = {}
+
+def case(f):
+    cases[f.__name__] = f
+    return f
+
+# --- parts ---
+def data(n=37, seed=1):
+    g = torch.Generator().manual_seed(seed)
+    return torch.randn(n, 5, generator=g), torch.randint(0, 3, (n,), generator=g)
+
+def net(): return nn.Sequential(nn.Linear(5, 13), nn.ReLU(), nn.Linear(13, 3))
+
+def learner(dls=None, model=None, loss=F.cross_entropy, opt=Adam, lr=.05, bs=8, **kwargs):
+    torch.manual_seed(0)
+    dls = DataLoaders.from_arrays(*data(), *data(21, 2), bs=bs) if dls is None else dls
+    learn = Learner(dls, net() if model is None else model, loss, opt, lr=lr, **kwargs)
+    return learn.distribute()
+
+def result(learn, **more):
+    weights = {f'weight {k}':v.detach().clone() for k,v in learn.model.state_dict().items()}
+    rec = learn.recorder
+    return dict(weights, losses=list(rec.losses), table=[list(o) for o in rec.values], skipped=list(rec.skipped), **more)
+
+def trained(n=3, fit='fit', **kwargs):
+    learn = learner(**kwargs)
+    getattr(learn, fit)(n)
+    return result(learn)
+
+# --- what is trained on ---
+@case
+def arrays(): return trained(metrics=accuracy)
+@case
+def one_at_the_end(): return trained(bs=36, metrics=accuracy)
+@case
+def five_at_the_end(): return trained(bs=32)
+@case
+def datasets():
+    return trained(dls=DataLoaders.from_datasets(TensorDataset(*data()), TensorDataset(*data(21, 2)), bs=8))
+@case
+def workers():
+    kwargs = dict(num_workers=2, multiprocessing_context='fork')
+    return trained(dls=DataLoaders.from_datasets(TensorDataset(*data()), TensorDataset(*data(21, 2)), bs=8, **kwargs))
+@case
+def live_workers():
+    kwargs = dict(num_workers=1, multiprocessing_context='fork', persistent_workers=True)
+    return trained(dls=DataLoaders.from_datasets(TensorDataset(*data()), TensorDataset(*data(21, 2)), bs=8, **kwargs))
+@case
+def lists():
+    x,y = data()
+    return trained(dls=DataLoaders([*zip(x.split(8), y.split(8))], [*zip(x.split(9), y.split(9))]), metrics=accuracy)
+
+class Stream(IterableDataset):
+    def __iter__(self):
+        order = torch.randperm(37)
+        yield from ((data()[0][i],data()[1][i]) for i in order)
+
+@case
+def streams(): return trained(dls=DataLoaders(DataLoader(Stream(), 8), DataLoader(Stream(), 8)))
+@case
+def streams_of_workers():
+    return trained(dls=DataLoaders(DataLoader(Stream(), 8, num_workers=1, multiprocessing_context='fork')))
+
+class Batches(Dataset):
+    "Whole batches, by their number"
+    def __len__(self): return 5
+    def __getitem__(self, i): return tuple(o[8*i:8*i+8] for o in data())
+
+@case
+def whole_batches(): return trained(dls=DataLoaders(DataLoader(Batches(), batch_size=None, shuffle=True)))
+
+class Drawing(Sampler):
+    "Draws each batch when it is asked for"
+    def __iter__(self):
+        for _ in range(4): yield torch.randint(0, 37, (int(torch.randint(1, 9, ())),)).tolist()
+    def __len__(self): return 4
+
+@case
+def drawing_sampler(): return trained(dls=DataLoaders(DataLoader(TensorDataset(*data()), batch_sampler=Drawing())))
+
+class Generated:
+    "An iterable that makes its batches by the global generator, and has no length"
+    def __iter__(self):
+        for n in (7,7,4): yield torch.randn(n, 5), torch.randint(0, 3, (n,))
+
+@case
+def generated(): return trained(dls=DataLoaders(Generated(), Generated()))
+
+class Doubled(Callback):
+    "Puts other batches in the place of those that the loader gives"
+    def before_train(self): self.learn.dl = ((2*x,y) for x,y in self.learn.dl)
+
+@case
+def changed_batches(): return trained(cbs=Doubled)
+@case
+def short_epochs(): return trained(cbs=ShortEpoch(n_batches=3))
+@case
+def sampled_by_loss(): return trained(cbs=SampleByLoss())
+
+# --- losses ---
+def tokens(n=13):
+    g = torch.Generator().manual_seed(3)
+    y = torch.randint(0, 3, (n,6), generator=g)
+    y[torch.rand(y.shape, generator=g)<.4] = -100
+    y[3:5] = -100
+    return torch.randn(n, 6, 5, generator=g), y
+
+class Tokens(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.net = net()
+    def forward(self, x): return self.net(x).transpose(1, 2)
+
+@case
+def token_loss(): return trained(dls=DataLoaders.from_arrays(*tokens(), *tokens(), bs=4), model=Tokens())
+@case
+def token_loss_accumulated():
+    return trained(dls=DataLoaders.from_arrays(*tokens(), *tokens(), bs=3), model=Tokens(), cbs=GradientAccumulation(5))
+def by_words(pred, targ): return F.cross_entropy(pred, targ)
+by_words.n_items = lambda pred, targ: int((targ!=-100).sum())
+
+@case
+def counted_loss(): return trained(dls=DataLoaders.from_arrays(*tokens(), *tokens(), bs=4), model=Tokens(), loss=by_words)
+@case
+def weighted_loss(): return trained(loss=nn.CrossEntropyLoss(torch.tensor([1.,2.,5.])))
+@case
+def summed_loss(): return trained(loss=partial(F.cross_entropy, reduction='sum'), lr=.01)
+
+def one_hot_mse(pred, targ): return F.mse_loss(pred, F.one_hot(targ, 3).float())
+
+@case
+def own_loss(): return trained(loss=one_hot_mse, metrics=[one_hot_mse])
+
+class Penalty(Callback):
+    def after_loss(self):
+        self.learn.loss = self.learn.loss + .01*sum(p.square().sum() for p in self.learn.model.parameters())
+
+@case
+def penalty(): return trained(cbs=Penalty)
+
+class CentreLoss(nn.Module):
+    "A loss with parameters of its own"
+    def __init__(self):
+        super().__init__()
+        self.centres = nn.Parameter(torch.zeros(3, 3))
+    def forward(self, pred, targ): return (pred-self.centres[targ]).square().mean() + F.cross_entropy(pred, targ)
+
+@case
+def trained_loss():
+    loss = CentreLoss()
+    res = trained(loss=loss, splitter=lambda m: [*trainable_params(m), *loss.parameters()])
+    return dict(res, centres=loss.centres.detach())
+
+# --- what changes training ---
+for _name,_cbs in dict(accumulated=lambda: GradientAccumulation(11), clipped=lambda: GradientClip(.1),
+                       clipped_sums=lambda: [GradientAccumulation(11), GradientClip(.1)],
+                       averaged=lambda: EMA(.9, in_valid=True), stopped=lambda: EarlyStopping(1, min_delta=10.),
+                       plateau=lambda: ReduceLROnPlateau(1, min_delta=10.), stop_on_nan=lambda: TerminateOnNaN()).items():
+    cases[_name] = partial(lambda cbs: trained(4, cbs=cbs()), _cbs)
+
+@case
+def one_cycle(): return trained(fit='fit_one_cycle')
+
+class Explode(Callback):
+    "Makes the loss of one sample infinite"
+    def after_pred(self):
+        learn = self.learn
+        if learn.training and learn.epoch==1:
+            learn.pred = torch.where(learn.x[:,:1]>1.9, learn.pred*math.inf, learn.pred)
+
+@case
+def nan_skipped(): return trained(cbs=[Explode, NaNPolicy('skip')])
+@case
+def nan_rolled_back(): return trained(cbs=[Explode, NaNPolicy('rollback', every=2)])
+
+class Dropped(nn.Module):
+    "Has a parameter that is not used, and one that is used in every other batch"
+    def __init__(self):
+        super().__init__()
+        self.net,self.unused,self.times = net(),nn.Parameter(torch.ones(2)),0
+    def forward(self, x): return self.net(x)
+
+@case
+def unused_parameter():
+    with warnings.catch_warnings():
+        warnings.simplefilter('ignore')
+        return trained(model=Dropped())
+
+class Thaw(Callback):
+    def before_epoch(self):
+        if self.learn.epoch==1: self.learn.unfreeze()
+
+@case
+def thawed():
+    learn = learner(splitter=lambda m: [[*m[0].parameters()], [*m[2].parameters()]], cbs=Thaw)
+    learn.freeze()
+    learn.fit(3)
+    return result(learn)
+
+@case
+def sparse():
+    torch.manual_seed(0)
+    x = torch.randint(0, 20, (37,4))
+    dls = DataLoaders.from_arrays(x, data()[1], bs=8)
+    return trained(dls=dls, model=nn.Sequential(nn.EmbeddingBag(20, 5, sparse=True), nn.Linear(5, 3)), opt=SGD)
+
+class AllAtOnce(Callback):
+    "Steps once for all batches of an epoch"
+    def before_step(self):
+        if self.learn.iter+1<self.learn.n_iter: raise CancelStepException
+
+@case
+def own_accumulation(): return trained(cbs=AllAtOnce)
+
+# --- half precision: what is computed differs with the size of a share, and is compared less finely ---
+@case
+def fp16():
+    learn = learner(metrics=accuracy, opt=SGD, lr=.1)
+    learn.to_fp16(init_scale=2.**10)
+    learn.fit(3)
+    return result(learn, scales=list(learn.mixed_precision.scales))
+@case
+def bf16():
+    learn = learner(opt=SGD, lr=.1).to_bf16()
+    learn.fit(3)
+    return result(learn)
+@case
+def fp16_by_hand(): return trained(opt=SGD, lr=.1, cbs=NonNativeMixedPrecision(init_scale=2.**10))
+@case
+def fp16_overflows():
+    learn = learner(opt=SGD, lr=.1)
+    learn.to_fp16(init_scale=2.**127, growth_interval=5)
+    learn.fit(8)
+    return result(learn, scales=list(learn.mixed_precision.scales))
+
+# --- what is measured ---
+class Confusion:
+    "A metric that is no mean"
+    name = 'worst'
+    def reset(self): self.table = torch.zeros(3, 3)
+    def update(self, pred, targ):
+        for p,t in zip(pred.argmax(1), targ): self.table[t,p] += 1
+    def compute(self): return (self.table.diag()/self.table.sum(1).clamp(min=1)).min()
+
+class Summed(Confusion):
+    "The same, which can be reduced"
+    def reduce(self, gather): self.table = sum(gather(self.table))
+
+def spread(pred, targ): return pred.std() # of a batch
+
+@case
+def metrics_of_whole_batches(): return trained(metrics=[accuracy, Confusion(), spread])
+@case
+def metrics_of_shares():
+    mean = AvgMetric(lambda p,t: p.mean(), 'mean', n_items=lambda p,t: len(p))
+    return trained(metrics=[accuracy, Summed(), mean])
+@case
+def predictions():
+    learn = learner(metrics=accuracy)
+    learn.fit(1)
+    x,y = data(11, 5)
+    dl = DataLoader(TensorDataset(x, y), 4)
+    preds = learn.get_preds(dl, with_input=True, with_loss=True, with_decoded=True)
+    names = 'x preds y sample_losses decoded'.split()
+    return result(learn, **dict(zip(names, preds)), valid=learn.validate(), other=learn.validate([(x,y)]),
+                  one=learn.predict(x[0]), of_list=learn.get_preds([(x,),(x[:1],)])[0])
+@case
+def rates():
+    learn = learner()
+    found = learn.lr_find(num_it=20, show_plot=False)
+    learn.fit(1)
+    finder = learn.recorder.lr_finder
+    return result(learn, found=list(found), lrs=finder.lrs, smoothed=finder.smoothed)
+@case
+def one_batch():
+    learn = learner()
+    return dict(loss=[learn.one_batch(), learn.one_batch(data(5))], **{k:v.clone() for k,v in learn.model.state_dict().items()})
+
+class ValidateWithin(Callback):
+    def after_batch(self):
+        if self.learn.training: self.seen.append(self.learn.validate())
+    def before_fit(self): self.seen = []
+
+@case
+def nested():
+    learn = learner(cbs=ValidateWithin, metrics=accuracy)
+    learn.fit(2)
+    return result(learn, seen=learn.validate_within.seen)
+
+@case
+def fit_after_fit():
+    learn = learner()
+    learn.fit(1)
+    after = torch.rand(3)
+    learn.fit(2, lr=.01)
+    return result(learn, after=after)
+
+# --- files ---
+@case
+def files():
+    path = Path(os.environ['CASE_FOLDER'])
+    learn = learner(path=path, cbs=[SaveModel(at_end=True, fname='best'), CSVLogger(), Checkpoint(every_batches=2)])
+    learn.fit(3)
+    learn.save('last')
+    rows = [{k:v for k,v in row.items() if k!='time'} for row in learn.csv_logger.read()]
+    wait_for_all()
+    again = learner(path=path).load('last')
+    names = sorted(o.name for o in path.rglob('*') if o.is_file())
+    same = [torch.equal(a, b) for a,b in zip(again.model.parameters(), learn.model.parameters())]
+    return result(learn, rows=[list(o.values()) for o in rows], names=names, same=same)
+
+class Fail(Callback):
+    order = 200
+    def __init__(self, at): self.at = at
+    def after_batch(self):
+        if self.learn.training and (self.learn.epoch,self.learn.iter)==self.at: raise KeyError('enough')
+
+def broken_off(name, at, cbs=(), **kwargs):
+    "A run that ends with an error, and is gone on with"
+    folder = Path(os.environ['CASE_FOLDER'])
+    def new(*more):
+        checkpoint = Checkpoint(every_batches=2, folder=folder/name)
+        return learner(path=folder, cbs=[*[cb() for cb in cbs], checkpoint, *more], **kwargs)
+    learn = new(Fail(at))
+    with contextlib.suppress(KeyError): learn.fit(4, resume=True)
+    wait_for_all()
+    learn = new()
+    learn.fit(4, resume=True)
+    return result(learn)
+
+@case
+def resumed(): return broken_off('resumed', (1,3))
+@case
+def resumed_accumulation(): return broken_off('accumulated', (2,2), [partial(GradientAccumulation, 11)])
+
+if __name__=='__main__':
+    folder,*names = sys.argv[1:]
+    join_ranks()
+    res = {}
+    for name in names or cases:
+        print(name, file=sys.stderr, flush=True)
+        os.environ['CASE_FOLDER'] = f'{folder}/{n_ranks()}_{name}'
+        try:
+            with contextlib.redirect_stdout(out := io.StringIO()): got = cases[name]()
+            res[name] = dict(got, printed=out.getvalue())
+        except Exception: res[name] = traceback.format_exc()
+    torch.save(res, f'{folder}/{n_ranks()}_{this_rank()}.pt')
+    wait_for_all()

@@ -1,0 +1,63 @@
+"""`learn.distribute()`: the same run on one, two and three processes"""
+import os, re, subprocess, sys
+from pathlib import Path
+
+import pytest, torch
+
+from distributed_cases import cases
+
+here = Path(__file__).parent
+half = {'fp16','bf16','fp16_by_hand','fp16_overflows'} # where the size of a share changes what is rounded
+
+def launch(n, *args, timeout=240):
+    "Run a script on `n` processes"
+    start = ['-m', 'torch.distributed.run', '--standalone', '--nproc-per-node', str(n)] if n>1 else []
+    env = dict(os.environ, OMP_NUM_THREADS='1', OPTIMLOOP_DEVICE='cpu')
+    line = [sys.executable, *start, *map(str, args)]
+    return subprocess.run(line, env=env, timeout=timeout, capture_output=True, text=True)
+
+@pytest.fixture(scope='module')
+def results(tmp_path_factory):
+    folder,res = tmp_path_factory.mktemp('cases'),{}
+    for n in 1,2,3:
+        done = launch(n, here/'distributed_cases.py', folder)
+        assert done.returncode==0, done.stderr[-3000:]
+        res[n] = [torch.load(folder/f'{n}_{i}.pt', weights_only=False) for i in range(n)]
+    return res
+
+def distance(a, b):
+    "How far `b` is from `a`: the norm of the difference over that of `a`"
+    if a is None or isinstance(a, (bool,str)): return 0. if a==b else float('inf')
+    if isinstance(a, (list,tuple)):
+        if len(a)!=len(b): return float('inf')
+        if not a or not all(isinstance(o, float) for o in a): return max(map(distance, a, b), default=0.)
+    a,b = torch.as_tensor(a).double(),torch.as_tensor(b).double()
+    if a.shape!=b.shape: return float('inf')
+    if not a.numel(): return 0.
+    same = (a==b) | (a.isnan() & b.isnan())
+    return (torch.where(same, 0., a-b).norm() / a.where(a.isfinite(), torch.zeros(())).norm().clamp(min=1e-30)).item()
+
+@pytest.mark.parametrize('n', (2,3))
+@pytest.mark.parametrize('name', cases)
+def test_as_one_process(results, name, n):
+    one,many = results[1][0][name],[o[name] for o in results[n]]
+    for got in (one,*many): assert not isinstance(got, str), got
+    bar = 2e-2 if name in half else 1e-6
+    far = {k:d for k in one if k!='printed' and not (d := distance(one[k], many[0][k]))<=bar}
+    assert not far
+    for got in many[1:]: assert not [k for k in one if k!='printed' and distance(many[0][k], got[k])!=0], "ranks differ"
+
+def numbers_apart(text):
+    "A text without numbers and times, and its numbers"
+    text = re.sub(r'\d\d:\d\d\.\d', 'time', text)
+    found = re.findall(r'\d+\.?\d*(?:e[-+]\d+)?', text)
+    return re.sub(r'\d+\.?\d*(?:e[-+]\d+)?', '#', text),list(map(float, found))
+
+@pytest.mark.parametrize('n', (2,3))
+@pytest.mark.parametrize('name', [k for k in cases if k not in half])
+def test_prints_once(results, name, n):
+    one,many = results[1][0][name],[o[name] for o in results[n]]
+    (text,numbers),(other,others) = (numbers_apart(o['printed']) for o in (one,many[0]))
+    assert text.split()==other.split()
+    assert numbers==pytest.approx(others, rel=1e-4, abs=1e-6)
+    assert not any(o['printed'] for o in many[1:])
