@@ -32,6 +32,7 @@ from .training.display import ProgressCallback
 from .training.half import PureBF16
 from .training.callbacks import RNNRegularizer
 from .training.tracking import ReduceLROnPlateau
+from .projects.gpt import SameSettings
 from .training.callbacks import SampleByLoss
 from .training.schedules import Samples
 from typing_extensions import Self
@@ -141,6 +142,7 @@ class Learner(LearnerLoop):
     precision: PrecisionCallback
     mixed_precision: MixedPrecision
     gan: GANCallback
+    same_settings: SameSettings
     checkpoint: Checkpoint
     distributed: Distributed
     lr_finder: LRFinder
