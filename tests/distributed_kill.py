@@ -1,4 +1,4 @@
-"""Kill processes of a distributed run at random instants, and compare what comes out with the undisturbed run:
+"""Kill processes of a distributed run at random instants, or end them by SIGTERM, and compare what comes out with the undisturbed run:
 `python tests/distributed_kill.py [--kills 50] [--n 2] [--seed 0]`. One launch of torchrun is one run; it is killed again
 and again, a random rank each time, and torchrun starts all anew. Half of the kills hit training, the others a write or a
 validation. Prints a line for each run and a last one that says whether all weights are equal to the last bit."""
@@ -11,14 +11,13 @@ def train(folder):
     "The run: dropout, augmentation, ragged batches, a scheduled rate; in each attempt but the last one rank is killed"
     import torch
     from torch import nn
-    from optimloop.all import Adam, Callback, Checkpoint, DataLoaders, EMA, GradientAccumulation, Learner
-    from optimloop.basics.ranks import n_ranks, this_rank
+    from optimloop.all import EMA, Adam, Callback, Checkpoint, DataLoaders, Learner
 
     attempt,rank = int(os.environ.get('TORCHELASTIC_RESTART_COUNT', 0)),int(os.environ.get('RANK', 0))
     plan = [o.split() for o in (folder/'plan').read_text().splitlines()]
     due = plan[attempt] if attempt<len(plan) else None
     def is_due(what): return due and due[1]==what and int(due[0])==rank
-    def die(): os.kill(os.getpid(), signal.SIGKILL)
+    def die(): os.kill(os.getpid(), signal.SIGTERM if due[1].startswith('term') else signal.SIGKILL)
     def die_soon(): threading.Timer(float(due[2]), die).start()
 
     class Data(torch.utils.data.Dataset):
@@ -33,7 +32,6 @@ def train(folder):
         order = -60
         def before_batch(self):
             time.sleep(.01)
-            *xs,ids = self.learn.xb + self.learn.yb if len(self.learn.yb)>1 else (*self.learn.xb,*self.learn.yb)
             self.learn.xb,self.learn.yb,self.ids = self.learn.xb[:1],(self.learn.xb[1],),self.learn.yb[0]
         def after_batch(self):
             learn = self.learn
@@ -45,7 +43,7 @@ def train(folder):
     class Killer(Callback):
         order = 300
         def before_train(self):
-            if is_due('train') and self.learn.epoch==int(due[3]): die_soon()
+            if (is_due('train') or is_due('term')) and self.learn.epoch==int(due[3]): die_soon()
         def before_validate(self):
             if is_due('validate') and self.learn.epoch==int(due[3]): die_soon()
 
@@ -62,7 +60,8 @@ def train(folder):
     torch.manual_seed(0)
     model = nn.Sequential(nn.Linear(6, 16), nn.ReLU(), nn.Dropout(.3), nn.Linear(16, 2))
     dls = DataLoaders.from_datasets(Data(), Data(), bs=8)
-    learn = Learner(dls, model, nn.functional.cross_entropy, Adam, lr=.01, cbs=[Log, EMA(.9), Checkpoint(2, folder=folder/'checkpoints'), Killer])
+    cbs = [Log, EMA(.9), Checkpoint(2, folder=folder/'checkpoints'), Killer]
+    learn = Learner(dls, model, nn.functional.cross_entropy, Adam, lr=.01, cbs=cbs)
     learn.distribute()
     learn.fit_one_cycle(5, resume=True)
     if rank==0: torch.save(dict(weights=[p.detach() for p in model.parameters()], losses=list(learn.recorder.losses),
@@ -72,17 +71,19 @@ def launch(folder, n, plan, timeout=300):
     folder.mkdir()
     (folder/'plan').write_text('\n'.join(plan))
     env = dict(os.environ, OMP_NUM_THREADS='1', TORCH_DISABLE_SHARE_RDZV_TCP_STORE='1')
-    line = [sys.executable, '-m', 'torch.distributed.run', '--nnodes', '1', '--nproc-per-node', str(n), '--max-restarts', str(len(plan)+2),
-            '--rdzv-backend', 'c10d', '--rdzv-endpoint', 'localhost:0', '--monitor-interval', '0.1', __file__, str(folder)]
+    line = [sys.executable, '-m', 'torch.distributed.run', '--nnodes', '1', '--nproc-per-node', str(n),
+            '--max-restarts', str(len(plan)+2), '--rdzv-backend', 'c10d', '--rdzv-endpoint', 'localhost:0',
+            '--monitor-interval', '0.1', __file__, str(folder)]
     return subprocess.run(line, env=env, timeout=timeout, capture_output=True, text=True)
 
 def random_plan(rng, n, kills):
     "Rank, what it does when it is hit, after how many seconds, in which epoch or write"
     plan = []
     for i in range(kills):
-        what = rng.choice(('train','train','write','validate'))
+        what = rng.choice(('train','train','term','write','validate'))
         rank = 0 if what=='write' else rng.randrange(n)
-        plan.append(f"{rank} {what} {rng.random()*(.02 if what=='write' else .06):.4f} {i*5//max(1, kills) if what!='write' else rng.randrange(3)}")
+        when = rng.randrange(3) if what=='write' else i*5//max(1, kills)
+        plan.append(f"{rank} {what} {rng.random()*(.02 if what=='write' else .06):.4f} {when}")
     return plan
 
 def each_sample_once(folder, n):

@@ -1,18 +1,18 @@
 """`learn.distribute()`: the same run on one, two and three processes"""
-import os, re, subprocess, sys
+import os, re, shutil, subprocess, sys
 from pathlib import Path
 
 import pytest, torch
 
-from distributed_cases import cases
+from distributed_cases import cases, crossings
 
 here = Path(__file__).parent
 half = {'fp16','bf16','fp16_by_hand','fp16_overflows'} # where the size of a share changes what is rounded
 
-def launch(n, *args, timeout=240):
+def launch(n, *args, timeout=240, **more):
     "Run a script on `n` processes"
     start = ['-m', 'torch.distributed.run', '--standalone', '--nproc-per-node', str(n)] if n>1 else []
-    env = dict(os.environ, OMP_NUM_THREADS='1', OPTIMLOOP_DEVICE='cpu')
+    env = dict(os.environ, OMP_NUM_THREADS='1', OPTIMLOOP_DEVICE='cpu', **more)
     line = [sys.executable, *start, *map(str, args)]
     return subprocess.run(line, env=env, timeout=timeout, capture_output=True, text=True)
 
@@ -61,3 +61,37 @@ def test_prints_once(results, name, n):
     assert text.split()==other.split()
     assert numbers==pytest.approx(others, rel=1e-4, abs=1e-6)
     assert not any(o['printed'] for o in many[1:])
+
+# --- another number of processes ---
+@pytest.fixture(scope='module')
+def crossed(tmp_path_factory):
+    "Runs that were stopped on two processes, and gone on with on 1, 3, 2 and 4; under 0, undisturbed ones"
+    folder,res = tmp_path_factory.mktemp('crossed'),{}
+    def run(n, name, **more):
+        done = launch(n, here/'distributed_cases.py', folder, *crossings, CASE_ROOT=str(folder/name), **more)
+        assert done.returncode==0, done.stderr[-3000:]
+        return [torch.load(folder/f'{n}_{i}.pt', weights_only=False) for i in range(n)]
+    run(2, 'stopped', CASE_STOPS='1')
+    res[0] = run(1, 'undisturbed')
+    for n in 1,2,3,4:
+        shutil.copytree(folder/'stopped', folder/f'on_{n}')
+        res[n] = run(n, f'on_{n}')
+    return res
+
+@pytest.mark.parametrize('n', (1,2,3,4))
+@pytest.mark.parametrize('name', crossings)
+def test_on_other_numbers_of_processes(crossed, name, n):
+    one,many = crossed[0][0][name],[o[name] for o in crossed[n]]
+    for got in (one,*many): assert not isinstance(got, str), got
+    assert len(one['losses'])==20 and not {k:d for k in one if k!='printed' and not (d := distance(one[k], many[0][k]))<=1e-6}
+    for got in many[1:]: assert not [k for k in one if k!='printed' and distance(many[0][k], got[k])!=0]
+
+# --- killed ---
+def test_killed_and_started_anew(tmp_path):
+    from distributed_kill import each_sample_once, equal, launch as launch_run
+    plan = '1 train 0.03 1','0 write 0.005 1','1 term 0.02 2','0 validate 0.002 3'
+    for name,o in dict(undisturbed=[], killed=plan).items():
+        done = launch_run(tmp_path/name, 2, o)
+        assert done.returncode==0, done.stderr[-3000:]
+    assert equal(tmp_path/'undisturbed', tmp_path/'killed')
+    assert each_sample_once(tmp_path/'killed', 2)

@@ -14,6 +14,7 @@ import torch
 
 from . import cleanup, stages
 from .comments import show_comments
+from .ranks import n_ranks, this_rank
 
 # %% ../../nbs/basics/errors.ipynb #28e7872a
 def describe(
@@ -32,7 +33,8 @@ def where_in_loop(
 ): # Text
     "Where the loop is: the epoch, the batch, and what the batch looks like"
     phase = phase or ('training' if learn.training else 'validation')
-    epoch = [f"epoch {learn.epoch}"] if in_fit else []
+    epoch = [f"rank {this_rank()} of {n_ranks()}"] if n_ranks()>1 else []
+    epoch += [f"epoch {learn.epoch}"] if in_fit else []
     if learn.iter is None: return ', '.join(epoch or [f"the {phase}"])
     parts = dict(input=learn.xb, target=learn.yb, prediction=learn.pred, loss=learn.loss)
     batch = '; '.join(f"{k} {describe(v)}" for k,v in parts.items())

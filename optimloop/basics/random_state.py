@@ -28,7 +28,11 @@ def put_global_random_state(
     np.random.set_state(state['numpy'])
     torch.set_rng_state(as_bytes(state['cpu']))
 
-def as_bytes(state): return state if isinstance(state, torch.Tensor) else torch.from_numpy(state.copy())
+def as_bytes(
+    state # Tensor or array of bytes
+): # Tensor
+    "The state of one of torch's generators, as it takes it"
+    return state if isinstance(state, torch.Tensor) else torch.from_numpy(state.copy())
 
 # %% ../../nbs/basics/random_state.ipynb #ee0d0aac
 def _restorer(o):

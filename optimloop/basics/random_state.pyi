@@ -13,7 +13,17 @@ def put_global_random_state(state) -> None:
     ----------
     state
         What global_random_state returned"""
-def as_bytes(state): ...
+def as_bytes(state):
+    """The state of one of torch's generators, as it takes it
+
+    Parameters
+    ----------
+    state
+        Tensor or array of bytes
+
+    Returns
+    -------
+    Tensor"""
 def same_random_state(*dls) -> AbstractContextManager[None]:
     """After this context, the random states of Python, numpy and torch are what they were before
 

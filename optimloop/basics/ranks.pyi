@@ -3,10 +3,12 @@
 from contextlib import AbstractContextManager
 from typing import Any
 
-__all__ = ['join_ranks', 'n_ranks', 'this_rank', 'is_main', 'say', 'bounds', 'from_main', 'from_all', 'summed', 'on_main', 'wait_for_all', 'Streams', 'open_streams', 'close_streams', 'streams', 'same_draws', 'own_draws']
+__all__ = ['join_ranks', 'check_together', 'n_ranks', 'this_rank', 'is_main', 'say', 'bounds', 'from_main', 'from_all', 'summed', 'on_main', 'wait_for_all', 'part_unless_all_fail', 'Streams', 'open_streams', 'close_streams', 'streams', 'same_draws', 'own_draws']
 
 def join_ranks() -> None:
     """Join the processes that torchrun has started; alone, nothing happens"""
+def check_together() -> None:
+    """Raise a `RuntimeError` if the processes have parted"""
 def n_ranks():
     """How many processes train together"""
 def this_rank():
@@ -83,6 +85,13 @@ def on_main(f):
     What it returned"""
 def wait_for_all() -> None:
     """Go on when all ranks have come here"""
+def part_unless_all_fail(seconds: float = 3.0) -> None:
+    """To be called by a process that breaks off: close the connections, unless all processes do
+
+    Parameters
+    ----------
+    seconds
+        How long the others have to fail, too"""
 class Streams:
     """Two streams of random numbers: one that all ranks share, by which data is drawn, and each rank's own"""
     kept: Any

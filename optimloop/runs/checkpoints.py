@@ -451,7 +451,8 @@ def _release_sigterm(self:Checkpoint):
     told.handler = told.timer = None
 
 # %% ../../nbs/runs/checkpoints.ipynb #c82f0a5d
-Checkpoint._patience = 5. # seconds
+Checkpoint._patience = 5. # seconds; several processes wait for each other
+Checkpoint._patience_together = 20.
 
 def _learner_at_work(frame):
     "The Learner of the innermost fit, or validation, that `frame` is in"
@@ -465,8 +466,8 @@ def _note_signal(self:Checkpoint, number, frame):
     again,told.signal = told.signal is not None,number
     if n_ranks()==1 and _learner_at_work(frame) in (None,self.learn): return # the next batch boundary will come soon
     if again: return self._stop_if_told() if n_ranks()==1 else None
-    leave = (os.kill, (os.getpid(),number)) if n_ranks()==1 else (os._exit, (128+number,)) # the others may be gone
-    told.timer = threading.Timer(self._patience, *leave)
+    alone = threading.Timer(self._patience, os.kill, (os.getpid(),number))
+    told.timer = alone if n_ranks()==1 else threading.Timer(self._patience_together, os._exit, (128+number,))
     told.timer.daemon = True
     told.timer.start()
 

@@ -6,7 +6,7 @@
 __all__ = ['Whole', 'average_gradients', 'with_ddp', 'WholeLoss', 'whole_batch', 'Distributed', 'check_alike']
 
 # %% ../../nbs/runs/distributed.ipynb #b689ba84
-import copy
+import copy, warnings
 from collections import namedtuple
 from functools import partial
 
@@ -19,8 +19,8 @@ from ..basics.averages import as_metric, is_per_sample, loss_items, metric_name
 from ..basics.batches import like_nest
 from ..basics.comments import show_comments
 from ..basics.data import DataLoaders
-from ..basics.ranks import bounds, close_streams, from_all, from_main, join_ranks, n_ranks, open_streams
-from ..basics.ranks import summed, this_rank
+from ..basics.ranks import bounds, check_together, close_streams, from_all, from_main, is_main, join_ranks
+from ..basics.ranks import n_ranks, open_streams, part_unless_all_fail, summed, this_rank
 from ..callbacks import Callback, own_attr
 from ..learner import Learner
 from ..mixed_precision import MixedPrecision, PrecisionCallback
@@ -154,14 +154,17 @@ class Distributed(Callback):
     "Let the processes that torchrun has started train as one: `learn.distribute()` adds it"
     order = 19.5 # after penalties and GradientAccumulation; before PrecisionCallback and what looks at the loss
     keeps,begins_amid = ('unused','per_sample'),True
-    transient = 'shares','ddp','called','done','ended'
+    transient = 'shares','ddp','called','done','ended','warned'
     _gate = _dls = _metrics = _waiting = None
+    _norms = () # layers that are exchanged in the training phase: where, which, and for what
     def __init__(self):
+        self.warned = False # of batch normalisation
         self.unused = None # do parameters get no gradient? known after the first batch
         self.per_sample = 1. # what the loss divides by, for a sample: as it was in the last batch
         self.shares = self.ddp = self._trained = None
         self._open,self._boost = [],1 # phases, and what is before them; of the gradients that are averaged
-        self.called = self.done = self.ended = False # the model, through `ddp`; the loss, whole; the fit, well
+        self.called = self.done = False # the model, through `ddp`; the loss, whole
+        self.ended = self._fits = False # has it gone well? is it a fit?
 
     n_ranks = property(lambda self: n_ranks(), doc="The number of processes")
     rank = property(lambda self: this_rank(), doc="The number of this one, from 0")
@@ -169,18 +172,19 @@ class Distributed(Callback):
 
     def __getstate__(self):
         lost = dict.fromkeys(('shares','ddp','_gate','_dls','_metrics','_waiting'))
-        return {**Callback.__getstate__(self), **lost, '_open': []}
+        return {**Callback.__getstate__(self), **lost, '_open': [], '_norms': ()}
 
 # %% ../../nbs/runs/distributed.ipynb #d12a07bf
 @patch
 def before_fit(self:Distributed):
     "Give each rank its share of the data, and all the same weights"
-    self.unused = self._trained = None
+    self.unused,self._trained,self._fits = None,None,True
     self.per_sample = 1.
     self._enter()
 
 @patch
 def _enter(self:Distributed):
+    check_together()
     if n_ranks()==1 or self.shares is not None: return
     check_alike(self.learn)
     self.ended,self.shares = False,Shares()
@@ -207,14 +211,21 @@ def after_fit(self:Distributed):
     self.ended = True
 
 @patch
+def after_validate(self:Distributed):
+    "So it has, if this is no fit"
+    self.ended = not self._fits
+
+@patch
 def cleanup_fit(self:Distributed):
     "Leave model, loaders and random numbers as one process alone would"
     if self.shares is None: return
     self._close_gate()
+    self._put_norms(False)
     self.learn.dls,self._dls = self._dls,None
     self.shares = self.ddp = self._waiting = None
-    self._open = []
+    self._open,self._fits = [],False
     close_streams()
+    if not self.ended: part_unless_all_fail()
 
 # %% ../../nbs/runs/distributed.ipynb #c566479b
 @patch
@@ -222,6 +233,7 @@ def before_train(self:Distributed):
     "Cut the batches, and lead the model's calls through DistributedDataParallel where it can be used"
     if self.shares is None: return
     self._open_phase()
+    self._look_at_norms()
     cbs,self._params = [cb for cb in self.learn.cbs if cb.run],list(self.model.parameters())
     inside = set(self._params)
     self._outside = [p for g in self.opt.param_groups for p in g['params'] if p not in inside]
@@ -260,12 +272,38 @@ def _reads_early(cb):
     ours = type(cb).__module__.startswith('optimloop.') and type(cb).__name__ not in ('LRFinder','EveryN')
     return handles and not ours
 
+# %% ../../nbs/runs/distributed.ipynb #d1570102
+@patch
+def _look_at_norms(self:Distributed):
+    "Let batch normalisation see all ranks, or say that it does not"
+    kind = nn.modules.batchnorm._BatchNorm
+    found = [(m,k,o) for m in self.model.modules() for k,o in m.named_children() if isinstance(o, kind)]
+    found = [o for o in found if o[2].training and not isinstance(o[2], nn.SyncBatchNorm)]
+    if not found or self._norms: return
+    if next(self.model.parameters()).device.type!='cuda': return _warn_of_norms(self)
+    self._norms = [(m,k,o,nn.SyncBatchNorm.convert_sync_batchnorm(o)) for m,k,o in found]
+    self._put_norms(True)
+
+@patch
+def _put_norms(self:Distributed, synced):
+    for m,k,plain,other in self._norms: m._modules[k] = other if synced else plain
+    if not synced: self._norms = ()
+
+def _warn_of_norms(cb):
+    bs = _about(cb.learn.dls.train)['bs']
+    if cb.warned or not is_main(): return
+    cb.warned,share = True,bs and f", {bs/n_ranks():g} samples in place of {bs}"
+    warnings.warn("batch normalisation knows no other processes on the CPU: each normalises by its share of the batch"
+                  f"{share or ''}, whose means scatter {n_ranks()**.5:.2f} times as much. That is another run than with "
+                  "one process. With GroupNorm or LayerNorm it is the same")
+
 # %% ../../nbs/runs/distributed.ipynb #e7b5099e
 @patch
 def leave_train(self:Distributed):
     "Let the model be as it was"
     self._close_phase()
     self._close_gate()
+    self._put_norms(False)
 
 @patch
 def _close_gate(self:Distributed):

@@ -63,6 +63,7 @@ class Distributed(Callback):
     keeps: Any
     begins_amid: Any
     transient: Any
+    warned: Any
     unused: Any
     per_sample: Any
     shares: Any
@@ -76,6 +77,8 @@ class Distributed(Callback):
         """Give each rank its share of the data, and all the same weights"""
     def after_fit(self) -> None:
         """All has gone well"""
+    def after_validate(self) -> None:
+        """So it has, if this is no fit"""
     def cleanup_fit(self) -> None:
         """Leave model, loaders and random numbers as one process alone would"""
     def before_train(self) -> None:
