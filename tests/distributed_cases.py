@@ -357,7 +357,8 @@ def resumed_accumulation(): return broken_off('accumulated', (2,2), [partial(Gra
 # --- stopped on some processes, and gone on with on others: not among the cases, for these take two launches ---
 def crossed(name, cbs=(), **kwargs):
     folder = Path(os.environ['CASE_ROOT'])/name
-    learn = learner(cbs=[*[cb() for cb in cbs], Checkpoint(every_batches=2, folder=folder, keep=100), Fail((1,3))], **kwargs)
+    checkpoint = Checkpoint(every_batches=2, folder=folder, keep=100)
+    learn = learner(cbs=[*[cb() for cb in cbs], checkpoint, Fail((1,3))], **kwargs)
     if os.environ.get('CASE_STOPS'):
         with contextlib.suppress(KeyError): learn.fit(4)
         return {}

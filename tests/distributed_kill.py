@@ -1,7 +1,7 @@
-"""Kill processes of a distributed run at random instants, or end them by SIGTERM, and compare what comes out with the undisturbed run:
-`python tests/distributed_kill.py [--kills 50] [--n 2] [--seed 0]`. One launch of torchrun is one run; it is killed again
-and again, a random rank each time, and torchrun starts all anew. Half of the kills hit training, the others a write or a
-validation. Prints a line for each run and a last one that says whether all weights are equal to the last bit."""
+"""Kill processes of a distributed run at random instants, or end them by SIGTERM, and compare what comes out with the
+undisturbed run: `python tests/distributed_kill.py [--kills 50] [--n 2] [--seed 0]`. A launch of torchrun is a run; in
+it a random rank is killed again and again, in training, in a write or in a validation, and torchrun starts all anew.
+Prints a line for each run, and a last one that says whether all weights are equal to the last bit."""
 import argparse, os, random, signal, subprocess, sys, tempfile, threading, time
 from pathlib import Path
 
@@ -120,7 +120,8 @@ def main():
             done = launch(folder, args.n, plan)
             good = done.returncode==0 and equal(folder, tmp/'undisturbed') and each_sample_once(folder, args.n)
             bad += not good
-            print(f"run {i}: {'; '.join(plan)}: {'equal' if good else 'NOT EQUAL'}, {time.time()-start:.0f} s", flush=True)
+            came_out = 'equal' if good else 'NOT EQUAL'
+            print(f"run {i}: {'; '.join(plan)}: {came_out}, {time.time()-start:.0f} s", flush=True)
             if done.returncode: print(done.stderr[-3000:])
     print(f"{args.kills} kills, {bad} runs not equal")
     sys.exit(bad>0)

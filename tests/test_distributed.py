@@ -83,7 +83,8 @@ def crossed(tmp_path_factory):
 def test_on_other_numbers_of_processes(crossed, name, n):
     one,many = crossed[0][0][name],[o[name] for o in crossed[n]]
     for got in (one,*many): assert not isinstance(got, str), got
-    assert len(one['losses'])==20 and not {k:d for k in one if k!='printed' and not (d := distance(one[k], many[0][k]))<=1e-6}
+    assert len(one['losses'])==20
+    assert not {k:d for k in one if k!='printed' and not (d := distance(one[k], many[0][k]))<=1e-6}
     for got in many[1:]: assert not [k for k in one if k!='printed' and distance(many[0][k], got[k])!=0]
 
 # --- killed ---

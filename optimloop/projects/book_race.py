@@ -22,10 +22,12 @@ from ..basics.averages import accuracy
 from ..basics.comments import show_comments
 from ..basics.course import standardize
 from ..basics.data import DataLoaders
+from ..basics.ranks import say
 from ..learner import Learner
 from ..optimizer import Adam, Optimizer, SGD, average_grad, average_sqr_grad, momentum_step, rms_prop_step
 from ..optimizer import sgd_step
 from .images import ImageError, archs, image_dls
+from ..runs import distributed # noqa: F401 (it gives a Learner `distribute`)
 from ..runs.checkpoints import Checkpoint
 
 # %% ../../nbs/projects/book_race.ipynb #1b18ceab
@@ -201,7 +203,7 @@ def train_recipe(
     keep = [Checkpoint(every_batches, every_minutes=5, keep=2, folder=Path(folder), best=None)] if folder else []
     dls = image_dls(images, seed=seed, **kwargs)
     learn = new_learner(name, dls, partial(archs[arch], len(images.classes)), seed, cbs=[*keep, *cbs])
-    getattr(learn, f'to_{precision}')()
+    getattr(learn.distribute(), f'to_{precision}')()
     learn.logger,learn.progress.desc,start = partial(_log, desc),desc,time.perf_counter()
     asked = dict(resume=True) if keep else {}
     with contextlib.redirect_stdout(sys.stderr): fit_recipe(learn, name, epochs, lr, **asked)
@@ -210,7 +212,7 @@ def train_recipe(
     learn.model.cpu()
     return learn
 
-def _log(desc, cells): print(f'{desc}:', *(o.strip() for o in cells), file=sys.stderr, flush=True)
+def _log(desc, cells): say(f'{desc}:', *(o.strip() for o in cells), file=sys.stderr, flush=True)
 
 # %% ../../nbs/projects/book_race.ipynb #4101cb43
 def race_recipes(

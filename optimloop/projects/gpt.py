@@ -18,9 +18,11 @@ from fastcore.basics import patch
 from fastcore.docments import docments
 from ..basics.comments import show_comments
 from ..basics.data import DataLoaders
+from ..basics.ranks import join_ranks, say
 from ..callbacks import Callback, as_tuple
 from ..learner import Learner, trainable_params
 from ..optimizer import Adam
+from ..runs import distributed # noqa: F401 (it gives a Learner `distribute`)
 from ..runs.checkpoints import Checkpoint
 from ..training.callbacks import GradientAccumulation, GradientClip
 
@@ -274,7 +276,7 @@ def show_result(
     with bigram.no_bar(): rows = dict(uniform=math.log2(n_bytes), bigram=bigram.validate()[1])
     rows['GPT'] = learn.recorder.values[-1][2]
     lines = ['', f"{'':<10}bits per byte", *(f'{k:<10}{v:13.3f}' for k,v in rows.items()), '']
-    print(*lines, generate(learn.model, prompt, length, generator=torch.Generator().manual_seed(seed)), sep='\n')
+    say(*lines, generate(learn.model, prompt, length, generator=torch.Generator().manual_seed(seed)), sep='\n')
 
 # %% ../../nbs/projects/gpt.ipynb #3be22355
 def _checkpoints(o, text):
@@ -292,11 +294,11 @@ def _train(o):
     text = python_help() if o['text'] is None else Path(o['text']).read_text('utf-8', 'surrogateescape')
     parts = {k:o[k] for k in 'bs block_size n_layer n_head dim dropout lr wd n_acc seed'.split()}
     learn = gpt_learner(text, cbs=_checkpoints(o, text), **parts)
-    learn.fit_one_cycle(o['epochs'], resume=o['resume'])
+    learn.distribute().fit_one_cycle(o['epochs'], resume=o['resume'])
     show_result(learn, o['prompt'], o['length'], o['seed'])
 
 def _said(message, code):
-    print('gpt:', ' '.join(str(message).split()), file=sys.stderr)
+    say('gpt:', ' '.join(str(message).split()), file=sys.stderr)
     return code
 
 def main(
@@ -304,6 +306,7 @@ def main(
 ): # Exit code: 0, 2 or 130
     "The program `python -m optimloop.projects.gpt`"
     o = vars(parser().parse_args(argv))
+    join_ranks() # if torchrun has started several processes
     try: _train(o)
     except (ValueError,OSError,ImportError) as e: return _said(e, 2)
     except KeyboardInterrupt: return _said(f"interrupted: go on with --resume --folder {o['folder']}", 130)

@@ -23,8 +23,10 @@ from ..basics.course import conv_net, digits, standardize
 from ..basics.data import DataLoaders
 from ..basics.plotting import plot_axes
 from ..basics.precision import new_autocast
+from ..basics.ranks import is_main, join_ranks, on_main, say
 from ..learner import Learner
 from ..optimizer import Adam, RMSProp, SGD
+from ..runs import distributed # noqa: F401 (it gives a Learner `distribute`)
 from .book_race import claim_folder, fingerprint, race_recipes, recipe_table, recipes
 from .images import ImageError, archs, default_workers, list_images, read_image
 
@@ -149,7 +151,7 @@ def run(
     torch.manual_seed(seed)
     model,dls = conv_net(int(data[1].max())+1, data[0].shape[1]),DataLoaders.from_arrays(*data, bs=bs)
     learn = Learner(dls, model, nn.functional.cross_entropy, opt_func, metrics=accuracy, device='cpu')
-    precisions[precision](learn)
+    precisions[precision](learn.distribute())
     learn.logger,learn.progress.desc = _silent,desc
     learn.create_opt() # before the clock starts: the first optimizer of a process makes torch load much of itself
     start = time.perf_counter()
@@ -229,7 +231,7 @@ def race(
         try: runs[o,s] = run(o, s, (x_train,y_train,x_valid,y_valid), bs=bs, desc=which, **kwargs)
         except (RuntimeError,MemoryError) as e: raise RaceError(f"{which}: {str(e) or 'out of memory'}") from e
         valid,acc = runs[o,s].recorder.values[-1][1:]
-        print(f'{which}: valid loss {valid:.4f}, accuracy {acc:.2%}', file=sys.stderr, flush=True)
+        say(f'{which}: valid loss {valid:.4f}, accuracy {acc:.2%}', file=sys.stderr, flush=True)
     return runs
 
 # %% ../../nbs/projects/race.ipynb #8a99e006
@@ -338,7 +340,7 @@ def _check_range(o, k, lowest, highest=None):
 def _check_out(out):
     if out.suffix.lower() not in ('.png','.pdf','.svg'):
         raise RaceError(f"--out {out}: expected a file name that ends in .png, .pdf or .svg")
-    existed = os.path.lexists(out)
+    existed = os.path.lexists(out) or not is_main()
     try: open(out, 'ab').close()
     except FileNotFoundError: raise RaceError(f"--out {out}: the folder {out.parent} does not exist") from None
     except OSError as e: raise RaceError(f"--out {out} cannot be written: {e.strerror}") from None
@@ -372,8 +374,8 @@ def _interrupted(runs, n):
     return KeyboardInterrupt(f'{len(runs)} of {n} runs finished')
 
 def _draw(runs, out):
-    plot_race(runs).savefig(out, dpi=150)
-    print(f'\nThe curves are in {out}.', flush=True)
+    if is_main(): plot_race(runs).savefig(out, dpi=150)
+    say(f'\nThe curves are in {out}.', flush=True)
 
 def _compete(o):
     torch.set_num_threads(1)
@@ -382,7 +384,7 @@ def _compete(o):
     try: race(digits() if o['data'] is None else load_arrays(o['data']), names, scheds, runs, **settings)
     except KeyboardInterrupt: raise _interrupted(runs, len(names)*len(scheds)) from None
     finally:
-        if runs: print(table(runs), flush=True)
+        if runs: say(table(runs), flush=True)
     _draw(runs, o['out'])
 
 # %% ../../nbs/projects/race.ipynb #ac3e0013
@@ -396,10 +398,11 @@ def _check_race(images, o):
     for file in images.train+images.valid: read_image(file, header=True)
 
 def _run_recipes(images, o, runs):
-    print(f"{len(images.train)} training and {len(images.valid)} validation images in {len(images.classes)} classes",
+    say(f"{len(images.train)} training and {len(images.valid)} validation images in {len(images.classes)} classes",
           file=sys.stderr, flush=True)
     same = {k:o[k] for k in ('arch','size','epochs','bs','lr','precision','seed')}
-    if o['checkpoints']: claim_folder(o['checkpoints'], dict(same, images=fingerprint(images)), o['resume'])
+    settings = dict(same, images=fingerprint(images))
+    if o['checkpoints']: on_main(lambda: claim_folder(o['checkpoints'], settings, o['resume']))
     workers = default_workers() if o['workers'] is None else o['workers']
     race_recipes(images, o['recipes'], runs, folder=o['checkpoints'], workers=workers, **same)
 
@@ -412,12 +415,12 @@ def _compete_on_folder(o):
         _run_recipes(images, o, runs)
     except KeyboardInterrupt: raise _interrupted(runs, len(o['recipes'])) from None
     finally:
-        if runs: print(recipe_table(runs, classes, **o), flush=True)
+        if runs: say(recipe_table(runs, classes, **o), flush=True)
     _draw(runs, o['out'])
 
 # %% ../../nbs/projects/race.ipynb #c21fd5b9
 def _said(message, code):
-    print('optimloop:', ' '.join(str(message).split()), file=sys.stderr)
+    say('optimloop:', ' '.join(str(message).split()), file=sys.stderr)
     return code
 
 def _hang_up(code):
@@ -430,6 +433,7 @@ def main(
 ): # Exit code: 0, 2, 130 or 141
     "The command `optimloop`"
     os.environ['MPLBACKEND'] = 'agg' # the figure goes to a file, and needs no screen
+    join_ranks() # if torchrun has started several processes
     try:
         try:
             o = check_options(vars(parser().parse_args(argv)))

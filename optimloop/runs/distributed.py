@@ -191,11 +191,15 @@ def _enter(self:Distributed):
     open_streams()
     with torch.no_grad():
         for t in [*self.model.parameters(), *self.model.buffers()]: dist.broadcast(t.data, 0)
+    self._logger = self.learn.logger
+    if not is_main(): self.learn.logger = _no_logger
     own = loader_generators(self.learn)
     put_generators(own, from_main({k:found[0] for k,o in own.items() if (found := generator_state(o))}))
     self._dls,dls = self.learn.dls,self.learn.dls
     train,valid = (share_loader(o, self.shares) for o in (dls.train,dls.valid))
     if train is not dls.train or valid is not dls.valid: self.learn.dls = _with_loaders(dls, train, valid)
+
+def _no_logger(cells): pass
 
 def _with_loaders(dls, train, valid):
     try:
@@ -221,7 +225,7 @@ def cleanup_fit(self:Distributed):
     if self.shares is None: return
     self._close_gate()
     self._put_norms(False)
-    self.learn.dls,self._dls = self._dls,None
+    self.learn.dls,self.learn.logger,self._dls = self._dls,self._logger,None
     self.shares = self.ddp = self._waiting = None
     self._open,self._fits = [],False
     close_streams()
@@ -294,8 +298,8 @@ def _warn_of_norms(cb):
     if cb.warned or not is_main(): return
     cb.warned,share = True,bs and f", {bs/n_ranks():g} samples in place of {bs}"
     warnings.warn("batch normalisation knows no other processes on the CPU: each normalises by its share of the batch"
-                  f"{share or ''}, whose means scatter {n_ranks()**.5:.2f} times as much. That is another run than with "
-                  "one process. With GroupNorm or LayerNorm it is the same")
+                  f"{share or ''}, whose means scatter {n_ranks()**.5:.2f} times as much. That is another run than "
+                  "with one process. With GroupNorm or LayerNorm it is the same")
 
 # %% ../../nbs/runs/distributed.ipynb #e7b5099e
 @patch
