@@ -4,13 +4,15 @@
 `python bench/distributed_loop.py` starts two processes (gloo, one thread each) and trains two networks on digits-like
 data, batches of 64 in all. For each network, and for batches that lie in a list and that come from a `DataLoader`, it
 prints a line for each entrant:
-  ms          median over the rounds of the milliseconds of a batch, by the clock of rank 0
-  /hand       median over the rounds of the time over that of the hand-written loop in the same round
+  ms          median over the rounds of the milliseconds of a batch, by the clock of rank 0: an epoch of many batches, less
+              one of few
+  /hand       median over the rounds of that over the one of the hand-written loop in the same round
+  start       milliseconds that an epoch takes besides: a fit compares the ranks, sends weights, and makes its buckets
   differs     how far its weights after an epoch are from those of that loop, as a part of the way these have come
 By hand each rank has its own batches of 32: a list, or a `DataLoader` with a `DistributedSampler`, as is usual. It
 averages nothing but gradients: its loss is that of its share. Ours runs with the callbacks that a Learner has by
-default, and knows the loss of the whole batch in each step. In a round each entrant trains for one epoch, and each
-round starts with another one; the first is not counted."""
+default, and knows the loss of the whole batch in each step. In a round each entrant trains for an epoch of each kind,
+and each round starts with another one; the first is not counted."""
 import argparse, os, socket, sys, time
 from functools import partial
 from statistics import median
@@ -25,7 +27,7 @@ sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 import optimloop.all as ol
 from common import cpu_name
 
-BS,lr = 64,1e-3
+BS,lr,FEW = 64,1e-3,3
 
 def mlp():
     layers = [nn.Linear(784, 256), nn.ReLU(), nn.Linear(256, 256), nn.ReLU(), nn.Linear(256, 10)]
@@ -78,18 +80,24 @@ class Ours:
     def run(self): self.learn.fit(1)
 
 def measure(net, kind, rounds, n_batches, clock):
-    entrants = dict(hand=Hand(net, kind, n_batches), ours=Ours(net, kind, n_batches))
-    start,times,differs = weights(entrants['hand']),{k:[] for k in entrants},None
+    "Milliseconds of a batch and of the start, lists by entrant; how far the weights differ after an epoch"
+    entrants = {k:[cls(net, kind, n) for n in (n_batches,FEW)] for k,cls in dict(hand=Hand, ours=Ours).items()}
+    start,times,differs = weights(entrants['hand'][0]),{k:([],[]) for k in entrants},None
     for i in range(rounds+1):
         names = list(entrants)
         for k in names[i%2:]+names[:i%2]:
-            dist.barrier()
-            t = clock()
-            entrants[k].run()
-            dist.barrier()
-            if i: times[k].append((clock()-t)/n_batches*1e3)
-        if differs is None: differs = difference(start, *map(weights, entrants.values()))
+            many,few = (timed(o, clock) for o in entrants[k])
+            batch = (many-few)/(n_batches-FEW)
+            if i: times[k][0].append(batch), times[k][1].append(few-FEW*batch)
+        if differs is None: differs = difference(start, *(weights(o[0]) for o in entrants.values()))
     return times,differs
+
+def timed(entrant, clock):
+    dist.barrier()
+    t = clock()
+    entrant.run()
+    dist.barrier()
+    return (clock()-t)*1e3
 
 def weights(o): return torch.cat([p.detach().reshape(-1) for p in o.model.parameters()])
 
@@ -106,10 +114,10 @@ def run(rank, args, port):
         for kind in ('list','loader'):
             times,differs = measure(net, kind, args.rounds, args.batches, clock)
             if rank: continue
-            print(f"{net}, {kind:<20} {'ms':>8} {'/hand':>8} {'differs':>9}")
-            for k,ts in times.items():
-                ratio = median(a/b for a,b in zip(ts, times['hand']))
-                print(f"  {k:<24} {median(ts):8.3f} {ratio:8.3f} {0. if k=='hand' else differs:9.1e}", flush=True)
+            print(f"{net}, {kind:<20} {'ms':>8} {'/hand':>8} {'start':>8} {'differs':>9}")
+            for k,(ms,starts) in times.items():
+                ratio,apart = median(a/b for a,b in zip(ms, times['hand'][0])),0. if k=='hand' else differs
+                print(f"  {k:<24} {median(ms):8.3f} {ratio:8.3f} {median(starts):8.1f} {apart:9.1e}", flush=True)
     dist.barrier()
     dist.destroy_process_group()
 
