@@ -4,8 +4,8 @@
 `python bench/distributed_loop.py` starts two processes (gloo, one thread each) and trains two networks on digits-like
 data, batches of 64 in all. For each network, and for batches that lie in a list and that come from a `DataLoader`, it
 prints a line for each entrant:
-  ms          median over the rounds of the milliseconds of a batch, by the clock of rank 0: an epoch of many batches, less
-              one of few
+  ms          median over the rounds of the milliseconds of a batch, by the clock of rank 0: an epoch of many batches,
+              less one of few
   /hand       median over the rounds of that over the one of the hand-written loop in the same round
   start       milliseconds that an epoch takes besides: a fit compares the ranks, sends weights, and makes its buckets
   differs     how far its weights after an epoch are from those of that loop, as a part of the way these have come

@@ -308,6 +308,18 @@ def nested():
     learn.fit(2)
     return result(learn, seen=learn.validate_within.seen)
 
+class ValidateAfterLoss(ValidateWithin):
+    "Between the loss and the backward pass"
+    after_batch = None
+    def after_loss(self):
+        if self.learn.training: self.seen.append(self.learn.validate())
+
+@case
+def nested_in_a_batch():
+    learn = learner(cbs=ValidateAfterLoss, metrics=accuracy)
+    learn.fit(2)
+    return result(learn, seen=learn.validate_after_loss.seen)
+
 @case
 def fit_after_fit():
     learn = learner()

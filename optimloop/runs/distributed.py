@@ -87,7 +87,7 @@ class _Gate:
     def __init__(self, model, cb): self.model,self.plain,self.cb = model,model.forward,cb
     def __call__(self, *args, **kwargs):
         if self.cb.ddp is None or not torch.is_grad_enabled(): return self.plain(*args, **kwargs)
-        self.cb.called = True
+        self.cb._open[-1].called = True
         return self.cb.ddp(*args, **kwargs)
     def __deepcopy__(self, memo): return partial(type(self.model).forward, memo[id(self.model)])
 
@@ -150,28 +150,36 @@ class _OfShares:
         return self.metric.compute()
 
 # %% ../../nbs/runs/distributed.ipynb #2e7eba66
+class _Phase:
+    "A training or validation phase, at a depth of stages, and what is known of its batch"
+    def __init__(self, depth, batches):
+        self.depth,self.batches = depth,batches
+        self.begin_batch()
+    def begin_batch(self):
+        self.called = self.done = False # was the model, through `ddp`? is the loss that of the whole batch?
+        self.waiting = None # for what the other ranks tell of it
+
 class Distributed(Callback):
     "Let the processes that torchrun has started train as one: `learn.distribute()` adds it"
     order = 19.5 # after penalties and GradientAccumulation; before PrecisionCallback and what looks at the loss
     keeps,begins_amid = ('unused','per_sample'),True
-    transient = 'shares','ddp','called','done','ended','warned'
-    _gate = _dls = _metrics = _waiting = None
+    transient = 'shares','ddp','ended','warned'
+    _gate = _dls = _metrics = None
     _norms = () # layers that are exchanged in the training phase: where, which, and for what
     def __init__(self):
         self.warned = False # of batch normalisation
         self.unused = None # do parameters get no gradient? known after the first batch
         self.per_sample = 1. # what the loss divides by, for a sample: as it was in the last batch
         self.shares = self.ddp = self._trained = None
-        self._open,self._boost = [],1 # phases, and what is before them; of the gradients that are averaged
-        self.called = self.done = False # the model, through `ddp`; the loss, whole
+        self._open,self._n,self._boost = [],1,1 # phases; number of ranks; by what gradients are too large for a mean
         self.ended = self._fits = False # has it gone well? is it a fit?
 
     n_ranks = property(lambda self: n_ranks(), doc="The number of processes")
     rank = property(lambda self: this_rank(), doc="The number of this one, from 0")
-    share = property(lambda self: self._open[-1][1].now, doc="Which part of this batch this rank has")
+    share = property(lambda self: self._open[-1].batches.now, doc="Which part of this batch this rank has")
 
     def __getstate__(self):
-        lost = dict.fromkeys(('shares','ddp','_gate','_dls','_metrics','_waiting'))
+        lost = dict.fromkeys(('shares','ddp','_gate','_dls','_metrics'))
         return {**Callback.__getstate__(self), **lost, '_open': [], '_norms': ()}
 
 # %% ../../nbs/runs/distributed.ipynb #d12a07bf
@@ -187,7 +195,7 @@ def _enter(self:Distributed):
     check_together()
     if n_ranks()==1 or self.shares is not None: return
     check_alike(self.learn)
-    self.ended,self.shares = False,Shares()
+    self.ended,self.shares,self._n = False,Shares(),n_ranks()
     open_streams()
     with torch.no_grad():
         for t in [*self.model.parameters(), *self.model.buffers()]: dist.broadcast(t.data, 0)
@@ -226,7 +234,7 @@ def cleanup_fit(self:Distributed):
     self._close_gate()
     self._put_norms(False)
     self.learn.dls,self.learn.logger,self._dls = self._dls,self._logger,None
-    self.shares = self.ddp = self._waiting = None
+    self.shares = self.ddp = None
     self._open,self._fits = [],False
     close_streams()
     if not self.ended: part_unless_all_fail()
@@ -253,11 +261,11 @@ def before_train(self:Distributed):
 def _open_phase(self:Distributed):
     self._tellers = [cb for cb in self.learn.cbs if hasattr(type(cb), 'tell')]
     self.learn.dl = ShareBatches(self.dl, self.shares)
-    self._open.append((len(self.open_stages),self.learn.dl))
+    self._open.append(_Phase(len(self.open_stages), self.learn.dl))
 
 @patch
 def _close_phase(self:Distributed):
-    if self._open and self._open[-1][0]>=len(self.open_stages): self._open.pop()
+    if self._open and self._open[-1].depth>=len(self.open_stages): self._open.pop()
 
 # %% ../../nbs/runs/distributed.ipynb #ced2c51d
 def _suits_ddp(model):
@@ -348,11 +356,12 @@ def leave_validate(self:Distributed):
 def before_batch(self:Distributed):
     "Begin a batch; the first, in which no one knows yet which parameters get gradients, is averaged by hand"
     if self.shares is None: return
-    self.done = self.called = False
-    if not self.training or self._by_hand: return
+    self._open[-1].begin_batch()
+    if not self.learn.training or self._by_hand: return
     trained = [p.requires_grad for p in self._params]
-    if self._trained not in (None,trained): self.unused = self.ddp = None # parameters were frozen or thawed
-    self._trained = trained
+    if trained!=self._trained:
+        if self._trained is not None: self.unused = self.ddp = None # parameters were frozen or thawed
+        self._trained = trained
     if self.ddp is None and self.unused is not None:
         self.ddp = with_ddp(self.model, self._gate.plain, unused=self.unused)
 
@@ -360,19 +369,19 @@ def before_batch(self:Distributed):
 @patch
 def after_pred(self:Distributed):
     "Join predictions for which there are no targets"
-    if self.shares is not None and not self.training and not self.yb: self._join()
+    if self.shares is not None and not self.learn.training and not self.yb: self._join()
 
 @patch
 def after_loss(self:Distributed):
     "Make of the loss of this share that of the whole batch"
     if self.shares is None: return
     self._make_whole()
-    if not self.training: self._join()
+    if not self.learn.training: self._join()
 
 @patch
 def before_backward(self:Distributed):
     "So also where a callback has made the loss"
-    if self.shares is not None and not self.done: self._make_whole()
+    if self.shares is not None and not self._open[-1].done: self._make_whole()
 
 @patch
 def _join(self:Distributed):
@@ -383,18 +392,19 @@ def _join(self:Distributed):
 # %% ../../nbs/runs/distributed.ipynb #d98d3805
 @patch
 def _make_whole(self:Distributed):
-    learn,share,loss,self.done = self.learn,self.share,self.learn.loss,True
+    learn,phase = self.learn,self._open[-1]
+    loss,share,phase.done = learn.loss,phase.batches.now,True
     if not isinstance(loss, torch.Tensor) or share is None: return # others will complain
-    if loss.numel()!=1 or not self.training and is_per_sample(learn.loss_func): return
+    if loss.numel()!=1 or not learn.training and is_per_sample(learn.loss_func): return
     n,loss = loss_items(learn),loss.reshape(())
     own,guess = 0. if share.is_stand_in else 1. if n is None else n,1. if n is None else share.n*self.per_sample
     weight = float(own)/guess if loss.device.type=='cpu' else own/guess
-    told = [any(o) for o in zip((False,False), *(cb.tell() for cb in self._tellers))]
+    told = [any(o) for o in zip(*(cb.tell() for cb in self._tellers))] or (False,False)
     numbers,value = _numbers(loss.detach(), weight, own, share.mark, *told),loss.detach().clone()
     learn.whole = Whole(None if n is None else torch.zeros((), device=loss.device), share.n)
-    self._waiting = value,guess,share.mark
-    note = self.ddp.module.note if self.called and self.training and not self.unused else None
-    sent,factor = None if note is None else numbers*n_ranks(),1.
+    phase.waiting = value,guess,share.mark
+    note = self.ddp.module.note if phase.called and learn.training and not self.unused else None
+    sent,factor = None if note is None else numbers*self._n,1.
     if note is None or self._early_readers or not loss.requires_grad:
         sent,factor = None if note is None else torch.zeros_like(note),self._hear(summed(numbers), type(n))
     weight *= self._boost*factor
@@ -404,15 +414,17 @@ def _make_whole(self:Distributed):
 @patch
 def _hear(self:Distributed, numbers, kind=None): # What gradients must be multiplied by
     "Take what all ranks have told of this batch"
-    (value,guess,mark),self._waiting,learn = self._waiting,None,self.learn
+    phase,learn = self._open[-1],self.learn
+    (value,guess,mark),phase.waiting = phase.waiting,None
     part,total,marks,*told = numbers.tolist()
-    if abs(marks-mark*n_ranks())>.5: raise RuntimeError(
+    if abs(marks-mark*self._n)>.5: raise RuntimeError(
         "the processes do not train on the same batch: has one of them cancelled a batch that the others did not, or "
         "is data drawn by a generator of its own, which differs?")
     factor,items = 1.,learn.whole.n_items
     if items is not None:
         items.fill_(total)
-        factor,self.per_sample = guess/total if total else 0.,total/self.share.n or self.per_sample
+        factor,per_sample = guess/total if total else 0.,total/learn.whole.n_samples
+        if per_sample and per_sample!=self.per_sample: self.per_sample = per_sample
         if kind is int: learn.whole = learn.whole._replace(n_items=int(total))
     value.data.fill_(part*factor)
     for cb in self._tellers: cb.hear(*(o>0 for o in told))
@@ -422,9 +434,9 @@ def _hear(self:Distributed, numbers, kind=None): # What gradients must be multip
 @patch
 def after_backward(self:Distributed):
     "The gradients are averaged, and the numbers are here that travelled with them"
-    if self.shares is None or not self.called: return
-    note,factor = self.ddp.module.note,n_ranks()/self._boost
-    if self._waiting is not None and note.grad is not None: factor *= self._hear(note.grad)
+    if self.shares is None or not self._open[-1].called: return
+    note,factor = self.ddp.module.note,self._n/self._boost
+    if self._open[-1].waiting is not None and note.grad is not None: factor *= self._hear(note.grad)
     note.grad = None
     if abs(factor-1)>1e-9: torch._foreach_mul_([p.grad for p in self._params if p.grad is not None], factor)
 
@@ -432,9 +444,10 @@ def after_backward(self:Distributed):
 def before_step(self:Distributed):
     "Average the gradients that DistributedDataParallel has not"
     if self.shares is None: return
-    params = self._outside if self.called else [p for g in self.opt.param_groups for p in g['params']]
+    called = bool(self._open) and self._open[-1].called # the last step of an epoch comes when the phase is closed
+    params = self._outside if called else [p for g in self.opt.param_groups for p in g['params']]
     params = [p for p in params if p.requires_grad]
-    if self.unused is None and not self._by_hand and not self.called:
+    if self.unused is None and not self._by_hand and not called:
         self.unused = any(p.grad is None for p in self._params if p.requires_grad)
     if params: average_gradients(params, self._boost)
 
