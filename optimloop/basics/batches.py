@@ -65,10 +65,11 @@ def to_device(
 
 # %% ../../nbs/basics/batches.ipynb #bd3b51a5
 def default_device(): # torch.device
-    "What the environment variable `OPTIMLOOP_DEVICE` says, or else a CUDA GPU, Apple's MPS, or the CPU"
+    "What the environment variable `OPTIMLOOP_DEVICE` says, or else a CUDA GPU (that of `LOCAL_RANK`), MPS, or the CPU"
     asked = os.environ.get('OPTIMLOOP_DEVICE')
     if asked: return torch.device(asked)
-    return torch.device('cuda' if torch.cuda.is_available() else 'mps' if torch.backends.mps.is_available() else 'cpu')
+    if torch.cuda.is_available(): return torch.device('cuda', *map(int, filter(None, [os.environ.get('LOCAL_RANK')])))
+    return torch.device('mps' if torch.backends.mps.is_available() else 'cpu')
 
 # %% ../../nbs/basics/batches.ipynb #4dd6a350
 _plain_kinds = nn.Parameter, torch.Tensor, nn.parameter.UninitializedParameter, nn.parameter.UninitializedBuffer

@@ -65,7 +65,7 @@ def to_device(o, device):
     -------
     The same, on device"""
 def default_device():
-    """What the environment variable `OPTIMLOOP_DEVICE` says, or else a CUDA GPU, Apple's MPS, or the CPU"""
+    """What the environment variable `OPTIMLOOP_DEVICE` says, or else a CUDA GPU (that of `LOCAL_RANK`), MPS, or the CPU"""
 def can_move(model, device):
     """Is `model` all on the CPU, plain and in one piece, and can `device` hold it?
 

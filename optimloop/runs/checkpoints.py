@@ -75,6 +75,7 @@ class _Told:
     handler:object = None # that was there before ours
     signal:int = None # that has come
     timer:threading.Timer = None # after which the end of another fit is not waited for
+    watch:'_SignalWatch' = None # in place of that, of several processes
 
 # %% ../../nbs/runs/checkpoints.ipynb #83c366e4
 class Checkpoint(Callback):
@@ -429,6 +430,28 @@ def _start_workers(self:Checkpoint):
     "See that workers that live on tell of themselves"
     if _lives_on(self.dl): self.learn.dl = _Started(self.dl)
 
+# %% ../../nbs/runs/checkpoints.ipynb #a7e40309
+Checkpoint._patience_together = 20. # seconds
+
+class _SignalWatch:
+    "Ends this process if, for so many seconds after a SIGTERM, it is not closed"
+    def __init__(self, patience):
+        self.patience,self.closed,(self.end,start) = patience,threading.Event(),os.pipe()
+        os.set_blocking(start, False)
+        self.start,self.before = start,signal.set_wakeup_fd(start, warn_on_full_buffer=False)
+        threading.Thread(target=self.watch, daemon=True).start()
+
+    def watch(self):
+        while number := os.read(self.end, 1):
+            if number[0]==signal.SIGTERM and not self.closed.wait(self.patience): os._exit(128+signal.SIGTERM)
+        os.close(self.end)
+
+    def close(self):
+        "The signal was heard"
+        self.closed.set()
+        signal.set_wakeup_fd(self.before)
+        os.close(self.start)
+
 # %% ../../nbs/runs/checkpoints.ipynb #fd78d0e6
 @patch
 def _catch_sigterm(self:Checkpoint):
@@ -441,6 +464,7 @@ def _catch_sigterm(self:Checkpoint):
         signal.signal(number, signal.SIG_DFL) # in a process that was forked from this one: not ours
         signal.raise_signal(number)
     self._fit.told.handler = signal.signal(signal.SIGTERM, note) or signal.SIG_DFL
+    if n_ranks()>1: self._fit.told.watch = _SignalWatch(self._patience_together)
 
 @patch
 def _release_sigterm(self:Checkpoint):
@@ -448,11 +472,11 @@ def _release_sigterm(self:Checkpoint):
     told = self._fit.told
     if told.handler is not None: signal.signal(signal.SIGTERM, told.handler)
     if told.timer is not None: told.timer.cancel()
-    told.handler = told.timer = None
+    if told.watch is not None: told.watch.close()
+    told.handler = told.timer = told.watch = None
 
 # %% ../../nbs/runs/checkpoints.ipynb #c82f0a5d
-Checkpoint._patience = 5. # seconds; several processes wait for each other
-Checkpoint._patience_together = 20.
+Checkpoint._patience = 5. # seconds
 
 def _learner_at_work(frame):
     "The Learner of the innermost fit, or validation, that `frame` is in"
@@ -464,10 +488,10 @@ def _note_signal(self:Checkpoint, number, frame):
     "A signal has come"
     told = self._fit.told
     again,told.signal = told.signal is not None,number
-    if n_ranks()==1 and _learner_at_work(frame) in (None,self.learn): return # the next batch boundary will come soon
-    if again: return self._stop_if_told() if n_ranks()==1 else None
-    alone = threading.Timer(self._patience, os.kill, (os.getpid(),number))
-    told.timer = alone if n_ranks()==1 else threading.Timer(self._patience_together, os._exit, (128+number,))
+    if _learner_at_work(frame) in (None,self.learn): return # the next batch boundary will come soon
+    if n_ranks()>1: return # a `_SignalWatch` waits with us
+    if again: return self._stop_if_told()
+    told.timer = threading.Timer(self._patience, os.kill, (os.getpid(),number))
     told.timer.daemon = True
     told.timer.start()
 

@@ -469,6 +469,9 @@ def check_alike(
     if isinstance(learn.model, (DistributedDataParallel,nn.DataParallel)): raise ValueError(
         f"the model is in a {type(learn.model).__name__} already: give the Learner the model itself, which "
         "learn.distribute() wraps in each fit")
+    if any(p.is_cuda for p in learn.model.parameters()) and 'nccl' not in dist.get_backend_config(): raise ValueError(
+        "the model is on a GPU, and the processes speak gloo, for CPUs: leave init_process_group to learn.distribute(),"
+        " or write init_process_group('cpu:gloo,cuda:nccl')")
     about,others = _about(learn.dls.train),from_all(_description(learn))
     for k,mine in others[0].items():
         i = next((i for i,o in enumerate(others) if o[k]!=mine), None)

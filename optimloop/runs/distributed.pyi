@@ -68,8 +68,6 @@ class Distributed(Callback):
     per_sample: Any
     shares: Any
     ddp: Any
-    called: Any
-    done: Any
     ended: Any
     def __init__(self) -> None: ...
     def __getstate__(self) -> dict: ...
