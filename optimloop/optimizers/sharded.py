@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['SHARE', 'as_sharded', 'part_of', 'Shards', 'ShardPlan', 'ShardBatch', 'stages', 'step_together', 'share_numbers',
-           'Part', 'is_odd', 'run_steppers', 'run_sharded', 'run_sharded_loop', 'has_shards', 'describe_shards']
+           'Part', 'kind', 'run_steppers', 'run_sharded', 'has_shards', 'describe_shards']
 
 # %% ../../nbs/optimizers/sharded.ipynb #sh000004
 import itertools, math, sys
@@ -20,10 +20,10 @@ from torch.nn import Parameter
 
 from ..basics.comments import show_comments
 from ..basics.param_groups import all_params, group_hypers, is_sharded
-from ..optimizer import Engine, run_loop, step_engines
+from ..optimizer import Engine, no_remarks, run_loop, step_engines
 from .engines import (Batch, CannotRecord, Pack, Plan, StandIn, _elementwise, _flat, _in_place,
     _is_apart, _of_rows, _operators, _plain, _sign, how_run, reach_of, replay, replay_pack, run_batched,
-    run_compiled_notes, run_notes, step_by_plan)
+    run_compiled_notes, step_by_plan)
 
 # %% ../../nbs/optimizers/sharded.ipynb #sh000010
 def as_sharded(
@@ -138,11 +138,9 @@ class ShardPlan(Plan):
         "What the parameters of a batch have in common; it says nothing of the part that is here"
         p = self.shards.origin.get(q)
         if p is None: return super().sign(q, state)
-        kept = frozenset((k,o.dtype,o.ndim>0) if isinstance(o, Tensor) else (k,type(o),repr(o)) for k,o in state.items())
-        mesh,odd = p.device_mesh,self.shards.is_odd(q)
-        kind = odd,mesh,p.placements,q.dtype,q.device.type,kept,tuple(state)
+        kind = self.shards.kind(q)
         self.filled[kind] += p.numel()
-        return *kind,self.filled[kind]//(SHARE*mesh.size())
+        return *kind,self.filled[kind]//(SHARE*p.device_mesh.size())
 
     def batch(self, group, where, params, *args): # Batch
         "Parameters that are alike, as a batch"
@@ -157,18 +155,20 @@ class ShardBatch(Batch):
         *args # As for Batch
     ):
         super().__init__(*args)
-        self.wholes,self.odd = [shards.origin[q] for q in self.params],shards.is_odd(self.params[0])
+        self.shards,self.wholes = shards,[shards.origin[q] for q in self.params]
+        self.kind = shards.kind(self.params[0])
 
     def prepare(self, *args):
         "All of a step that changes nothing; asked anew in each, so that all processes answer alike"
-        self.in_loop,self.refused = self.odd,None
-        ready,self.in_loop = super().prepare(*args),self.odd
+        self.in_loop,self.refused = self.kind[0],None
+        ready,self.in_loop = super().prepare(*args),self.kind[0]
         if ready and self.rec.notes.ones: self.pieces = [(part,[*tensors],finish) for part,tensors,finish in self.pieces]
         return ready
 
     def holds(self, grads):
         "Is all of it as it was?"
-        return self.copies is None or super().holds(grads)
+        if self.copies is not None and not self.refused: return super().holds(grads)
+        return all(self.shards.kind(q)==self.kind for q in self.params)
 
     def _check_grads(self, grads, rec): pass
 
@@ -233,7 +233,7 @@ def share_numbers(
     table = table[:,back].to(wholes[0].device_mesh.device_type)
     sizes = [p._local_tensor.numel() for p in wholes]
     for (func,(_,*order_of),*_),row in zip(lines, table):
-        if func.__name__=='mean': row.mul_(torch.tensor([n/p.numel() for n,p in zip(sizes, wholes)]))
+        if func.__name__=='mean': row.mul_(row.new_tensor([n/p.numel() for n,p in zip(sizes, wholes)]))
         if 0 in sizes: row[torch.tensor(sizes)==0] = _nothing_of(func.__name__, order_of)
     table = _over_mesh(wholes[0], lines, table)[:,order]
     for (*_,ts),part in zip(runs, table.split([len(where) for where,*_ in runs], 1)):
@@ -367,13 +367,16 @@ def _step_whole(shards, p, q, state, hypers):
         full.grad,full.data = None,q.new_empty(0)
 
 # %% ../../nbs/optimizers/sharded.ipynb #sh000055
-def is_odd(self:Shards, q): # bool
-    "Is there state that is neither a part, nor a single number?"
+def kind(self:Shards, q): # tuple
+    "What parameters must have in common to be stepped together; first, whether they cannot be"
+    p,state,others = self.origin[q],self.state[q],self.others[q]
     def fits(k, o):
         if not isinstance(o, Tensor): return _plain(o)
-        return o.device==q.device and (o.ndim==0 or k not in self.others[q])
-    return self.origin[q].ndim==0 or not all(fits(k, o) for k,o in self.state[q].items())
-Shards.is_odd = is_odd
+        return o.device==q.device and (o.ndim==0 or k not in others)
+    odd = p.ndim==0 or not all(fits(k, o) for k,o in state.items())
+    kept = frozenset((k,o.dtype,o.ndim>0) if isinstance(o, Tensor) else (k,type(o),repr(o)) for k,o in state.items())
+    return odd,p.device_mesh,p.placements,q.dtype,q.device.type,kept,tuple(state)
+Shards.kind = kind
 
 def run_steppers(self:Shards, q, state, hypers):
     "Run one parameter through the steppers"
@@ -400,25 +403,18 @@ def _put_back(q, state, values, grad, kept):
 # %% ../../nbs/optimizers/sharded.ipynb #sh000060
 def run_sharded(
     opt, # Optimizer
-    run=run_notes, # Carries out notes on pieces
-    slices:bool=True # Step large tensors on a CPU in slices?
+    run=partial(step_by_plan, kind=ShardPlan) # Called with `Shards`: steps them
 ):
     "sharded: all parameters at once, of each the part that is here"
     shards = opt.__dict__.pop('_shards', None)
     if shards is None or not shards.holds(opt.param_groups): shards = Shards(opt.param_groups)
     try:
         shards.take(opt)
-        step_by_plan(shards, run, slices, kind=ShardPlan)
+        run(shards)
     finally: shards.give(opt)
     opt.__dict__['_shards'] = shards
 
 # %% ../../nbs/optimizers/sharded.ipynb #sh000061
-def run_sharded_loop(
-    opt # Optimizer
-):
-    "loop: one parameter after another"
-    run_loop(opt)
-
 def has_shards(
     opt # Optimizer
 ): # bool
@@ -438,16 +434,17 @@ def describe_shards(
     finally: shards.opt = None
 
 # %% ../../nbs/optimizers/sharded.ipynb #sh000062
-def _for_shards(name, run, describe=describe_shards):
+def _for_shards(name, describe=describe_shards, run=partial(step_by_plan, kind=ShardPlan)):
     "Let the engine `name` step optimizers that have shards by `run`"
     engine = step_engines[name]
-    def run_either(opt): return run(opt) if has_shards(opt) else engine.run(opt)
+    def run_either(opt): return run_sharded(opt, run) if has_shards(opt) else engine.run(opt)
     def describe_either(opt): return describe(opt) if has_shards(opt) else engine.describe(opt)
     Engine(name, run_either, describe_either, default=engine is step_engines[None])
 
 Engine('sharded', run_batched, step_engines['batched'].describe)
-for _k in ('batched','sharded'): _for_shards(_k, run_sharded)
-_for_shards('compiled', partial(run_sharded, run=run_compiled_notes, slices=False))
+for _k in ('batched','sharded'): _for_shards(_k)
+_for_shards('compiled', run=partial(step_by_plan, run=run_compiled_notes, slices=False, kind=ShardPlan))
+_for_shards('loop', no_remarks, run_loop)
 
 # %% ../../nbs/optimizers/sharded.ipynb #sh000099
 show_comments(globals())

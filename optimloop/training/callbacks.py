@@ -16,7 +16,7 @@ from fastcore.basics import patch
 from ..basics.averages import BatchValues, loss_items
 from ..basics.batches import n_samples
 from ..basics.comments import show_comments
-from ..basics.gradients import all_finite, grads_of, with_gradient
+from ..basics.gradients import all_finite, clip_grads, grads_of, with_gradient
 from ..callbacks import Callback, CancelBatchException, CancelFitException, CancelStepException
 from ..callbacks import TrainEvalCallback
 from ..learner import norm_layers
@@ -49,7 +49,7 @@ class GradientClip(Callback):
         params = with_gradient(self.opt)
         if any(p.grad.is_sparse for p in params):
             raise TypeError("GradientClip needs dense gradients: make the embedding with sparse=False")
-        if params: self._norms.append(torch.nn.utils.clip_grad_norm_(params, self.max_norm))
+        if params: self._norms.append(clip_grads(params, self.max_norm))
 
 # %% ../../nbs/training/callbacks.ipynb #30396bc3
 @patch(as_prop=True)
