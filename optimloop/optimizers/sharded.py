@@ -22,8 +22,7 @@ from ..basics.comments import show_comments
 from ..basics.param_groups import all_params, group_hypers, is_sharded
 from ..optimizer import Engine, no_remarks, run_loop, step_engines
 from .engines import (Batch, CannotRecord, Pack, Plan, StandIn, _elementwise, _flat, _in_place,
-    _is_apart, _of_rows, _operators, _plain, _sign, how_run, reach_of, replay, replay_pack, run_batched,
-    run_compiled_notes, step_by_plan)
+    _is_apart, _of_rows, _operators, _plain, reach_of, record, replay, replay_pack, run_batched, run_compiled_notes, step_by_plan)
 
 # %% ../../nbs/optimizers/sharded.ipynb #sh000010
 def as_sharded(
@@ -421,17 +420,23 @@ def has_shards(
     "Is a parameter a `DTensor`?"
     return 'torch.distributed.tensor' in sys.modules and any(map(is_sharded, all_params(opt.param_groups)))
 
-_words = {'together':'sharded', 'by tensor':'sharded, with shared numbers', 'loop':'gathered'}
+_remarks = 'sharded','sharded, by tensor','gathered'
+
+def _how(opt, hypers, state):
+    "How each stepper is run for a parameter with this state, as a number in `_remarks`"
+    tensors = {k:o.ndim>0 for k,o in state.items() if isinstance(o, Tensor)}
+    numbers = {k:o for k,o in state.items() if k not in tensors}
+    keys,ones = ([k for k,o in tensors.items() if o==want] for want in (True,False))
+    try: return record(opt, hypers, numbers, keys, ones, order=list(state)).by_tensor
+    except Exception: return [2]*len(opt.cbs)
 
 def describe_shards(
     opt # Optimizer
 ): # A remark about each stepper
-    "What `repr` says about the steppers of an optimizer that has shards"
-    shards = opt.__dict__.get('_shards') or Shards(opt.param_groups)
-    shards.opt = opt
-    for here,there in zip(shards.param_groups, opt.param_groups): here.update(group_hypers(there))
-    try: return [_words[o] for o in how_run(shards)]
-    finally: shards.opt = None
+    "What `repr` says about the steppers of an optimizer that has shards; of several ways, the one that costs most"
+    if reach_of(opt).why: return ['gathered']*len(opt.cbs)
+    pairs = [(group_hypers(g),dict(opt.state.get(p, {}))) for g in opt.param_groups for p in g['params'] if is_sharded(p)]
+    return [_remarks[max(os)] for os in zip(*(_how(opt, *o) for o in pairs))]
 
 # %% ../../nbs/optimizers/sharded.ipynb #sh000062
 def _for_shards(name, describe=describe_shards, run=partial(step_by_plan, kind=ShardPlan)):
