@@ -184,10 +184,12 @@ def _nothing_of(name, args):
     if name=='linalg_vector_norm': return math.inf if args[0]<0 else 0.
     return dict(amax=-math.inf, max=-math.inf, amin=math.inf, min=math.inf).get(name, 0.)
 
-def _of_part(func):
-    "`func`, a number of a whole tensor, for what may be an empty part: then any number of the same type will do"
-    def number(x, *args): return func(x if x.numel() else x.new_ones(1), *args)
-    number.__name__ = func.__name__
+def _of_parts(func, part):
+    "`func`, which makes a number of a whole tensor, for parts, in single precision or better"
+    def number(x, *args):
+        if x.dtype in (torch.float16,torch.bfloat16): x = x.float()
+        if isinstance(part, Pack): return part.one_of_each(_of_rows[func.__name__], x, *args)
+        return func(x if x.numel() else x.new_ones(1), *args) # of nothing: any number
     return number
 
 def stages(
@@ -195,13 +197,13 @@ def stages(
 ): # List of lists of lines
     "The lines in stages: none needs a number of a whole tensor that the same stage makes"
     res,fresh = [[]],set()
-    for func,args,kwargs,out in notes.lines:
+    for line in notes.lines:
+        func,args,kwargs,out = line
         if any(type(o) is StandIn and o.i in fresh for o in (*args, *kwargs.values())):
             res.append([])
             fresh.clear()
-        is_number = func.__name__ in _of_rows
-        if is_number: fresh.add(out)
-        res[-1].append((_of_part(func) if is_number else func,args,kwargs,out))
+        if func.__name__ in _of_rows: fresh.add(out)
+        res[-1].append(line)
     return res
 
 # %% ../../nbs/optimizers/sharded.ipynb #sh000041
@@ -215,7 +217,8 @@ def step_together(
     for lines in stages(rec.notes):
         for _,part,tensors in runs:
             run = partial(replay_pack, pack=part) if isinstance(part, Pack) else replay
-            run(SimpleNamespace(lines=lines, ones=rec.notes.ones), tensors)
+            here = [(_of_parts(f, part) if f.__name__ in _of_rows else f,*o) for f,*o in lines]
+            run(SimpleNamespace(lines=here, ones=rec.notes.ones), tensors)
         numbers = [o for o in lines if o[0].__name__ in _of_rows]
         if numbers: share_numbers(batch.wholes, numbers, runs)
     for (_,_,tensors),(_,_,finish) in zip(runs, batch.pieces): finish([tensors[i] for i in rec.out.values()])
@@ -236,7 +239,9 @@ def share_numbers(
         if 0 in sizes: row[torch.tensor(sizes)==0] = _nothing_of(func.__name__, order_of)
     table = _over_mesh(wholes[0], lines, table)[:,order]
     for (*_,ts),part in zip(runs, table.split([len(where) for where,*_ in runs], 1)):
-        for (*_,out),row in zip(lines, part): ts[out] = row.to(ts[out]).view(ts[out].shape)
+        for (_,(x,*_),_,out),row in zip(lines, part):
+            x = ts[x.i] if ts[x.i].is_floating_point() else ts[out]
+            ts[out] = row.to(x.device, x.dtype).view(ts[out].shape)
 
 def _over_mesh(p, lines, table):
     "The numbers of all processes that hold other parts, combined"
