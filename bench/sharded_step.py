@@ -6,7 +6,7 @@ for each optimizer and way to run it:
   /local       times the batched engine on plain tensors of the size of the parts, in the same round; median
   collectives  those of a step
 The ways: `DTensor` is the loop over the DTensors themselves, as they compute; loop, batched and compiled are our
-engines; `torch` is torch's AdamW (foreach). In a round each is measured once, and each round starts with another one."""
+engines; `torch` is torch's AdamW (foreach). In a round each is measured once; each round starts with another one."""
 import argparse, os, subprocess, sys, tempfile, time
 from statistics import median
 

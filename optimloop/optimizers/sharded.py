@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['SHARE', 'as_sharded', 'part_of', 'Shards', 'ShardPlan', 'ShardBatch', 'stages', 'step_together', 'share_numbers',
-           'Part', 'kind', 'run_steppers', 'run_sharded', 'has_shards', 'describe_shards']
+           'Part', 'run_sharded', 'has_shards', 'describe_shards']
 
 # %% ../../nbs/optimizers/sharded.ipynb #sh000004
 import itertools, math, sys
@@ -18,17 +18,20 @@ import torch.distributed as dist
 from torch import Tensor
 from torch.nn import Parameter
 
+from fastcore.basics import patch
+
 from ..basics.comments import show_comments
 from ..basics.param_groups import all_params, group_hypers, is_sharded
 from ..optimizer import Engine, no_remarks, run_loop, step_engines
-from .engines import (Batch, CannotRecord, Pack, Plan, StandIn, _elementwise, _flat, _in_place,
-    _is_apart, _of_rows, _operators, _plain, reach_of, record, replay, replay_pack, run_batched, run_compiled_notes, step_by_plan)
+from .engines import Batch, Pack, Plan, StandIn, reach_of, record, replay, replay_pack
+from .engines import run_batched, run_compiled_notes, step_by_plan
+from .engines import _elementwise, _flat, _in_place, _is_apart, _of_rows, _operators, _plain
 
 # %% ../../nbs/optimizers/sharded.ipynb #sh000010
 def as_sharded(
     local, # Tensor: what this process has of a larger one
     like # DTensor that is placed as the larger one
-): # DTensor; its local tensor is `local` itself
+): # DTensor; its local tensor is local itself
     "Parts, one in each process, as one tensor"
     res = type(like).from_local(local, like.device_mesh, like.placements, run_check=False, shape=like.shape,
                                 stride=like.stride())
@@ -45,10 +48,10 @@ def part_of(
     res = type(like).from_local(whole, mesh, [Replicate()]*mesh.ndim, run_check=False)
     return res.redistribute(placements=like.placements).to_local()
 
-# %% ../../nbs/optimizers/sharded.ipynb #sh000020
+# %% ../../nbs/optimizers/sharded.ipynb #sh000013
 def _localised(p, v):
     "State of `p` as this process has it, and whether that is a part"
-    if is_sharded(v) and v.shape==p.shape: 
+    if is_sharded(v) and v.shape==p.shape:
         return (v if v.placements==p.placements else v.redistribute(placements=p.placements))._local_tensor, True
     if isinstance(v, Tensor) and not is_sharded(v) and v.ndim and v.shape==p.shape: return part_of(v, p).clone(), True
     return _gathered(v), False
@@ -59,9 +62,7 @@ def _gathered(v):
     if type(v) is dict: return {k:_gathered(o) for k,o in v.items()}
     return type(v)(map(_gathered, v)) if type(v) in (list,tuple) else v
 
-def _same(a, b): return len(a)==len(b) and all(map(is_, a, b)) and all(map(is_, a.values(), b.values()))
-
-# %% ../../nbs/optimizers/sharded.ipynb #sh000021
+# %% ../../nbs/optimizers/sharded.ipynb #sh000015
 class Shards:
     "The parameters of an optimizer as this process has them, with their state: what an engine takes for an optimizer"
     cbs,writers = (property(lambda self, k=k: getattr(self.opt, k)) for k in ('cbs','writers'))
@@ -75,78 +76,105 @@ class Shards:
         rest,self.sizes = iter(self.local),[len(g['params']) for g in groups]
         self.param_groups = [{'params':[*itertools.islice(rest, n)]} for n in self.sizes]
         self.state,self.seen,self.others = {},{},{} # what is here; what it was made from; names of what is no part
-        self.opt,self.wholes,self.in_parts = None,{},True
+        self.opt,self.full,self.in_parts = None,{},True
 
-    def holds(self, groups): # bool
+    def holds(self,
+        groups # Parameter groups of an optimizer
+    ): # bool
         "Are these the parameters, and is their memory where it was?"
         if [len(g['params']) for g in groups]!=self.sizes: return False
         if not all(map(is_, all_params(groups), self.params)): return False
         return all(q.is_set_to(p._local_tensor) for q,p in self.origin.items())
 
-    def take(self, opt):
-        "Read hyper-parameters, gradients and state of `opt`"
-        self.opt = opt
-        for here,there in zip(self.param_groups, opt.param_groups): here.update(group_hypers(there))
-        for p,q in zip(self.params, self.local):
-            if p.grad is None: q.grad = None
-            elif p is q: self.state[p] = opt.state[p]
-            else: self._take_one(p, q, opt.state[p])
+# %% ../../nbs/optimizers/sharded.ipynb #sh000017
+@patch
+def take(self:Shards,
+    opt # Optimizer
+):
+    "Read hyper-parameters, gradients and state"
+    self.opt = opt
+    for here,there in zip(self.param_groups, opt.param_groups): here.update(group_hypers(there))
+    for p,q in zip(self.params, self.local):
+        if p.grad is None: q.grad = None
+        elif p is q: self.state[p] = opt.state[p]
+        else: self._take_one(p, q, opt.state[p])
 
-    def _take_one(self, p, q, state):
-        if p.grad.placements!=p.placements: p.grad = p.grad.redistribute(placements=p.placements)
-        g = p.grad._local_tensor
-        if type(g) is not Tensor or not g.is_contiguous() and not _is_apart(g):
-            p.grad = as_sharded(g := g.clone(memory_format=torch.contiguous_format), p)
-        q.grad = g
-        if q in self.seen and _same(state, self.seen[q]) and self._has_parts(q, state): return
-        values = {k:_localised(p, v) for k,v in state.items()}
-        self.state[q] = {k:v for k,(v,_) in values.items()}
-        self.others[q] = {k for k,(_,is_part) in values.items() if not is_part}
+@patch
+def _take_one(self:Shards, p, q, state):
+    grad = p.grad
+    if grad.placements!=p.placements: p.grad = grad = grad.redistribute(placements=p.placements)
+    g = grad._local_tensor
+    if type(g) is not Tensor or not g.is_contiguous() and not _is_apart(g):
+        p.grad = as_sharded(g := g.clone(memory_format=torch.contiguous_format), p)
+    q.grad = g
+    if q in self.seen and _same(state, self.seen[q]) and self._has_parts(q, state): return
+    values = {k:_localised(p, v) for k,v in state.items()}
+    self.state[q] = {k:v for k,(v,_) in values.items()}
+    self.others[q] = {k for k,(_,is_part) in values.items() if not is_part}
 
-    def _has_parts(self, q, state):
-        return all(v is getattr(state[k], '_local_tensor', v) for k,v in self.state[q].items())
+def _same(a, b): return len(a)==len(b) and all(map(is_, a, b)) and all(map(is_, a.values(), b.values()))
 
-    def give(self, opt):
-        "Write the state that has come up back to `opt`"
-        for q,p in self.origin.items():
-            if q.grad is None: continue
-            q.grad,here,there = None,self.state[q],opt.state[p]
-            values = {k:self._as_given(p, q, k, v, there.get(k)) for k,v in here.items()}
-            if list(there)!=list(values): there.clear()
-            there.update(values)
-            self.seen[q] = values
-        self.opt = None
+@patch
+def _has_parts(self:Shards, q, state):
+    return all(v is getattr(state[k], '_local_tensor', v) for k,v in self.state[q].items())
 
-    def _as_given(self, p, q, k, v, now):
-        if not isinstance(v, Tensor) or k in self.others[q] or v.ndim==0: return v
-        return now if getattr(now, '_local_tensor', None) is v else as_sharded(v, p)
+# %% ../../nbs/optimizers/sharded.ipynb #sh000019
+@patch
+def give(self:Shards,
+    opt # Optimizer
+):
+    "Write the state that has come up"
+    for q,p in self.origin.items():
+        if q.grad is None: continue
+        q.grad,here,there = None,self.state[q],opt.state[p]
+        values = {k:self._as_given(p, q, k, v, there.get(k)) for k,v in here.items()}
+        if list(there)!=list(values): there.clear() # in the order of the loop
+        there.update(values)
+        self.seen[q] = values
+    self.opt = None
 
-# %% ../../nbs/optimizers/sharded.ipynb #sh000030
+@patch
+def _as_given(self:Shards, p, q, k, v, now):
+    if not isinstance(v, Tensor) or k in self.others[q] or v.ndim==0: return v
+    return now if getattr(now, '_local_tensor', None) is v else as_sharded(v, p)
+
+# %% ../../nbs/optimizers/sharded.ipynb #sh00001c
+@patch
+def kind(self:Shards,
+    q # A part
+): # tuple
+    "What parameters must have in common to be stepped together; first, whether they cannot be"
+    p,state,others = self.origin[q],self.state[q],self.others[q]
+    def fits(k, o):
+        if not isinstance(o, Tensor): return _plain(o)
+        return o.device==q.device and (o.ndim==0 or k not in others)
+    odd = p.ndim==0 or not all(fits(k, o) for k,o in state.items())
+    kept = frozenset((k,o.dtype,o.ndim>0) if isinstance(o, Tensor) else (k,type(o),repr(o)) for k,o in state.items())
+    return odd,p.device_mesh,p.placements,q.dtype,q.device.type,kept,tuple(state)
+
+# %% ../../nbs/optimizers/sharded.ipynb #sh00001d
 SHARE = 1<<22 # numbers that a process has, at most, of the tensors that share their collectives
 
 class ShardPlan(Plan):
     "The parts that this process has, in batches that are the same in all processes"
     def __init__(self,
-        shards, # Shards
+        shards:Shards, # What is to be stepped
         *args # As for Plan
     ):
         self.shards,self.filled = shards,Counter()
         super().__init__(shards, *args)
 
-    def sign(self, q, state): # tuple
-        "What the parameters of a batch have in common; it says nothing of the part that is here"
-        p = self.shards.origin.get(q)
-        if p is None: return super().sign(q, state)
-        kind = self.shards.kind(q)
+    def sign(self, q, state):
+        if q not in self.shards.origin: return super().sign(q, state)
+        p,kind = self.shards.origin[q],self.shards.kind(q)
         self.filled[kind] += p.numel()
         return *kind,self.filled[kind]//(SHARE*p.device_mesh.size())
 
-    def batch(self, group, where, params, *args): # Batch
-        "Parameters that are alike, as a batch"
+    def batch(self, group, where, params, *args):
         make = partial(ShardBatch, self.shards) if params[0] in self.shards.origin else Batch
         return make(group, where, params, *args)
 
-# %% ../../nbs/optimizers/sharded.ipynb #sh000031
+# %% ../../nbs/optimizers/sharded.ipynb #sh00001e
 class ShardBatch(Batch):
     "Parts of parameters that are alike"
     def __init__(self,
@@ -154,14 +182,14 @@ class ShardBatch(Batch):
         *args # As for Batch
     ):
         super().__init__(*args)
-        self.shards,self.wholes = shards,[shards.origin[q] for q in self.params]
+        self.shards,self.whole = shards,[shards.origin[q] for q in self.params]
         self.kind = shards.kind(self.params[0])
 
     def prepare(self, *args):
         "All of a step that changes nothing; asked anew in each, so that all processes answer alike"
         self.in_loop,self.refused = self.kind[0],None
         ready,self.in_loop = super().prepare(*args),self.kind[0]
-        if ready and self.rec.notes.ones: self.pieces = [(part,[*tensors],finish) for part,tensors,finish in self.pieces]
+        if ready and self.rec.notes.ones: self.pieces = [(part,[*os],finish) for part,os,finish in self.pieces]
         return ready
 
     def holds(self, grads):
@@ -169,18 +197,16 @@ class ShardBatch(Batch):
         if self.copies is not None and not self.refused: return super().holds(grads)
         return all(self.shards.kind(q)==self.kind for q in self.params)
 
-    def _check_grads(self, grads, rec): pass
+    def _check_grads(self, grads, rec): pass # `take` has seen to it
 
     def carry_out(self, run):
         "What was prepared; single numbers of whole tensors are made in one go"
-        if self.rec.notes.ones:
-            step_together(self)
-            self.pieces = []
+        if self.rec.notes.ones: step_together(self)
         super().carry_out(run)
 
-# %% ../../nbs/optimizers/sharded.ipynb #sh000040
+# %% ../../nbs/optimizers/sharded.ipynb #sh000022
 def _nothing_of(name, args):
-    "The number of an empty tensor that changes nothing in those of others"
+    "The number of an empty part"
     if name=='linalg_vector_norm': return math.inf if args[0]<0 else 0.
     return dict(amax=-math.inf, max=-math.inf, amin=math.inf, min=math.inf).get(name, 0.)
 
@@ -192,6 +218,7 @@ def _of_parts(func, part):
         return func(x if x.numel() else x.new_ones(1), *args) # of nothing: any number
     return number
 
+# %% ../../nbs/optimizers/sharded.ipynb #sh000024
 def stages(
     notes # Notes
 ): # List of lists of lines
@@ -206,7 +233,7 @@ def stages(
         res[-1].append(line)
     return res
 
-# %% ../../nbs/optimizers/sharded.ipynb #sh000041
+# %% ../../nbs/optimizers/sharded.ipynb #sh000027
 def step_together(
     batch:ShardBatch # Prepared
 ):
@@ -220,47 +247,46 @@ def step_together(
             here = [(_of_parts(f, part) if f.__name__ in _of_rows else f,*o) for f,*o in lines]
             run(SimpleNamespace(lines=here, ones=rec.notes.ones), tensors)
         numbers = [o for o in lines if o[0].__name__ in _of_rows]
-        if numbers: share_numbers(batch.wholes, numbers, runs)
+        if numbers: share_numbers(batch.whole, numbers, runs)
     for (_,_,tensors),(_,_,finish) in zip(runs, batch.pieces): finish([tensors[i] for i in rec.out.values()])
+    batch.pieces = []
 
+# %% ../../nbs/optimizers/sharded.ipynb #sh000029
 def share_numbers(
-    wholes:list, # DTensors, placed alike
+    whole:list, # DTensors, placed alike
     lines:list, # Lines of notes, each of which makes a number of a whole tensor
     runs:list # Numbers of DTensors, the part that holds what is here of them, and its tensors; these are updated
 ):
     "Make numbers of whole tensors of the numbers of their parts"
     order = [i for where,*_ in runs for i in where]
     table = torch.cat([torch.stack([ts[out].double().reshape(-1) for *_,out in lines]) for *_,ts in runs], 1)
-    back = torch.tensor(order).argsort()
-    table = table[:,back].to(wholes[0].device_mesh.device_type)
-    sizes = [p._local_tensor.numel() for p in wholes]
-    for (func,(_,*order_of),*_),row in zip(lines, table):
-        if func.__name__=='mean': row.mul_(row.new_tensor([n/p.numel() for n,p in zip(sizes, wholes)]))
-        if 0 in sizes: row[torch.tensor(sizes)==0] = _nothing_of(func.__name__, order_of)
-    table = _over_mesh(wholes[0], lines, table)[:,order]
+    table = table[:,torch.tensor(order).argsort()].to(whole[0].device_mesh.device_type)
+    sizes = [p._local_tensor.numel() for p in whole]
+    for (func,(_,*rest),*_),row in zip(lines, table):
+        if func.__name__=='mean': row.mul_(row.new_tensor([n/p.numel() for n,p in zip(sizes, whole)]))
+        if 0 in sizes: row[torch.tensor(sizes)==0] = _nothing_of(func.__name__, rest)
+    table = _over_mesh(whole[0], lines, table)[:,order]
     for (*_,ts),part in zip(runs, table.split([len(where) for where,*_ in runs], 1)):
         for (_,(x,*_),_,out),row in zip(lines, part):
             x = ts[x.i] if ts[x.i].is_floating_point() else ts[out]
             ts[out] = row.to(x.device, x.dtype).view(ts[out].shape)
 
+# %% ../../nbs/optimizers/sharded.ipynb #sh00002a
 def _over_mesh(p, lines, table):
     "The numbers of all processes that hold other parts, combined"
     for i,placement in enumerate(p.placements):
         if placement.is_replicate(): continue
-        n = p.device_mesh.size(i)
-        tables = table.new_empty(n, *table.shape)
+        tables = table.new_empty(p.device_mesh.size(i), *table.shape)
         dist.all_gather([*tables], table.contiguous(), group=p.device_mesh.get_group(i))
-        rows = tables.unbind(1)
-        table = torch.stack([_combined(line, row) for line,row in zip(lines, rows)])
+        table = torch.stack([_combined(line, row) for line,row in zip(lines, tables.unbind(1))])
     return table
 
 def _combined(line, numbers):
     func,(_,*order),*_ = line
-    name = func.__name__
-    if name in ('sum','mean') or order==[0]: return numbers.sum(0)
-    return _of_rows[name](numbers, *order, dim=0)
+    if func.__name__ in ('sum','mean') or order==[0]: return numbers.sum(0)
+    return _of_rows[func.__name__](numbers, *order, dim=0)
 
-# %% ../../nbs/optimizers/sharded.ipynb #sh000050
+# %% ../../nbs/optimizers/sharded.ipynb #sh000030
 class Part:
     "A tensor of which a part is here: it computes element by element on that, and is gathered for anything else"
     def __init__(self,
@@ -292,16 +318,16 @@ def _whole(o):
     if type(o) in (list,tuple): return type(o)(map(_whole, o))
     return o.whole() if type(o) is Part else o
 
-# %% ../../nbs/optimizers/sharded.ipynb #sh000051
+# %% ../../nbs/optimizers/sharded.ipynb #sh000032
 def _call(func, args, kwargs):
     "Call a function: of parts, where it works element by element and they are alike; of whole tensors otherwise"
-    name,os = func.__name__,_flat((*args, *kwargs.values()))
+    os,in_place = _flat((*args, *kwargs.values())),func.__name__ in _in_place
     here = next((o for o in os if type(o) is Part and o._whole is None), None)
-    if here is None or name not in _elementwise or 'out' in kwargs or not all(_fits(o, here) for o in os) \
-        or name in _in_place and (type(args[0]) is not Part or args[0]._whole is not None):
+    fits = here is not None and func.__name__ in _elementwise and 'out' not in kwargs
+    if not fits or not all(_fits(o, here) for o in os) or in_place and getattr(args[0], '_whole', args) is not None:
         return func(*_whole(args), **{k:_whole(o) for k,o in kwargs.items()})
     res = func(*(_here(o, here.like) for o in args), **{k:_here(o, here.like) for k,o in kwargs.items()})
-    return args[0] if name in _in_place else Part(res, here.like)
+    return args[0] if in_place else Part(res, here.like)
 
 def _fits(o, part):
     "Can `o` be combined with a part, element by element?"
@@ -313,13 +339,13 @@ def _here(o, like):
     if type(o) is Part: return o.now()
     return part_of(o.expand(like.shape), like) if isinstance(o, Tensor) and o.ndim else o
 
-# %% ../../nbs/optimizers/sharded.ipynb #sh000052
-_of_whole = {'shape','ndim','size','dim','numel','nelement'}
-_of_any = '''dtype device layout is_sparse is_cuda is_meta is_complex is_floating_point requires_grad element_size
-itemsize is_neg is_inference'''.split()
+# %% ../../nbs/optimizers/sharded.ipynb #sh000033
+_of_shape = {'shape','ndim','size','dim','numel','nelement'}
+_of_any = set('''dtype device layout is_sparse is_cuda is_meta is_complex is_floating_point requires_grad element_size
+itemsize is_neg is_inference'''.split())
 
 def _about(self, name):
-    if name in _of_whole: return getattr(self.like, name)
+    if name in _of_shape: return getattr(self.like, name)
     if name in _of_any: return getattr(self.local, name)
     o = getattr(Tensor, name)
     return (lambda *args, **kwargs: _call(o, (self,*args), kwargs)) if callable(o) else getattr(self.whole(), name)
@@ -331,20 +357,17 @@ for _k in [*_operators, *'''matmul rmatmul imatmul floordiv rfloordiv mod getite
     contains'''.split()]:
     if hasattr(Tensor, _k := f'__{_k}__'): setattr(Part, _k, _operator(getattr(Tensor, _k)))
 
-# %% ../../nbs/optimizers/sharded.ipynb #sh000053
-def _settled(p, q, state, new, others):
-    "Write `new`, what steppers left, into `state`"
+# %% ../../nbs/optimizers/sharded.ipynb #sh000037
+def _settle(p, state, new, others):
+    "Write `new`, which steppers left for `p`, into its state"
     for k,v in new.items():
-        part = v.now() if type(v) is Part else v
-        is_whole = type(v) is not Part and isinstance(v, Tensor) and v.ndim and v.shape==p.shape
-        if is_whole: part = part_of(v, p)
-        is_part = type(v) is Part or is_whole
+        is_whole = type(v) is not Part and isinstance(v, Tensor) and v.ndim>0 and v.shape==p.shape
+        is_part,old = type(v) is Part or is_whole,state.get(k)
         others.discard(k) if is_part else others.add(k)
-        old = state.get(k)
-        if is_part and isinstance(old, Tensor) and old.dtype==part.dtype and old.shape==part.shape: old.copy_(part)
+        part = part_of(v, p) if is_whole else v.now() if is_part else v
+        if is_part and isinstance(old, Tensor) and (old.dtype,old.shape)==(part.dtype,part.shape): old.copy_(part)
         else: state[k] = part.clone() if is_whole or is_part and v._whole is not None else part
 
-# %% ../../nbs/optimizers/sharded.ipynb #sh000054
 def _step_parts(shards, p, q, state, hypers):
     "Run a parameter through the steppers, gathered as far as these need it whole"
     others = shards.others[q]
@@ -354,47 +377,40 @@ def _step_parts(shards, p, q, state, hypers):
     if part._whole is not None: q.copy_(part.now())
     if part.grad is None: p.grad = None
     elif part.grad is not grad or grad._whole is not None: q.grad.copy_(_here(part.grad, p))
-    _settled(p, q, state, new, others)
+    _settle(p, state, new, others)
 
+# %% ../../nbs/optimizers/sharded.ipynb #sh000038
 def _step_whole(shards, p, q, state, hypers):
     "Run a parameter through the steppers, gathered with its gradient and state"
-    others = shards.others[q]
-    full = shards.wholes.setdefault(q, Parameter(q.new_empty(0), p.requires_grad)) # the same in each step
-    full.data,full.grad = as_sharded(q, p).full_tensor(),as_sharded(q.grad, p).full_tensor()
-    new = {k:as_sharded(v, p).full_tensor() if isinstance(v, Tensor) and v.ndim and k not in others else v for k,v in state.items()}
+    others,full = shards.others[q],shards.full.setdefault(q, Parameter(q.new_empty(0), p.requires_grad))
+    def gathered(o): return as_sharded(o, p).full_tensor()
+    full.data,full.grad = gathered(q),gathered(q.grad)
+    new = {k:gathered(v) if isinstance(v, Tensor) and v.ndim and k not in others else v for k,v in state.items()}
     try: shards.opt.run_steppers(full, new, hypers)
     finally:
         q.copy_(part_of(full.data, p))
         if full.grad is None: p.grad = None
         else: q.grad.copy_(part_of(full.grad, p))
-        _settled(p, q, state, new, others)
+        _settle(p, state, new, others)
         full.grad,full.data = None,q.new_empty(0)
 
-# %% ../../nbs/optimizers/sharded.ipynb #sh000055
-def kind(self:Shards, q): # tuple
-    "What parameters must have in common to be stepped together; first, whether they cannot be"
-    p,state,others = self.origin[q],self.state[q],self.others[q]
-    def fits(k, o):
-        if not isinstance(o, Tensor): return _plain(o)
-        return o.device==q.device and (o.ndim==0 or k not in others)
-    odd = p.ndim==0 or not all(fits(k, o) for k,o in state.items())
-    kept = frozenset((k,o.dtype,o.ndim>0) if isinstance(o, Tensor) else (k,type(o),repr(o)) for k,o in state.items())
-    return odd,p.device_mesh,p.placements,q.dtype,q.device.type,kept,tuple(state)
-Shards.kind = kind
-
-def run_steppers(self:Shards, q, state, hypers):
+# %% ../../nbs/optimizers/sharded.ipynb #sh000039
+@patch
+def run_steppers(self:Shards,
+    q, # A part, or a plain parameter
+    state:dict, # Its state, which is updated
+    hypers:dict # Hyper-parameters of its group
+):
     "Run one parameter through the steppers"
-    p = self.origin.get(q)
-    if p is None: return self.opt.run_steppers(q, state, hypers)
+    if q not in self.origin: return self.opt.run_steppers(q, state, hypers)
+    p,others = self.origin[q],{*self.others[q]}
     if reach_of(self).why or not self.in_parts: return _step_whole(self, p, q, state, hypers)
     before = q.clone(),q.grad.clone(),{k:o.clone() if isinstance(o, Tensor) else o for k,o in state.items()}
-    others = {*self.others[q]}
     try: _step_parts(self, p, q, state, hypers)
-    except Exception: # steppers that need real tensors, or a mistake that will come up again
+    except Exception: # steppers that need real tensors; or a mistake, which will come up again
         self.in_parts,self.others[q] = False,others
         _put_back(q, state, *before)
         _step_whole(self, p, q, state, hypers)
-Shards.run_steppers = run_steppers
 
 def _put_back(q, state, values, grad, kept):
     q.copy_(values)
@@ -404,10 +420,10 @@ def _put_back(q, state, values, grad, kept):
         elif isinstance(state[k], Tensor): state[k].copy_(kept[k])
         else: state[k] = kept[k]
 
-# %% ../../nbs/optimizers/sharded.ipynb #sh000060
+# %% ../../nbs/optimizers/sharded.ipynb #sh000040
 def run_sharded(
     opt, # Optimizer
-    run=partial(step_by_plan, kind=ShardPlan) # Called with `Shards`: steps them
+    run=partial(step_by_plan, kind=ShardPlan) # Called with Shards: steps them
 ):
     "sharded: all parameters at once, of each the part that is here"
     shards = opt.__dict__.pop('_shards', None)
@@ -418,13 +434,14 @@ def run_sharded(
     finally: shards.give(opt)
     opt.__dict__['_shards'] = shards
 
-# %% ../../nbs/optimizers/sharded.ipynb #sh000061
 def has_shards(
     opt # Optimizer
 ): # bool
     "Is a parameter a `DTensor`?"
-    return 'torch.distributed.tensor' in sys.modules and any(map(is_sharded, all_params(opt.param_groups)))
+    if 'torch.distributed.tensor' not in sys.modules: return False
+    return any(map(is_sharded, {type(p):p for p in all_params(opt.param_groups)}.values())) # one of each class
 
+# %% ../../nbs/optimizers/sharded.ipynb #sh000042
 _remarks = 'sharded','sharded, by tensor','gathered'
 
 def _how(opt, hypers, state):
@@ -433,17 +450,18 @@ def _how(opt, hypers, state):
     numbers = {k:o for k,o in state.items() if k not in tensors}
     keys,ones = ([k for k,o in tensors.items() if o==want] for want in (True,False))
     try: return record(opt, hypers, numbers, keys, ones, order=list(state)).by_tensor
-    except Exception: return [2]*len(opt.cbs)
+    except Exception: return [2]*len(opt.cbs) # a mistake will come up in a step
 
 def describe_shards(
     opt # Optimizer
 ): # A remark about each stepper
-    "What `repr` says about the steppers of an optimizer that has shards; of several ways, the one that costs most"
+    "What `repr` says about the steppers of an optimizer that has shards"
     if reach_of(opt).why: return ['gathered']*len(opt.cbs)
-    pairs = [(group_hypers(g),dict(opt.state.get(p, {}))) for g in opt.param_groups for p in g['params'] if is_sharded(p)]
-    return [_remarks[max(os)] for os in zip(*(_how(opt, *o) for o in pairs))]
+    pairs = [(g,p) for g in opt.param_groups for p in g['params'] if is_sharded(p)]
+    hows = [_how(opt, group_hypers(g), opt.state.get(p, {})) for g,p in pairs]
+    return [_remarks[max(os)] for os in zip(*hows)]
 
-# %% ../../nbs/optimizers/sharded.ipynb #sh000062
+# %% ../../nbs/optimizers/sharded.ipynb #sh000044
 def _for_shards(name, describe=describe_shards, run=partial(step_by_plan, kind=ShardPlan)):
     "Let the engine `name` step optimizers that have shards by `run`"
     engine = step_engines[name]
