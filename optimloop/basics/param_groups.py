@@ -87,7 +87,7 @@ def is_sharded(
 ): # bool
     "Is `p` a `DTensor`, whose numbers lie in several processes?"
     DTensor = getattr(sys.modules.get('torch.distributed.tensor'), 'DTensor', None)
-    return DTensor is not None and isinstance(p, DTensor)
+    return DTensor is not None and type(p) is DTensor
 
 def _is_plain(p):
     "Does `p` compute as every tensor does?"

@@ -438,8 +438,11 @@ def has_shards(
     opt # Optimizer
 ): # bool
     "Is a parameter a `DTensor`?"
-    if 'torch.distributed.tensor' not in sys.modules: return False
-    return any(map(is_sharded, {type(p):p for p in all_params(opt.param_groups)}.values())) # one of each class
+    DTensor = getattr(sys.modules.get('torch.distributed.tensor'), 'DTensor', None)
+    if DTensor is None: return False
+    for g in opt.param_groups: # in every step of every optimizer: a loop in C
+        if DTensor in map(type, g['params']): return True
+    return False
 
 # %% ../../nbs/optimizers/sharded.ipynb #sh000042
 _remarks = 'sharded','sharded, by tensor','gathered'

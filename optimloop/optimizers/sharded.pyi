@@ -205,7 +205,7 @@ def run_sharded(opt, run=...) -> None:
         Optimizer
     run
         Called with Shards: steps them"""
-def has_shards(opt):
+def has_shards(opt) -> bool:
     """Is a parameter a `DTensor`?
 
     Parameters
