@@ -5,7 +5,7 @@ python tests/sharded_cases.py 3               # all cases over 3 processes
 python tests/sharded_cases.py 2 errors        # some of them
 python tests/sharded_cases.py 2 sweep         # every optimizer, engine and width, on models of FSDP; 4 minutes
 """
-import copy, json, os, subprocess, sys, tempfile, time, traceback
+import copy, gc, json, os, subprocess, sys, tempfile, time, traceback, weakref
 from functools import partial
 from pathlib import Path
 
@@ -381,6 +381,28 @@ def meddled():
         a.engine = {5:'loop', 6:'sharded', 7:'batched'}.get(i, a.engine)
         if i==11: fa[5]._local_tensor,fb[5].data = torch.zeros_like(fa[5].to_local()),torch.zeros(16,16) # as FSDP may
     for name in ('adam','adam_l2'): pair(*params(), partial(builders[name], lr=.01), each=each, steps=15)
+
+@case
+def memory():
+    "Nothing keeps parameters or state alive when an optimizer is gone"
+    def run():
+        ps,qs = params()
+        for name in ('adam','lamb','muon'):
+            opt = builders[name](ps, lr=.1)
+            for i in range(3):
+                set_grads(ps, qs, i)
+                opt.step()
+        return list(map(weakref.ref, [*ps, *(p._local_tensor for p in ps), opt]))
+    gc.collect()
+    gc.disable()
+    try: assert not any(o() is not None for o in run())
+    finally: gc.enable()
+
+@case
+def empty():
+    "A tensor without numbers"
+    for name in ('adam','lamb','muon','cautious'):
+        pair(*params([(0,4), (13,4), (3,0)]), partial(builders[name], lr=.01))
 
 @case
 def copies():

@@ -828,7 +828,10 @@ class Plan:
             for b in self.batches: b.in_loop = b.refused = True
 
     batch = Batch
-    def sign(self, p, state): return _sign(p, state)
+    def sign(self, p, state):
+        "What `p` has in common with those that it is stepped with, or `None` where the loop is needed"
+        return _sign(p, state)
+
     refused = property(lambda self: any(b.refused for b in self.batches))
     def _shares_memory(self): return _overlap([o for b in self.batches for o in _tensors(b) if o.layout==torch.strided])
 

@@ -467,7 +467,8 @@ class Plan:
             Steps until a list that was refused is asked again
         few
             So many parameters that are alike, or fewer, go through the loop"""
-    def sign(self, p, state) -> tuple | None: ...
+    def sign(self, p, state) -> tuple | None:
+        """What `p` has in common with those that it is stepped with, or `None` where the loop is needed"""
     def grads(self, opt):
         """The gradients, `None` where there is none; or `None` in place of all if the plan does not hold"""
     @property

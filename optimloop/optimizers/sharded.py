@@ -7,7 +7,7 @@ __all__ = ['SHARE', 'as_sharded', 'part_of', 'Shards', 'ShardPlan', 'ShardBatch'
            'Part', 'run_sharded', 'has_shards', 'describe_shards']
 
 # %% ../../nbs/optimizers/sharded.ipynb #sh000004
-import itertools, math, sys
+import itertools, math, sys, weakref
 from collections import Counter
 from functools import partial
 from operator import is_
@@ -125,8 +125,9 @@ def give(self:Shards,
 ):
     "Write the state that has come up"
     for q,p in self.origin.items():
-        if q.grad is None: continue
-        q.grad,here,there = None,self.state[q],opt.state[p]
+        had_grad,q.grad = q.grad is not None,None
+        if not had_grad or q not in self.state: continue
+        here,there = self.state[q],opt.state[p]
         values = {k:self._as_given(p, q, k, v, there.get(k)) for k,v in here.items()}
         if list(there)!=list(values): there.clear() # in the order of the loop
         there.update(values)
@@ -148,7 +149,7 @@ def kind(self:Shards,
     def fits(k, o):
         if not isinstance(o, Tensor): return _plain(o)
         return o.device==q.device and (o.ndim==0 or k not in others)
-    odd = p.ndim==0 or not all(fits(k, o) for k,o in state.items())
+    odd = p.ndim==0 or not p.numel() or not all(fits(k, o) for k,o in state.items())
     kept = frozenset((k,o.dtype,o.ndim>0) if isinstance(o, Tensor) else (k,type(o),repr(o)) for k,o in state.items())
     return odd,p.device_mesh,p.placements,q.dtype,q.device.type,kept,tuple(state)
 
@@ -161,7 +162,7 @@ class ShardPlan(Plan):
         shards:Shards, # What is to be stepped
         *args # As for Plan
     ):
-        self.shards,self.filled = shards,Counter()
+        self.shards,self.filled = weakref.proxy(shards),Counter() # a plan is kept by what it is of
         super().__init__(shards, *args)
 
     def sign(self, q, state):
