@@ -19,6 +19,7 @@ from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import MixedPrecisionPolicy, fully_shard
 from torch.distributed.tensor import DTensor, Partial, Replicate, Shard, distribute_tensor
 from torch.distributed.tensor.debug import CommDebugMode
+from torch.distributed.tensor.parallel import ColwiseParallel, RowwiseParallel, parallelize_module
 from torch.linalg import vector_norm
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -108,6 +109,27 @@ def fsdp_sharded(): compare_all(('adam','lamb','muon'), 'sharded', 16, steps=3)
 def fsdp_in_half():
     policy = MixedPrecisionPolicy(param_dtype=torch.bfloat16, reduce_dtype=torch.float32)
     compare_all(('adam','lamb','muon','larc'), 'batched', 13, mp_policy=policy, steps=3)
+
+@case
+def fsdp_of_tensor_parallel():
+    "Cut by columns or rows, and then by FSDP"
+    n = dist.get_world_size()
+    for grid in ((n,1),(1,n)) if n==2 else ():
+        mesh = init_device_mesh('cpu', grid, mesh_dim_names=('data','model'))
+        for name in ('adam','lamb','muon'):
+            torch.manual_seed(0)
+            ref = nn.Sequential(nn.Linear(12, 16), nn.Tanh(), nn.Linear(16, 12))
+            model = copy.deepcopy(ref)
+            parallelize_module(model, mesh['model'], {'0':ColwiseParallel(), '2':RowwiseParallel()})
+            fully_shard(model, mesh=mesh['data'])
+            ps,qs = [*model.parameters()],[*ref.parameters()]
+            start,a,b = [q.detach().clone() for q in qs],builders[name](ps, lr=.05),builders[name](qs, lr=.05)
+            for i in range(3):
+                model.zero_grad()
+                model(torch.ones(4, 12)*(i+1)).square().mean().backward()
+                for p,q in zip(ps, qs): q.grad = whole(p.grad).detach().clone()
+                a.step(), b.step()
+            assert far(ps, qs, start)<=1e-5, (name,grid)
 
 def sweep():
     "All optimizers, engines and widths; a line for each, and whether all are near enough"
