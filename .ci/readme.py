@@ -80,7 +80,7 @@ def page(name):
 # here comes after those that are. Lessons of the course have a number; other notebooks beside them are for reference.
 floors = [('foundations', 'Before the course', ''), ('', 'Course', ''),
     ('basics', 'Basics', 'param_groups torch_optimizer data batches averages saved_state plotting ranks course'),
-    ('optimizers', 'Optimizers', 'family wrapping engines'),
+    ('optimizers', 'Optimizers', 'family wrapping engines sharded'),
     ('training', 'Training',
      'callbacks tracking schedules curves prediction inspection activations display checks half'),
     ('runs', 'Runs', 'distributed scale checkpoints saving export shares parts loaders'),

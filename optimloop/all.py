@@ -18,7 +18,7 @@ from .callbacks import *
 from .learner import *
 from .schedulers import *
 from .mixed_precision import *
-from .optimizers import engines
+from .optimizers import engines, sharded
 from .optimizers.family import *
 from .optimizers.wrapping import *
 from .training.activations import *

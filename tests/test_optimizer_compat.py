@@ -222,10 +222,6 @@ class Own(nn.Parameter):
     def __torch_function__(cls, func, types, args=(), kwargs=None):
         return super().__torch_function__(func, types, args, kwargs or {})
 
-def dtensor():
-    from torch.distributed.tensor import DTensor
-    return DTensor
-
 @pytest.mark.parametrize('make', [lambda: torch.ones(2).as_subclass(Logged),
                                   lambda: nn.Parameter(torch.ones(2).as_subclass(Logged)), lambda: Own(torch.ones(2))])
 def test_tensors_that_compute_in_their_own_way_are_refused(make):
@@ -242,17 +238,27 @@ def test_parameters_that_are_harmless():
           nn.LazyLinear(2).weight, copy.deepcopy(nn.Parameter(torch.ones(2)))]
     SGD(ps, .1)
 
-def test_dtensors_are_refused_and_can_be_wrapped(tmp_path):
+def test_dtensors_step_as_plain_tensors(tmp_path):
     import torch.distributed as dist
-    from torch.distributed.tensor import distribute_tensor, init_device_mesh
+    from torch.distributed.tensor import DTensor, distribute_tensor, init_device_mesh
     dist.init_process_group('gloo', init_method=f'file://{tmp_path}/store', rank=0, world_size=1)
     try:
-        p = nn.Parameter(distribute_tensor(torch.ones(4, 2), init_device_mesh('cpu', (1,))))
-        with pytest.raises(TypeError, match='a parameter is a DTensor'): Adam([p], .1)
-        opt = OptimWrapper([p], to.AdamW, lr=.1)
+        mesh,q = init_device_mesh('cpu', (1,)),nn.Parameter(torch.ones(4, 2))
+        for engine in ('loop','batched','sharded'):
+            p = nn.Parameter(distribute_tensor(torch.ones(4, 2), mesh))
+            q = nn.Parameter(torch.ones(4, 2))
+            opts = [Adam([o], .1, engine=engine) for o in (p,q)]
+            for i in range(3):
+                for o,opt in zip((p,q), opts):
+                    opt.zero_grad()
+                    (o**2).sum().backward()
+                    opt.step()
+            assert torch.equal(p.to_local(), q) and p.to_local().max() < 1
+            assert isinstance(opts[0].state[p]['grad_avg'], DTensor)
+        wrapped = OptimWrapper([p], to.AdamW, lr=.1)
         (p**2).sum().backward()
-        opt.step()
-        assert p.to_local().max() < 1
+        wrapped.step()
+        assert p.to_local().max() < q.max()
     finally: dist.destroy_process_group()
 
 # A11: torch.distributed.checkpoint, in one process

@@ -1,7 +1,7 @@
 """Which parameters of an optimizer have a gradient, and whether all of it is finite"""
 # Written by .ci/stubs.py from the notebooks: edit them, not this file.
 
-__all__ = ['with_gradient', 'grads_of', 'all_finite']
+__all__ = ['with_gradient', 'grads_of', 'all_finite', 'clip_grads']
 
 def with_gradient(opt) -> list:
     """The parameters of an optimizer that have a gradient, in their order
@@ -31,8 +31,21 @@ def all_finite(tensors):
     Parameters
     ----------
     tensors
-        Tensors on one device, dense or sparse
+        Tensors on one device, dense or sparse, or spread over processes
 
     Returns
     -------
-    0-d bool tensor; true if there are none"""
+    0-d bool tensor, the same in all processes that share a tensor; true if there are none"""
+def clip_grads(params: list, max_norm: float):
+    """Shrink the gradients by one factor such that their common norm is at most `max_norm`
+
+    Parameters
+    ----------
+    params
+        Parameters that have a gradient
+    max_norm
+        Largest norm of all gradients together, > 0
+
+    Returns
+    -------
+    0-d tensor: the norm before, the same in all processes that share a parameter"""

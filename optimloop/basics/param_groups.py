@@ -4,11 +4,11 @@
 
 # %% auto #0
 __all__ = ['hyper_ranges', 'torch_keys', 'hyper_aliases', 'param_list', 'split_params', 'all_params', 'group_hypers',
-           'check_hyper', 'spread', 'HyperDict', 'nearest_name', 'known_name', 'settle_hypers', 'checked_group',
-           'check_once', 'HyperView', 'GroupAccess', 'is_optimizer_state', 'check_fit', 'States']
+           'is_sharded', 'check_hyper', 'spread', 'HyperDict', 'nearest_name', 'known_name', 'settle_hypers',
+           'checked_group', 'check_once', 'HyperView', 'GroupAccess', 'is_optimizer_state', 'check_fit', 'States']
 
 # %% ../../nbs/basics/param_groups.ipynb #7df0cbc5
-import difflib, math
+import difflib, math, sys
 from collections import defaultdict
 from collections.abc import Iterable, MutableMapping
 from functools import partial
@@ -82,6 +82,13 @@ def group_hypers(
     return {k:v for k,v in group.items() if k!='params'}
 
 # %% ../../nbs/basics/param_groups.ipynb #845fd8b0
+def is_sharded(
+    p # Tensor
+): # bool
+    "Is `p` a `DTensor`, whose numbers lie in several processes?"
+    DTensor = getattr(sys.modules.get('torch.distributed.tensor'), 'DTensor', None)
+    return DTensor is not None and type(p) is DTensor
+
 def _is_plain(p):
     "Does `p` compute as every tensor does?"
     cls,how = type(p),attrgetter('__torch_function__', '__torch_dispatch__')
@@ -89,7 +96,7 @@ def _is_plain(p):
 
 def _check_plain(params):
     for p in params:
-        if not _is_plain(p): raise TypeError(
+        if not _is_plain(p) and not is_sharded(p): raise TypeError(
             f"a parameter is a {type(p).__name__}, a tensor that computes in its own way, which steppers go past: "
             "pass plain parameters, or wrap an optimizer of torch's, OptimWrapper(params, torch.optim.AdamW, lr=…)")
 

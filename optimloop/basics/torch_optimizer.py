@@ -21,7 +21,7 @@ from torch.optim import optimizer as _hooks
 from fastcore.basics import patch
 from .comments import show_comments
 from .param_groups import GroupAccess, HyperDict, States, all_params, check_fit, checked_group
-from .param_groups import group_hypers
+from .param_groups import group_hypers, is_sharded
 
 # %% ../../nbs/basics/torch_optimizer.ipynb #70a10008
 class TorchOptimizer(GroupAccess, torch.optim.Optimizer):
@@ -119,13 +119,17 @@ for _o in ('step','zero_grad'): setattr(TorchOptimizer, _o, _outside_graphs(geta
 # %% ../../nbs/basics/torch_optimizer.ipynb #70a10019
 class StepperError(TypeError, ValueError): "Steppers that do not fit together"
 
+def _copy_of(p):
+    "A plain copy; of a `DTensor`, which may be here only in part, one of its shape"
+    return torch.zeros(p.shape, dtype=p.dtype, device=p.device) if is_sharded(p) else p.detach().clone()
+
 @patch
 @torch.no_grad()
 def try_out(self:TorchOptimizer):
     "Run the steppers on a copy of the smallest parameter with a gradient of zero; only a `StepperError` counts"
     group = next(g for g in self.param_groups if g['params'])
     ps = [p for p in group['params'] if not is_lazy(p)]
-    trial = min(ps, key=Tensor.numel).detach().clone() if ps else torch.zeros(1)
+    trial = _copy_of(min(ps, key=Tensor.numel)) if ps else torch.zeros(1)
     trial.grad = torch.zeros_like(trial)
     with torch.random.fork_rng(devices=[]): # a stepper may draw random numbers
         try: self.run_steppers(trial, {}, group_hypers(group))

@@ -672,7 +672,7 @@ class Batch:
         "Pack what is small, those of a size side by side, if there are several and only they look at their state"
         def is_ours(o): return o.untyped_storage().data_ptr() in unshared
         def fits(p, s):
-            return p.numel()<=SMALL and p.is_contiguous() and all(is_ours(s[k]) for k in self.keys+self.ones)
+            return 0<p.numel()<=SMALL and p.is_contiguous() and all(is_ours(s[k]) for k in self.keys+self.ones)
         small = [i for i,(p,s) in enumerate(zip(self.params, self.states)) if fits(p, s)]
         small.sort(key=lambda i: self.params[i].numel())
         if len(small)==1: small = []
@@ -816,16 +816,21 @@ class Plan:
         for g in self.groups:
             alike = defaultdict(list)
             for i,p in enumerate(g['params'], start):
-                if p.grad is not None: alike[_sign(p, opt.state[p])].append(i)
+                if p.grad is not None: alike[self.sign(p, opt.state[p])].append(i)
             start += len(g['params'])
             for sign,where in alike.items():
                 ps = _some(self.params, where)
                 in_loop = sign is None or len(ps)<=few
-                self.batches.append(Batch(g, where, ps, [opt.state[p] for p in ps], in_loop))
+                self.batches.append(self.batch(g, where, ps, [opt.state[p] for p in ps], in_loop))
         self.rest = self.patience = patience
         self.keys,self.dicts = list(opt.state),list(opt.state.values())
         if self._shares_memory(): # only the loop steps one after the other
             for b in self.batches: b.in_loop = b.refused = True
+
+    batch = Batch
+    def sign(self, p, state):
+        "What `p` has in common with those that it is stepped with, or `None` where the loop is needed"
+        return _sign(p, state)
 
     refused = property(lambda self: any(b.refused for b in self.batches))
     def _shares_memory(self): return _overlap([o for b in self.batches for o in _tensors(b) if o.layout==torch.strided])
@@ -852,11 +857,12 @@ def step_by_plan(
     opt, # Optimizer
     run=run_notes, # Carries out notes on pieces
     slices:bool=True, # Step large tensors on a CPU in slices?
-    few:int=0 # So many parameters that are alike, or fewer, go through the loop
+    few:int=0, # So many parameters that are alike, or fewer, go through the loop
+    kind:type=Plan # Of the plan
 ):
     "Step all parameters that have gradients, batch by batch"
     if reach_of(opt).why: return run_loop(opt)
-    plan,grads = _plan_for(opt, few)
+    plan,grads = _plan_for(opt, few, kind)
     new = any(b.parts is None and not b.in_loop for b in plan.batches)
     kept = [o for s in opt.state.values() for o in s.values() if isinstance(o, Tensor)] if new else []
     unshared = _unshared_memory(kept)
@@ -870,7 +876,7 @@ def step_by_plan(
         if b.copies is None: b.watch()
     opt.__dict__['_plan'] = plan
 
-def _plan_for(opt, few):
+def _plan_for(opt, few, kind):
     "A plan that holds, and the gradients"
     plan = opt.__dict__.pop('_plan', None)
     try: grads = plan and plan.grads(opt)
@@ -878,7 +884,7 @@ def _plan_for(opt, few):
     if grads is not None: return plan,grads
     patience = min(2*plan.patience, 1024) if plan and plan.refused else 1
     del plan # and with it all windows but those in the state
-    return Plan(opt, patience, few),[p.grad for p in all_params(opt.param_groups)]
+    return kind(opt, patience, few),[p.grad for p in all_params(opt.param_groups)]
 
 def reach_of(
     opt # Optimizer

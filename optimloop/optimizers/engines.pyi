@@ -449,6 +449,7 @@ class Batch:
 
 class Plan:
     """The parameters that have gradients, in batches"""
+    batch: Any
     groups: Any
     params: Any
     rest: Any
@@ -466,12 +467,14 @@ class Plan:
             Steps until a list that was refused is asked again
         few
             So many parameters that are alike, or fewer, go through the loop"""
+    def sign(self, p, state) -> tuple | None:
+        """What `p` has in common with those that it is stepped with, or `None` where the loop is needed"""
     def grads(self, opt):
         """The gradients, `None` where there is none; or `None` in place of all if the plan does not hold"""
     @property
     def refused(self) -> Any: ...
 
-def step_by_plan(opt, run=..., slices: bool = True, few: int = 0) -> None:
+def step_by_plan(opt, run=..., slices: bool = True, few: int = 0, kind: type = ...) -> None:
     """Step all parameters that have gradients, batch by batch
 
     Parameters
@@ -483,7 +486,9 @@ def step_by_plan(opt, run=..., slices: bool = True, few: int = 0) -> None:
     slices
         Step large tensors on a CPU in slices?
     few
-        So many parameters that are alike, or fewer, go through the loop"""
+        So many parameters that are alike, or fewer, go through the loop
+    kind
+        Of the plan"""
 def reach_of(opt):
     """What the steppers of an optimizer reach, looked at anew if that has changed
 

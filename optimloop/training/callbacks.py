@@ -15,8 +15,8 @@ import torch
 from fastcore.basics import patch
 from ..basics.averages import BatchValues, batch_samples, loss_items
 from ..basics.comments import show_comments
+from ..basics.gradients import all_finite, clip_grads, grads_of, with_gradient
 from ..basics.ranks import same_draws, say
-from ..basics.gradients import all_finite, grads_of, with_gradient
 from ..callbacks import Callback, CancelBatchException, CancelFitException, CancelStepException
 from ..callbacks import TrainEvalCallback
 from ..learner import norm_layers
@@ -49,7 +49,7 @@ class GradientClip(Callback):
         params = with_gradient(self.opt)
         if any(p.grad.is_sparse for p in params):
             raise TypeError("GradientClip needs dense gradients: make the embedding with sparse=False")
-        if params: self._norms.append(torch.nn.utils.clip_grad_norm_(params, self.max_norm))
+        if params: self._norms.append(clip_grads(params, self.max_norm))
 
 # %% ../../nbs/training/callbacks.ipynb #30396bc3
 @patch(as_prop=True)
