@@ -271,8 +271,17 @@ class Learner(LearnerLoop):
         Returns
         -------
         The Learner"""
-    def distribute(self) -> Self:
-        """Let the processes that torchrun has started train as one; alone, nothing changes"""
+    def distribute(self, find_unused: bool = False) -> Self:
+        """Let the processes that torchrun has started train as one; alone, nothing changes
+
+        Parameters
+        ----------
+        find_unused
+            May parameters get a gradient in some batches only?
+
+        Returns
+        -------
+        The Learner"""
     def export(self, fname: str | Path | None = None, whole: bool = False):
         """Write the model, as it was validated, the optimizer's state and the Recorder's values to a file, all or nothing
 

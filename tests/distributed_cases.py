@@ -1,7 +1,7 @@
 """Runs that must come out the same on any number of processes: `torchrun --nproc-per-node N tests/distributed_cases.py
 FOLDER [NAME…]` writes what each gives to `FOLDER/N_RANK.pt`. A case is a function that returns a dictionary of what is
 compared; what it prints is compared, too. `test_distributed.py` runs them with one, two and three processes."""
-import contextlib, io, math, os, sys, traceback, warnings
+import contextlib, copy, io, math, os, sys, traceback, warnings
 from functools import partial
 from pathlib import Path
 
@@ -231,6 +231,118 @@ class AllAtOnce(Callback):
 
 @case
 def own_accumulation(): return trained(cbs=AllAtOnce)
+
+# --- what strangers found ---
+class Noise(Callback):
+    "Draws, where all ranks must draw the same"
+    def before_epoch(self): self.learn.opt.set_hypers(lr=.05*float(torch.rand(())))
+    def after_step(self):
+        with torch.no_grad():
+            for p in self.learn.model.parameters(): p.add_(torch.randn_like(p), alpha=.01)
+
+@case
+def noisy_weights(): return trained(cbs=Noise, opt=SGD)
+
+class Seeded(Callback):
+    def before_epoch(self): torch.manual_seed(100+self.learn.epoch)
+
+@case
+def seeded_epochs(): return trained(cbs=Seeded)
+
+class Clipped(Callback):
+    def before_step(self): nn.utils.clip_grad_norm_(self.learn.model.parameters(), .1)
+
+@case
+def clipped_by_a_callback(): return trained(cbs=Clipped)
+
+class Reversed(Callback):
+    def before_train(self): self.learn.dl = list(self.learn.dl)[::-1]
+
+@case
+def reversed_batches():
+    x,y = data()
+    x[:,0] = 1. # the first number of each batch is the same
+    return trained(dls=DataLoaders.from_arrays(x, y, bs=8), cbs=Reversed)
+
+class ReadAhead(Callback):
+    def before_train(self): self.learn.dl = self.ahead(self.learn.dl)
+    def ahead(self, dl):
+        it = iter(dl)
+        last = next(it)
+        for batch in it:
+            yield last
+            last = batch
+        yield last
+
+@case
+def read_ahead(): return trained(cbs=ReadAhead)
+@case
+def short_streams(): return trained(dls=DataLoaders(DataLoader(Stream(), 8)), cbs=ShortEpoch(n_batches=3))
+@case
+def two_fits_of_live_workers():
+    kwargs = dict(num_workers=1, multiprocessing_context='fork', persistent_workers=True)
+    learn = learner(dls=DataLoaders.from_datasets(TensorDataset(*data()), bs=8, **kwargs))
+    learn.fit(1)
+    learn.fit(2)
+    return result(learn, after=torch.rand(2))
+
+class Experts(nn.Module):
+    "Some of its parameters get a gradient on some ranks only"
+    def __init__(self):
+        super().__init__()
+        self.experts = nn.ModuleList([net(), net()])
+    def forward(self, x):
+        first = x[:,0]>0
+        res = x.new_zeros(len(x), 3)
+        for k,m in enumerate(self.experts):
+            mine = first==(k==0)
+            if mine.any(): res = res.index_put((mine.nonzero()[:,0],), m(x[mine]))
+        return res
+
+@case
+def experts():
+    learn = learner(model=Experts())
+    learn.distributed.find_unused = True
+    learn.fit(3)
+    return result(learn)
+
+@case
+def nothing_counts():
+    x,y = tokens()
+    dls = DataLoaders.from_arrays(x, torch.full_like(y, -100), x, y, bs=4)
+    return trained(dls=dls, model=Tokens(), cbs=NaNPolicy('skip'))
+@case
+def doubles():
+    loss = nn.CrossEntropyLoss(torch.tensor([1.,2.,5.]).double())
+    x,y = data(17)
+    return trained(dls=DataLoaders.from_arrays(x.double(), y, x.double(), y, bs=4), model=net().double(), loss=loss)
+
+class CancelLate(Callback):
+    order = 60
+    def after_backward(self):
+        if self.learn.iter==1: raise CancelBatchException
+
+@case
+def cancelled_late(): return trained(cbs=CancelLate)
+
+class Swap(Callback):
+    "Puts another model in the place of the first"
+    def before_epoch(self):
+        if self.learn.epoch!=1: return
+        self.learn.model = copy.deepcopy(self.learn.model)
+        self.learn.create_opt()
+
+@case
+def swapped_model(): return trained(cbs=Swap, opt=SGD)
+
+class Twice(Callback):
+    "Has each sample twice in a batch"
+    def before_batch(self):
+        learn = self.learn
+        if learn.training: learn.xb,learn.yb = (torch.cat([learn.x]*2),),(torch.cat([learn.y]*2),)
+
+@case
+def doubled_samples(): return trained(cbs=[Twice, GradientAccumulation(20)])
 
 # --- half precision: what is computed differs with the size of a share, and is compared less finely ---
 @case

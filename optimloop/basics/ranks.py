@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['join_ranks', 'check_together', 'n_ranks', 'this_rank', 'is_main', 'say', 'bounds', 'from_main', 'from_all', 'summed',
            'on_main', 'wait_for_all', 'part_unless_all_fail', 'Streams', 'open_streams', 'close_streams', 'streams',
-           'same_draws', 'own_draws']
+           'same_draws', 'own_draws', 'own_model_draws']
 
 # %% ../../nbs/basics/ranks.ipynb #d238a126
 import hashlib, os, random, time
@@ -137,8 +137,8 @@ def part_unless_all_fail(
 class Streams:
     "Two streams of random numbers: one that all ranks share, by which data is drawn, and each rank's own"
     def __init__(self):
-        self.now,self._cuda = 'own',torch.cuda.get_rng_state() if torch.cuda.is_available() else None
-        self.kept = dict(shared=from_main(global_random_state()))
+        self.now,self.kept = 'shared',{}
+        put_global_random_state(from_main(global_random_state()))
         self.begin_own()
 
     def switch(self, name):
@@ -158,7 +158,7 @@ class Streams:
 
     def state(self, name): # As of global_random_state
         "Where a stream is"
-        return global_random_state() if name==self.now else self.kept[name]
+        return global_random_state() if name==self.now else dict(self.kept[name])
 
     def put(self, name, state):
         "Set a stream to a state that was saved"
@@ -172,10 +172,10 @@ def begin_own(self:Streams):
     state = self.state('shared')
     text = state['cpu'].numpy().tobytes() + str(this_rank()).encode()
     seed = int.from_bytes(hashlib.sha256(text).digest()[:7], 'big')
-    with self.on('own'):
-        random.seed(seed)
-        np.random.seed(seed%2**32)
-        torch.manual_seed(seed)
+    own = dict(python=random.Random(seed).getstate(), numpy=np.random.RandomState(seed%2**32).get_state(),
+               cpu=torch.Generator().manual_seed(seed).get_state())
+    self.cuda = torch.Generator('cuda').manual_seed(seed).get_state() if torch.cuda.is_available() else None
+    self.put('own', own)
 
 @patch
 def put_both(self:Streams,
@@ -183,8 +183,9 @@ def put_both(self:Streams,
 ):
     "Put back what was saved"
     self.put('shared', state)
-    if 'rank' in state: self.put('own', state['rank'])
-    else: self.begin_own()
+    if 'rank' not in state: return self.begin_own()
+    self.put('own', state['rank'])
+    self.cuda = state['rank'].get('cuda', self.cuda)
 
 # %% ../../nbs/basics/ranks.ipynb #1ff6bcf9
 def open_streams(): # Streams
@@ -198,7 +199,6 @@ def close_streams():
     if _Here.depth: return
     streams,_Here.streams = _Here.streams,None
     streams.switch('shared')
-    if streams._cuda is not None: torch.cuda.set_rng_state(streams._cuda)
 
 def streams(): # Streams or None
     "Those that are open"
@@ -212,6 +212,27 @@ def same_draws(): # Context
 def own_draws(): # Context
     "In this context random numbers are each rank's own"
     return _Here.streams.on('own') if _Here.streams else nullcontext()
+
+@contextmanager
+def own_model_draws():
+    "In this context what models draw, that is torch's numbers, is each rank's own; quicker than `own_draws`"
+    s = _Here.streams
+    if s is None or s.now=='own':
+        yield
+        return
+    shared,gpu = torch.get_rng_state(),None if s.cuda is None else torch.cuda.get_rng_state()
+    torch.set_rng_state(s.kept['own']['cpu'])
+    if gpu is not None: torch.cuda.set_rng_state(s.cuda)
+    try: yield
+    finally:
+        s.kept['own']['cpu'] = torch.get_rng_state()
+        torch.set_rng_state(shared)
+        if gpu is not None: s.cuda = _exchange_cuda(gpu)
+
+def _exchange_cuda(state):
+    before = torch.cuda.get_rng_state()
+    torch.cuda.set_rng_state(state)
+    return before
 
 # %% ../../nbs/basics/ranks.ipynb #4949c1b4
 show_comments(globals())

@@ -3,7 +3,7 @@
 from contextlib import AbstractContextManager
 from typing import Any
 
-__all__ = ['join_ranks', 'check_together', 'n_ranks', 'this_rank', 'is_main', 'say', 'bounds', 'from_main', 'from_all', 'summed', 'on_main', 'wait_for_all', 'part_unless_all_fail', 'Streams', 'open_streams', 'close_streams', 'streams', 'same_draws', 'own_draws']
+__all__ = ['join_ranks', 'check_together', 'n_ranks', 'this_rank', 'is_main', 'say', 'bounds', 'from_main', 'from_all', 'summed', 'on_main', 'wait_for_all', 'part_unless_all_fail', 'Streams', 'open_streams', 'close_streams', 'streams', 'same_draws', 'own_draws', 'own_model_draws']
 
 def join_ranks() -> None:
     """Join the processes that torchrun has started; alone, nothing happens"""
@@ -94,14 +94,15 @@ def part_unless_all_fail(seconds: float = 3.0) -> None:
         How long the others have to fail, too"""
 class Streams:
     """Two streams of random numbers: one that all ranks share, by which data is drawn, and each rank's own"""
-    kept: Any
     now: Any
+    kept: Any
+    cuda: Any
     def __init__(self) -> None: ...
     def switch(self, name) -> None:
         """Put the stream `name`, shared or own, into the global generators"""
     def on(self, name) -> AbstractContextManager[None]:
         """In this context the global generators have the stream `name`"""
-    def state(self, name):
+    def state(self, name) -> dict:
         """Where a stream is"""
     def put(self, name, state) -> None:
         """Set a stream to a state that was saved"""
@@ -125,3 +126,5 @@ def same_draws():
     """In this context random numbers are the same on all ranks"""
 def own_draws():
     """In this context random numbers are each rank's own"""
+def own_model_draws() -> AbstractContextManager[None]:
+    """In this context what models draw, that is torch's numbers, is each rank's own; quicker than `own_draws`"""

@@ -347,7 +347,8 @@ def read_random(
     "The states of all random generators"
     own = loader_generators(learn) if own is None else own
     here = streams()
-    now = global_random_state() if here is None else dict(here.state('shared'), rank=here.state('own'))
+    now = global_random_state()
+    if here is not None: now = dict(here.state('shared'), rank=dict(here.state('own'), cuda=here.cuda))
     return dict(**now, cuda=_cuda_states(), own={k:found[0] for k,o in own.items() if (found := generator_state(o))})
 
 def _cuda_states():

@@ -6,14 +6,14 @@
 __all__ = ['Share', 'share_of', 'cut', 'Shares', 'share_loader', 'ShareBatches', 'check_loader']
 
 # %% ../../nbs/runs/shares.ipynb #1b6039f3
-import zlib
+import weakref, zlib
 from collections import deque, namedtuple
 from contextlib import nullcontext
 from functools import lru_cache
 
 import numpy as np
 import torch
-from torch.utils.data import DataLoader, IterableDataset
+from torch.utils.data import DataLoader, IterableDataset, TensorDataset
 from torch.utils.data.distributed import DistributedSampler
 
 from ..basics.batches import like_nest, n_samples
@@ -45,7 +45,7 @@ def cut(
     reach # Slice
 ): # The same, with the samples in reach
     "Take a part of the samples of a batch"
-    if isinstance(o, torch.Tensor): return o[reach] if o.ndim and len(o)==n else o
+    if isinstance(o, (torch.Tensor,np.ndarray)): return o[reach] if o.ndim and len(o)==n else o
     if isinstance(o, dict): return {k:cut(v, n, reach) for k,v in o.items()}
     if not isinstance(o, (tuple,list)): return o
     is_column = len(o)==n and isinstance(o, list) and not any(isinstance(v, (torch.Tensor,dict,tuple,list)) for v in o)
@@ -91,7 +91,7 @@ class _SameKeys(InPlaceOf):
                 with draws(): keys = next(it)
             except StopIteration: return
             if at_once: draws = nullcontext
-            self.notes.append((_count(keys),zlib.crc32(_bytes_of(keys)) & 0xfffff))
+            self.notes.append((_count(keys),zlib.crc32(_bytes_of(keys)) & 0xfff))
             yield keys
 
 # %% ../../nbs/runs/shares.ipynb #a67617f1
@@ -101,22 +101,26 @@ class _ShareLoader(InPlaceOf):
         self.shares.notes.clear()
         lives_on = self.num_workers>0 and self.persistent_workers and self._iterator is not None
         if lives_on: return _Counted(self.share_of.__iter__(self), self)
-        with same_draws(): seed = torch.empty((), dtype=torch.int64).random_(generator=self.generator).item()
+        seed = self.lived
+        if seed is None: seed = torch.empty((), dtype=torch.int64).random_(generator=self.generator).item()
         own = torch.Generator().manual_seed((seed+this_rank()) % 2**63)
         with _with_vars(self, generator=own): return _Counted(self.share_of.__iter__(self), self)
 
 class _Counted:
     "The batches of such a loader; `shares.now` says which part of the whole the last one is"
-    def __init__(self, it, dl): self.it,self.dl,self.shares = it,dl,dl.shares
+    def __init__(self, it, dl):
+        self.it,self.dl,self.shares = it,dl,dl.shares
+        self.draws = not dl.num_workers and type(original(dl.dataset)) is not TensorDataset # of which nothing is drawn
     def __iter__(self): return self
     def __len__(self): return len(self.it)
     def __getattr__(self, k): return getattr(self.it, k)
     def __next__(self):
-        with own_draws(): batch = next(self.it)
+        with own_draws() if self.draws else nullcontext(): batch = next(self.it)
         notes = self.shares.notes
         n,mark = notes.popleft() if self.dl.num_workers else notes.pop() # without workers, none is drawn ahead
-        if n is None: return self.shares.cut(batch)
-        self.shares.now = share_of(n, mark)
+        if n is None: batch = self.shares.cut(batch)
+        else: self.shares.now = share_of(n, mark)
+        self.shares.know(batch)
         return batch
 
 # %% ../../nbs/runs/shares.ipynb #425bf422
@@ -126,18 +130,34 @@ class Shares:
         self.now = None # the share that the last batch was
         self.notes = deque() # of batches that were drawn, and have not come yet: size and checksum
         self.made = {} # by loader: the loader and what loads its shares
+        self.known = {} # by the number of a tensor that was loaded: the tensor, weakly, and its share
+
+    def know(self, batch):
+        "Remember whose tensors these are"
+        for t in _tensors_in(batch):
+            self.known[id(t)] = weakref.ref(t, lambda _,k=id(t): self.known.pop(k, None)),self.now
+
+    def share_of(self, batch):
+        "The share that a batch is, if a tensor in it was loaded as one; or else the one that was loaded just now"
+        found = (self.known.get(id(t)) for t in _tensors_in(batch))
+        return next((o[1] for o in found if o), self.now)
 
     def cut(self, batch):
         "This rank's share of a whole batch"
         n = n_samples(batch)
-        self.now = share_of(n, zlib.crc32(_first_number(batch)) & 0xfffff)
+        self.now = share_of(n, zlib.crc32(_some_numbers(batch)) & 0xfff)
         return cut(batch, n, self.now.reach)
 
-def _first_number(o):
-    "The first number in a batch, as bytes"
-    if isinstance(o, torch.Tensor): return repr(o[(0,)*o.ndim].item()).encode() if o.numel() else b''
+def _tensors_in(o):
+    "The tensors in a batch"
+    if isinstance(o, torch.Tensor): return [o]
     parts = o.values() if isinstance(o, dict) else o if isinstance(o, (tuple,list)) else ()
-    return next((found for v in parts if (found := _first_number(v))), b'')
+    return [t for v in parts for t in _tensors_in(v)]
+
+def _some_numbers(batch):
+    "Numbers of the first tensor of a batch, as bytes"
+    flat = next((t.detach().reshape(-1) for t in _tensors_in(batch)), torch.zeros(1))
+    return repr(flat[::max(1, len(flat)//16)].tolist()).encode()
 
 # %% ../../nbs/runs/shares.ipynb #83ef8fab
 @lru_cache(None)
@@ -153,7 +173,9 @@ def share_loader(
     if id(dl) in shares.made: return shares.made[id(dl)][1]
     res,own,makes_batches = object.__new__(_share_class(type(dl))),Shares(),dl.batch_sampler is not None
     dataset,k = (_CutSamples,'batch_sampler') if makes_batches else (_CutBatches,'sampler')
-    vars(res).update(vars(dl), dataset=dataset(dl.dataset), _iterator=None, real=dl, shares=own, in_order=True)
+    lived = getattr(dl._iterator, '_base_seed', None) # of workers that were started before
+    other = dict(_iterator=None, real=dl, shares=own, in_order=True, lived=lived)
+    vars(res).update(vars(dl), dataset=dataset(dl.dataset), **other)
     vars(res)[k] = _SameKeys(vars(dl)[k], own.notes)
     shares.made[id(dl)] = dl,res
     return res
@@ -174,8 +196,8 @@ class ShareBatches(InPlaceOf):
                 with draws(): batch = next(it)
             except StopIteration: return
             if not self.draws: draws = nullcontext
-            if all(o.now is None for o in sources): batch = self.shares.cut(batch)
-            self.now = next(o.now for o in (*sources,self.shares) if o.now is not None)
+            self.now = next((found for o in sources if (found := o.share_of(batch))), None)
+            if self.now is None: batch,self.now = self.shares.cut(batch),self.shares.now
             yield batch
 
 def _ends_in_share(dl):

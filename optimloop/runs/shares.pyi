@@ -55,7 +55,12 @@ class Shares:
     now: Any
     notes: Any
     made: Any
+    known: Any
     def __init__(self) -> None: ...
+    def know(self, batch) -> None:
+        """Remember whose tensors these are"""
+    def share_of(self, batch):
+        """The share that a batch is, if a tensor in it was loaded as one; or else the one that was loaded just now"""
     def cut(self, batch):
         """This rank's share of a whole batch"""
 

@@ -14,6 +14,7 @@ import torch
 
 from fastcore.basics import patch
 from ..basics.averages import BatchValues, batch_samples, loss_items
+from ..basics.batches import n_samples
 from ..basics.comments import show_comments
 from ..basics.gradients import all_finite, clip_grads, grads_of, with_gradient
 from ..basics.ranks import same_draws, say
@@ -126,7 +127,9 @@ def _count(self:GradientAccumulation):
 def _set_unit(self:GradientAccumulation):
     "Let the weights be about n/n_acc for batches of n items, whatever the loss divides by, as loss scaling expects"
     if self._unit is None: return
-    size = self.learn.yb[0].numel() if isinstance(self._size, torch.Tensor) and self.n_items is None else self._size
+    targ,size = self.learn.yb[0],self._size
+    is_counted = isinstance(size, torch.Tensor) and self.n_items is None
+    if is_counted: size = self.n_new*(targ.numel()//max(1, n_samples(targ)))
     self._unit = (self.n_new,size) if self.n_new and not isinstance(size, torch.Tensor) and size else (1,1)
 
 @patch
