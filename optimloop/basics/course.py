@@ -143,10 +143,11 @@ if __name__=='__main__':
     try:
         with contextlib.redirect_stdout(_out): _res = {name}()
         torch.save((_res, _out.getvalue()), _folder/f'{{_rank}}.pt')
-        if torch.distributed.is_initialized(): torch.distributed.destroy_process_group()
+        if torch.distributed.is_initialized(): torch.distributed.barrier()
     except BaseException:
         (_folder/f'{{_rank}}.txt').write_text(traceback.format_exc())
         raise
+    os._exit(0) # Python's own way out may abort, if a thread of gloo is still about
 '''
 
 def _script(f, needs, head):

@@ -396,6 +396,14 @@ def before_step(self:Distributed):
         self.unused = any(p.grad is None for p in self._params if p.requires_grad)
     if params: average_gradients(params, self._boost)
 
+# %% ../../nbs/runs/distributed.ipynb #dd5eddca
+@patch
+def distribute(self:Learner): # The Learner
+    "Let the processes that torchrun has started train as one; alone, nothing changes"
+    join_ranks()
+    if not hasattr(self, 'distributed'): self.add_cb(Distributed())
+    return self
+
 # %% ../../nbs/runs/distributed.ipynb #4259f42f
 def _description(learn):
     "What must be the same on all ranks"
@@ -422,14 +430,6 @@ def check_alike(
     if about['bs'] is not None and about['bs']<n_ranks(): raise ValueError(
         f"a batch of {about['bs']} cannot be shared by {n_ranks()} processes: bs counts the samples of all of them. "
         f"Give bs≥{n_ranks()}, or start fewer: torchrun --nproc-per-node {about['bs']}")
-
-# %% ../../nbs/runs/distributed.ipynb #dd5eddca
-@patch
-def distribute(self:Learner): # The Learner
-    "Let the processes that torchrun has started train as one; alone, nothing changes"
-    join_ranks()
-    if not hasattr(self, 'distributed'): self.add_cb(Distributed())
-    return self
 
 # %% ../../nbs/runs/distributed.ipynb #5b5c1c15
 show_comments(globals())
