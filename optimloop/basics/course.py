@@ -129,9 +129,9 @@ def squeeze_net(
 # %% ../../nbs/basics/course.ipynb #0a5e0002
 def _source(o):
     "The source of a function or a class, from a module or a cell"
-    if not isinstance(o, type): return inspect.getsource(o)
-    file = next(f for f in vars(o).values() if inspect.isfunction(f)).__code__.co_filename
-    text = ''.join(linecache.getlines(file))
+    method = next((f for f in vars(o).values() if inspect.isfunction(f)), None) if isinstance(o, type) else None
+    if method is None: return inspect.getsource(o)
+    text = ''.join(linecache.getlines(method.__code__.co_filename))
     found = [c for c in ast.walk(ast.parse(text)) if isinstance(c, ast.ClassDef) and c.name==o.__name__]
     return ast.get_source_segment(text, found[-1])
 
