@@ -4,9 +4,12 @@
 
 # %% auto #0
 __all__ = ['bowl', 'rosenbrock', 'descend', 'synth_data', 'synth_dls', 'digits', 'standardize', 'digits_dls', 'conv_net',
-           'squeeze_net']
+           'squeeze_net', 'on_ranks']
 
 # %% ../../nbs/basics/course.ipynb #13654a8b
+import ast, inspect, linecache, os, subprocess, sys, tempfile
+from pathlib import Path
+
 import torch
 from torch import nn
 
@@ -122,6 +125,74 @@ def squeeze_net(
     layers = []
     for a,b in zip(sizes, sizes[1:]): layers += [nn.Linear(a, b), nn.Sigmoid()]
     return nn.Sequential(*layers[:-1])
+
+# %% ../../nbs/basics/course.ipynb #0a5e0002
+def _source(o):
+    "The source of a function or a class, from a module or a cell"
+    method = next((f for f in vars(o).values() if inspect.isfunction(f)), None) if isinstance(o, type) else None
+    if method is None: return inspect.getsource(o)
+    text = ''.join(linecache.getlines(method.__code__.co_filename))
+    found = [c for c in ast.walk(ast.parse(text)) if isinstance(c, ast.ClassDef) and c.name==o.__name__]
+    return ast.get_source_segment(text, found[-1])
+
+# %% ../../nbs/basics/course.ipynb #0a5e0003
+_at_the_end = '''
+if __name__=='__main__':
+    import contextlib, io, os, traceback
+    _rank,_out = os.environ.get('RANK', '0'),io.StringIO()
+    try:
+        with contextlib.redirect_stdout(_out): _res = {name}()
+        torch.save((_res, _out.getvalue()), _folder/f'{{_rank}}.pt')
+        if torch.distributed.is_initialized(): torch.distributed.barrier()
+    except BaseException:
+        (_folder/f'{{_rank}}.txt').write_text(traceback.format_exc())
+        raise
+    os._exit(0) # Python's own way out may abort, if a thread of gloo is still about
+'''
+
+def _script(f, needs, head):
+    "The text of a script that calls `f`"
+    values = "globals().update(torch.load(_folder/'values.pt', weights_only=False))"
+    start = f'import torch\nfrom pathlib import Path\n_folder = Path(__file__).parent\n{values}'
+    return '\n\n'.join([head, start, *map(_source, (*needs,f)), _at_the_end.format(name=f.__name__)])
+
+# %% ../../nbs/basics/course.ipynb #0a5e0005
+def _end(process):
+    process.terminate()
+    try: process.wait(30)
+    except subprocess.TimeoutExpired: process.kill()
+
+def _run(n, folder, timeout):
+    "Start the script in a folder, and wait for it"
+    start = ['-m', 'torch.distributed.run', '--standalone', '--nproc-per-node', str(n)] if n>1 else []
+    env = dict(os.environ, OMP_NUM_THREADS='1', OPTIMLOOP_DEVICE='cpu', CUDA_VISIBLE_DEVICES='')
+    with open(folder/'errors', 'w') as errors:
+        line = [sys.executable, *start, str(folder/'script.py')]
+        process = subprocess.Popen(line, env=env, stdout=subprocess.DEVNULL, stderr=errors)
+        try: failed = process.wait(timeout)
+        except subprocess.TimeoutExpired: failed = f'after {timeout} seconds'
+        finally: _end(process)
+    if not failed: return
+    told = sorted(folder.glob('*.txt')) or [folder/'errors']
+    raise RuntimeError(f'ended ({failed}):\n' + '\n'.join('\n'.join(o.read_text().splitlines()[-8:]) for o in told))
+
+# %% ../../nbs/basics/course.ipynb #0a5e0006
+def on_ranks(
+    n:int, # Number of processes, ≥ 1
+    f, # Function without arguments, from a cell or a module
+    *needs, # Functions and classes that it uses
+    head:str='', # First lines of the script: imports
+    timeout:float=120, # In seconds; then a RuntimeError is raised
+    **values # What else it uses, by its name
+): # What it returned, and what it printed: two lists with an entry for each process
+    "Call `f` in `n` processes, which torchrun starts on CPU cores"
+    with tempfile.TemporaryDirectory() as tmp:
+        folder = Path(tmp)
+        torch.save(values, folder/'values.pt')
+        (folder/'script.py').write_text(_script(f, needs, head), encoding='utf-8')
+        _run(n, folder, timeout)
+        res = [torch.load(folder/f'{i}.pt', weights_only=False) for i in range(n)]
+    return [o for o,_ in res],[o for _,o in res]
 
 # %% ../../nbs/basics/course.ipynb #7e37c9eb
 show_comments(globals())

@@ -1,7 +1,7 @@
 """The surfaces, the data and the small networks that the lessons share"""
 # Written by .ci/stubs.py from the notebooks: edit them, not this file.
 
-__all__ = ['bowl', 'rosenbrock', 'descend', 'synth_data', 'synth_dls', 'digits', 'standardize', 'digits_dls', 'conv_net', 'squeeze_net']
+__all__ = ['bowl', 'rosenbrock', 'descend', 'synth_data', 'synth_dls', 'digits', 'standardize', 'digits_dls', 'conv_net', 'squeeze_net', 'on_ranks']
 
 def bowl(x, y):
     """A quadratic that is thirty times steeper in `y` than in `x`
@@ -141,3 +141,24 @@ def squeeze_net(seed: int = 0, sizes: tuple = (64, 32, 16, 32, 64)):
     Returns
     -------
     `nn.Sequential`, for flat images (n, 64)"""
+def on_ranks(n: int, f, *needs, head: str = '', timeout: float = 120, **values) -> tuple:
+    """Call `f` in `n` processes, which torchrun starts on CPU cores
+
+    Parameters
+    ----------
+    n
+        Number of processes, ≥ 1
+    f
+        Function without arguments, from a cell or a module
+    head
+        First lines of the script: imports
+    timeout
+        In seconds; then a RuntimeError is raised
+    needs
+        Functions and classes that it uses
+    values
+        What else it uses, by its name
+
+    Returns
+    -------
+    What it returned, and what it printed: two lists with an entry for each process"""

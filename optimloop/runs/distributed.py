@@ -297,7 +297,8 @@ def before_train(self:Distributed):
 @patch
 def _open_phase(self:Distributed):
     self._tellers = [cb for cb in self.learn.cbs if hasattr(type(cb), 'tell')]
-    self.learn.dl = ShareBatches(self.dl, self.shares)
+    _,dl = self.shares.made.get(id(self.dl), (None,self.dl)) # a loader of the Learner's own, given to `validate`
+    self.learn.dl = ShareBatches(dl, self.shares)
     self._open.append(_Phase(len(self.open_stages), self.learn.dl))
 
 @patch
@@ -533,6 +534,16 @@ def after_step(self:Distributed):
     "Count the steps: ranks of which one has skipped one are not at the same batch"
     if self.shares is not None and self.learn.stepped: self.steps += 1
 
+# %% ../../nbs/runs/distributed.ipynb #dd5eddca
+@patch
+def distribute(self:Learner,
+    find_unused:bool=False # May parameters get a gradient in some batches only?
+): # The Learner
+    "Let the processes that torchrun has started train as one; alone, nothing changes"
+    join_ranks()
+    if not hasattr(self, 'distributed'): self.add_cb(Distributed(find_unused))
+    return self
+
 # %% ../../nbs/runs/distributed.ipynb #4259f42f
 def _settings(cb):
     "Its name, and what one of ours was made with"
@@ -571,16 +582,6 @@ def check_alike(
     if about['bs'] is not None and about['bs']<n_ranks(): raise ValueError(
         f"a batch of {about['bs']} cannot be shared by {n_ranks()} processes: bs counts the samples of all of them. "
         f"Give bs≥{n_ranks()}, or start fewer: torchrun --nproc-per-node {about['bs']}")
-
-# %% ../../nbs/runs/distributed.ipynb #dd5eddca
-@patch
-def distribute(self:Learner,
-    find_unused:bool=False # May parameters get a gradient in some batches only?
-): # The Learner
-    "Let the processes that torchrun has started train as one; alone, nothing changes"
-    join_ranks()
-    if not hasattr(self, 'distributed'): self.add_cb(Distributed(find_unused))
-    return self
 
 # %% ../../nbs/runs/distributed.ipynb #5b5c1c15
 show_comments(globals())
