@@ -371,7 +371,7 @@ def _close_gate(self:Distributed):
 def after_train(self:Distributed):
     "Take the buffers of rank 0, such as running means; see that the weights are the same"
     if self.shares is None: return
-    for b in self.model.buffers(): dist.broadcast(b, 0)
+    self._sync_buffers()
     if not self._params: return
     sums = torch.stack([p.detach().double().sum() for p in self._params])
     dist.all_gather(others := [torch.empty_like(sums) for _ in range(self._n)], sums)
@@ -380,10 +380,16 @@ def after_train(self:Distributed):
                                  "gradients, on one rank only?")
 
 @patch
+@torch.no_grad()
+def _sync_buffers(self:Distributed):
+    for b in self.model.buffers(): dist.broadcast(b, 0)
+
+@patch
 def after_epoch(self:Distributed):
     "What was measured is what rank 0 has measured"
-    if self.shares is None or not hasattr(self.learn, 'recorder'): return
-    self.learn.recorder.valid_values = from_main(self.learn.recorder.valid_values)
+    if self.shares is None: return
+    self._sync_buffers() # a validation may have changed them
+    if hasattr(self.learn, 'recorder'): self.learn.recorder.valid_values = from_main(self.learn.recorder.valid_values)
 
 @patch
 def switched_off(self:Distributed):
