@@ -494,6 +494,49 @@ crossings = dict(crossed=partial(crossed, 'plain', metrics=[accuracy]),
     crossed_sums=partial(crossed, 'sums', [partial(GradientAccumulation, 11), partial(EMA, .9, in_valid=True)]),
     crossed_sparse=partial(crossed, 'datasets', opt=partial(SGD, mom=.9)))
 
+# --- what is refused: on all ranks, by a sentence ---
+class LateLoss(Callback):
+    order = 60
+    def after_loss(self):
+        if self.learn.training: self.learn.loss = F.cross_entropy(self.learn.pred, self.learn.y, label_smoothing=.1)
+
+class OnOneRank(Callback):
+    "Does something on rank 1 only"
+    order = 70
+    def __init__(self, do): self.do = do
+    def before_step(self):
+        if this_rank()==1 and (self.learn.epoch,self.learn.iter)==(0,2): self.do(self.learn)
+
+def cancel(learn): raise CancelStepException
+
+def nudge(learn):
+    with torch.no_grad(): next(learn.model.parameters()).add_(1)
+
+class SwitchOff(Callback):
+    def before_train(self): self.learn.distributed.run = False
+
+def samplers_dls():
+    ds = TensorDataset(*data())
+    return DataLoaders(DataLoader(ds, 8, sampler=torch.utils.data.distributed.DistributedSampler(ds)))
+
+refusals = dict(
+    distributed_sampler=('bs counts the samples', lambda: trained(dls=samplers_dls())),
+    wrapped_model=('is in a DistributedDataParallel already',
+                   lambda: trained(model=nn.parallel.DistributedDataParallel(net()))),
+    tiny_batch=('a batch of 1 cannot be shared by 2', lambda: trained(bs=1)),
+    other_rate=('rank 1 has other hypers', lambda: trained(lr=.1*(1+this_rank()))),
+    other_epochs=('rank 1 has other epochs', lambda: trained(1+this_rank())),
+    other_model=('rank 1 has other parameters', lambda: trained(model=nn.Linear(5, 3+this_rank()))),
+    other_callback=('rank 1 has other callbacks', lambda: trained(cbs=GradientClip(1.+this_rank()))),
+    other_loss=('rank 1 has other loss', lambda: trained(loss=(F.cross_entropy,one_hot_mse)[this_rank()])),
+    lazy=('call it once on a batch', lambda: trained(model=nn.LazyLinear(3))),
+    late_loss=('the loss was replaced after', lambda: trained(cbs=LateLoss)),
+    step_cancelled_on_one=('do not train on the same batch', lambda: trained(cbs=OnOneRank(cancel))),
+    weights_changed_on_one=('rank 1 has other weights', lambda: trained(cbs=OnOneRank(nudge))),
+    switched_off=('cannot be switched off', lambda: trained(cbs=SwitchOff)))
+
+def find(name): return {**cases,**crossings,**{k:f for k,(_,f) in refusals.items()}}[name]
+
 if __name__=='__main__':
     folder,*names = sys.argv[1:]
     join_ranks()
@@ -502,7 +545,7 @@ if __name__=='__main__':
         print(name, file=sys.stderr, flush=True)
         os.environ['CASE_FOLDER'] = f'{folder}/{n_ranks()}_{name}'
         try:
-            with contextlib.redirect_stdout(out := io.StringIO()): got = {**cases,**crossings}[name]()
+            with contextlib.redirect_stdout(out := io.StringIO()): got = find(name)()
             res[name] = dict(got, printed=out.getvalue())
         except Exception: res[name] = traceback.format_exc()
     torch.save(res, f'{folder}/{n_ranks()}_{this_rank()}.pt')

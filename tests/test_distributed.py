@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest, torch
 
-from distributed_cases import cases, crossings
+from distributed_cases import cases, crossings, refusals
 
 here = Path(__file__).parent
 half = {'fp16','bf16','fp16_by_hand','fp16_overflows'} # where the size of a share changes what is rounded
@@ -96,3 +96,15 @@ def test_killed_and_started_anew(tmp_path):
         assert done.returncode==0, done.stderr[-3000:]
     assert equal(tmp_path/'undisturbed', tmp_path/'killed')
     assert each_sample_once(tmp_path/'killed', 2)
+
+# --- refused ---
+@pytest.fixture(scope='module')
+def refused(tmp_path_factory):
+    folder = tmp_path_factory.mktemp('refused')
+    done = launch(2, here/'distributed_cases.py', folder, *refusals)
+    assert done.returncode==0, done.stderr[-3000:]
+    return [torch.load(folder/f'2_{i}.pt', weights_only=False) for i in range(2)]
+
+@pytest.mark.parametrize('name', refusals)
+def test_refused_on_all_ranks(refused, name):
+    for res in refused: assert isinstance(res[name], str) and refusals[name][0] in res[name]
