@@ -137,7 +137,7 @@ def check_asked(
     for k,v in asked.items():
         if k not in options: raise TypeError(f"fit() got an unexpected keyword argument {k!r}")
         name = options[k].__name__
-        if v and not any(isinstance(cb, options[k]) for cb in cbs):
+        if v and not any(name in {c.__name__ for c in type(cb).__mro__} for cb in cbs):
             raise ValueError(f"{k}={v!r} is for a {name}: add a {name} to the callbacks")
 
 # %% ../../nbs/basics/arguments.ipynb #f47b6869

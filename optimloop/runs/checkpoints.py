@@ -193,8 +193,8 @@ def _state(self:Checkpoint, epoch, batch, trained=False, ended=False, rng=None, 
     parts = {k:read(learn) for k,(read,*check,put) in self.parts.items()}
     if rng is not None: parts['random'] = rng
     feed = self._feed_state(batch and not trained)
-    ranks = _of_ranks(parts, feed) if n_ranks()>1 else None
-    more = dict(versions=_versions(), feed=feed, earlier=_earlier(learn), ranks=ranks)
+    more = dict(versions=_versions(), feed=feed, earlier=_earlier(learn))
+    if n_ranks()>1: more['ranks'] = _of_ranks(parts, feed)
     return file_kinds['checkpoint'].state(run=run, **more, **parts)
 
 # %% ../../nbs/runs/checkpoints.ipynb #2cb00067
