@@ -256,8 +256,9 @@ def _mean_gradients(ranks):
 # %% ../../nbs/runs/checkpoints.ipynb #a7e40305
 def _for_this_rank(state):
     "The state as this process is to put it back; another number of processes begins its own random streams anew"
-    ranks,random = state.get('ranks') or [None],{k:v for k,v in state['random'].items() if k!='rank'}
+    ranks = state.get('ranks', [None])
     if len(ranks)==n_ranks()==1: return state
+    random = {k:v for k,v in state.get('random', {}).items() if k!='rank'}
     if len(ranks)==n_ranks():
         own = ranks[this_rank()]
         random,workers = dict(random, rank=own['rank'], cuda=own['cuda']),own['workers']
@@ -265,7 +266,8 @@ def _for_this_rank(state):
     else:
         other = dict(states=None, why="there are more or fewer processes")
         more,workers = {},{k:o and dict(o, **other) for k,o in state['feed']['workers'].items()}
-    return dict(state, random=random, feed=dict(state['feed'], workers=workers), **more)
+    if 'random' in state: more['random'] = random # a Checkpoint may have other parts
+    return dict(state, feed=dict(state['feed'], workers=workers), **more)
 
 # %% ../../nbs/runs/checkpoints.ipynb #bc8bfdf6
 @patch
