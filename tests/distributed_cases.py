@@ -1,7 +1,7 @@
 """Runs that must come out the same on any number of processes: `torchrun --nproc-per-node N tests/distributed_cases.py
 FOLDER [NAME…]` writes what each gives to `FOLDER/N_RANK.pt`. A case is a function that returns a dictionary of what is
 compared; what it prints is compared, too. `test_distributed.py` runs them with one, two and three processes."""
-import contextlib, copy, io, math, os, sys, traceback, warnings
+import contextlib, copy, faulthandler, io, math, os, sys, traceback, warnings
 from functools import partial
 from pathlib import Path
 
@@ -539,6 +539,7 @@ def find(name): return {**cases,**crossings,**{k:f for k,(_,f) in refusals.items
 
 if __name__=='__main__':
     folder,*names = sys.argv[1:]
+    faulthandler.dump_traceback_later(150, exit=True) # where it hangs, if it does
     join_ranks()
     res = {}
     for name in names or cases:

@@ -119,7 +119,7 @@ def wait_for_all():
 
 # %% ../../nbs/basics/ranks.ipynb #b3c50102
 def part_unless_all_fail(
-    seconds:float=3. # How long the others have to fail, too
+    seconds:float=8. # How long the others have to fail, too
 ):
     "To be called by a process that breaks off: close the connections, unless all processes do"
     store,key = dist.distributed_c10d._get_default_store(),f'optimloop/error {_Here.n_errors}'

@@ -85,7 +85,7 @@ def on_main(f):
     What it returned"""
 def wait_for_all() -> None:
     """Go on when all ranks have come here"""
-def part_unless_all_fail(seconds: float = 3.0) -> None:
+def part_unless_all_fail(seconds: float = 8.0) -> None:
     """To be called by a process that breaks off: close the connections, unless all processes do
 
     Parameters
