@@ -58,6 +58,6 @@ _left_out = set('''
     fill_in fit_scheduled get_master to_master_grads to_model_params test_overflow grad_overflow
     PrecisionCallback HalfWeights stochastic_round without_partials module_of LayerInfo ModelSummary concat
     has_weight_matrix describe_rows spread_places Thinned LayerSpread
-    average_gradients with_ddp WholeLoss Whole whole_batch check_alike'''.split())
+    average_gradients with_ddp WholeLoss Whole at_end_of_backward whole_batch check_alike'''.split())
 _exported = [k for o in _modules for k in sys.modules[f'optimloop.{o}'].__all__ if k not in _left_out]
 __all__ = [*_exported, *_basics]
