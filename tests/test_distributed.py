@@ -94,6 +94,7 @@ def test_killed_and_started_anew(tmp_path):
     for name,o in dict(undisturbed=[], killed=plan).items():
         done = launch_run(tmp_path/name, 2, o)
         assert done.returncode==0, done.stderr[-3000:]
+    assert (tmp_path/'killed'/'attempts').read_text()=='5'
     assert equal(tmp_path/'undisturbed', tmp_path/'killed')
     assert each_sample_once(tmp_path/'killed', 2)
 
