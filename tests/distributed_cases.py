@@ -231,6 +231,15 @@ class AllAtOnce(Callback):
 
 @case
 def own_accumulation(): return trained(cbs=AllAtOnce)
+@case
+def own_accumulation_of_tokens():
+    return trained(dls=DataLoaders.from_arrays(*tokens(), *tokens(), bs=4), model=Tokens(), cbs=AllAtOnce, opt=SGD)
+@case
+def validated_first():
+    learn = learner(metrics=accuracy)
+    before = learn.validate()
+    learn.fit(1)
+    return result(learn, before=before)
 
 # --- what strangers found ---
 class Noise(Callback):

@@ -181,7 +181,7 @@ class _Phase:
     def begin_batch(self):
         self.called = self.done = False # was the model, through `ddp`? is the loss that of the whole batch?
         self.passed = False # has the backward pass gone through it?
-        self.waiting = None # for what the other ranks tell of it
+        self.waiting,self.boost = None,1 # for what the other ranks tell of it; by how much its gradients are too large
 
 class Distributed(Callback):
     "Let the processes that torchrun has started train as one: `learn.distribute()` adds it"
@@ -189,6 +189,7 @@ class Distributed(Callback):
     keeps,begins_amid = ('unused','per_sample'),True
     transient = 'shares','ddp','ended','warned','steps'
     _gate = _dls = _metrics = None
+    steps = 0 # in this fit
     _norms = () # layers that are exchanged in the training phase: where, which, and for what
     def __init__(self,
         find_unused:bool=False # May parameters get a gradient in some batches only? Then they are looked for in each
@@ -475,11 +476,13 @@ def _make_whole(self:Distributed):
     numbers,value = _numbers(loss.detach(), weight, own, n_own, mark, *told),loss.detach().clone()
     learn.whole = Whole(None if n is None else torch.zeros((), device=loss.device), share.n)
     phase.waiting = value,guess,mark
+    waits = learn.training and not self._late and any(p.grad is not None for p in self._params)
+    phase.boost = self._n if waits else self._boost # gradients of other batches must not be multiplied with these
     note = self.ddp.module.note if phase.called and learn.training and not self.unused else None
     sent,factor = None if note is None else numbers*self._n,1.
-    if note is None or self._early_readers or not loss.requires_grad:
+    if note is None or waits or self._early_readers or not loss.requires_grad:
         sent,factor = None if note is None else torch.zeros_like(note),self._hear(summed(numbers), type(n))
-    weight *= self._boost*factor
+    weight *= phase.boost*factor
     if loss.requires_grad: learn.loss = WholeLoss.apply(loss, value, weight, note, sent, self._after_pass)
     else: learn.loss = value
 
@@ -508,8 +511,8 @@ def _hear(self:Distributed, numbers, kind=None): # What gradients must be multip
 @patch
 def _after_pass(self:Distributed):
     "At the end of the backward pass: see that gradients are averaged, and take the numbers that travelled with them"
-    phase,factor = self._open[-1],self._n/self._boost
-    phase.passed = True
+    phase = self._open[-1]
+    phase.passed,factor = True,self._n/phase.boost
     if phase.called:
         note = self.ddp.module.note
         if phase.waiting is not None: factor *= self._hear(note.grad)
