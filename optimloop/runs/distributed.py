@@ -113,7 +113,7 @@ class WholeLoss(torch.autograd.Function):
         return value
     @staticmethod
     def backward(ctx, grad):
-        if ctx.then is not None: at_end_of_backward(ctx.then)
+        if ctx.then is not None: ctx.then()
         return grad*ctx.weight,None,None,ctx.numbers,None,None
 
 def at_end_of_backward(
@@ -181,7 +181,7 @@ class _Phase:
     def begin_batch(self):
         self.called = self.done = False # was the model, through `ddp`? is the loss that of the whole batch?
         self.passed = False # has the backward pass gone through it?
-        self.waiting,self.boost = None,1 # for what the other ranks tell of it; by how much its gradients are too large
+        self.waiting,self.before = None,[] # for what the other ranks tell of it; gradients of batches before
 
 class Distributed(Callback):
     "Let the processes that torchrun has started train as one: `learn.distribute()` adds it"
@@ -476,14 +476,12 @@ def _make_whole(self:Distributed):
     numbers,value = _numbers(loss.detach(), weight, own, n_own, mark, *told),loss.detach().clone()
     learn.whole = Whole(None if n is None else torch.zeros((), device=loss.device), share.n)
     phase.waiting = value,guess,mark
-    waits = learn.training and not self._late and any(p.grad is not None for p in self._params)
-    phase.boost = self._n if waits else self._boost # gradients of other batches must not be multiplied with these
     note = self.ddp.module.note if phase.called and learn.training and not self.unused else None
     sent,factor = None if note is None else numbers*self._n,1.
-    if note is None or waits or self._early_readers or not loss.requires_grad:
+    if note is None or self._early_readers or not loss.requires_grad:
         sent,factor = None if note is None else torch.zeros_like(note),self._hear(summed(numbers), type(n))
-    weight *= phase.boost*factor
-    if loss.requires_grad: learn.loss = WholeLoss.apply(loss, value, weight, note, sent, self._after_pass)
+    weight *= self._boost*factor
+    if loss.requires_grad: learn.loss = WholeLoss.apply(loss, value, weight, note, sent, self._begin_pass)
     else: learn.loss = value
 
 # %% ../../nbs/runs/distributed.ipynb #e22edad4
@@ -509,10 +507,20 @@ def _hear(self:Distributed, numbers, kind=None): # What gradients must be multip
 
 # %% ../../nbs/runs/distributed.ipynb #842af2f3
 @patch
+@torch.no_grad()
+def _begin_pass(self:Distributed):
+    "Put gradients of batches before aside: what these are multiplied with is not for them"
+    if not self._late:
+        self._open[-1].before = [(p,p.grad) for p in self._params if p.grad is not None]
+        for p,_ in self._open[-1].before: p.grad = None
+    at_end_of_backward(self._after_pass)
+
+@patch
+@torch.no_grad()
 def _after_pass(self:Distributed):
     "At the end of the backward pass: see that gradients are averaged, and take the numbers that travelled with them"
     phase = self._open[-1]
-    phase.passed,factor = True,self._n/phase.boost
+    phase.passed,factor = True,self._n/self._boost
     if phase.called:
         note = self.ddp.module.note
         if phase.waiting is not None: factor *= self._hear(note.grad)
@@ -520,8 +528,10 @@ def _after_pass(self:Distributed):
     elif not self._late:
         is_full = average_gradients([p for p in self._params if p.requires_grad])
         if self.unused is None: self.unused = not is_full
-    if self._late or abs(factor-1)<1e-9: return
-    torch._foreach_mul_([p.grad for p in self._params if p.grad is not None], factor)
+    if not self._late and abs(factor-1)>1e-9:
+        torch._foreach_mul_([p.grad for p in self._params if p.grad is not None], factor)
+    for p,grad in phase.before: p.grad = grad if p.grad is None else grad.add_(p.grad)
+    phase.before = []
 
 @patch
 def after_backward(self:Distributed):

@@ -74,6 +74,7 @@ class Distributed(Callback):
     keeps: Any
     begins_amid: Any
     transient: Any
+    steps: Any
     unused: Any
     per_sample: Any
     shares: Any
@@ -81,7 +82,6 @@ class Distributed(Callback):
     ended: Any
     find_unused: Any
     warned: Any
-    steps: Any
     def __init__(self, find_unused: bool = False) -> None:
         """Parameters
         ----------
