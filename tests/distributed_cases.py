@@ -655,7 +655,54 @@ refusals = dict(
     weights_changed_on_one=('rank 1 has other weights', lambda: trained(cbs=OnOneRank(nudge))),
     switched_off=('cannot be switched off', lambda: trained(cbs=SwitchOff)))
 
-def find(name): return {**cases,**crossings,**{k:f for k,(_,f) in refusals.items()}}[name]
+# cases that a model in parts refuses; of the noise, each part would be drawn for itself
+whole_only = dict(penalty='a penalty on these', sparse='sparse=True', fp16_by_hand='which must be whole',
+                  noisy_weights='do not train on the same batch')
+
+def late_shard():
+    learn = learner(shard=None)
+    learn.fit(1)
+    learn.distribute(shard=True)
+
+def by_hand():
+    model = net()
+    in_one(model)
+    return trained(model=model, shard=None)
+
+class Scalar(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.net,self.scale = net(),nn.Parameter(torch.ones(()))
+    def forward(self, x): return self.net(x)*self.scale
+
+class Half(Callback):
+    "Raises an error in the midst of the forward pass, once"
+    order = 70
+    def before_batch(self):
+        if self.learn.training and (self.learn.epoch,self.learn.iter)==(1,1) and not hasattr(self, 'hook'):
+            self.hook = self.learn.model[2].register_forward_pre_hook(self.fail)
+    def fail(self, *args):
+        self.hook.remove()
+        raise KeyError('in the midst')
+
+def after_an_error():
+    learn = learner(cbs=Half)
+    with contextlib.suppress(KeyError): learn.fit(2)
+    learn.fit(1)
+    return result(learn)
+
+sharded_refusals = dict({k:(text,cases[k]) for k,text in whole_only.items()},
+    late_shard=('before the first fit', late_shard), by_hand=('before the Learner knew', by_hand),
+    no_such_block=('no module of the model is a', lambda: trained(shard=nn.LSTM)),
+    wrong_shard=("shard='yes': expected", lambda: trained(shard='yes')),
+    lazy_parts=('call it once on a batch', lambda: trained(model=nn.LazyLinear(3))),
+    compiled_parts=('the model is compiled', lambda: trained(model=torch.compile(net()))),
+    other_parts=('rank 1 has other parameters', lambda: trained(model=nn.Linear(5, 3+this_rank()))),
+    scalar=('make it a tensor of shape (1,)', lambda: trained(model=Scalar())))
+
+cases['after_an_error'] = after_an_error
+
+def find(name): return {**cases,**crossings,**{k:f for k,(_,f) in {**refusals,**sharded_refusals}.items()}}[name]
 
 if __name__=='__main__':
     folder,*names = sys.argv[1:]
