@@ -5,7 +5,7 @@ from distributed_cases import cases, whole_only
 from test_distributed import distance, half, here, launch
 
 pytestmark = [pytest.mark.cuda, pytest.mark.skipif(torch.cuda.device_count()<2, reason='needs two GPUs')]
-on_cpu = {'workers','live_workers','streams_of_workers','two_fits_of_live_workers','sparse','files'} # nothing new on GPUs
+on_cpu = {'workers','live_workers','streams_of_workers','two_fits_of_live_workers','sparse','files'} # as on CPUs
 
 @pytest.fixture(scope='module')
 def results(tmp_path_factory):

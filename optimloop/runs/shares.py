@@ -159,7 +159,7 @@ def _some_numbers(batch):
     t = next((o.detach() for o in _tensors_in(batch)), torch.zeros(1))
     step = 1 + t.numel()//8
     try: return t.numpy().reshape(-1)[::step].tobytes()
-    except (TypeError, RuntimeError): return repr(t.reshape(-1)[::step].sum().item()).encode() # on a GPU, or in bfloat16
+    except (TypeError, RuntimeError): return repr(t.reshape(-1)[::step].sum().item()).encode() # of a GPU, or bfloat16
 
 # %% ../../nbs/runs/shares.ipynb #83ef8fab
 @lru_cache(None)
