@@ -679,7 +679,8 @@ class Scalar(nn.Module):
 
 def held():
     ps = [*(model := net()).parameters()]
-    return trained(model=model, loss=lambda pred, targ: F.cross_entropy(pred, targ) + .1*sum(p.square().sum() for p in ps))
+    def penalised(pred, targ): return F.cross_entropy(pred, targ) + .1*sum(p.square().sum() for p in ps)
+    return trained(model=model, loss=penalised)
 
 def hooked():
     (model := net())[0].weight.register_hook(lambda grad: grad.clamp(-.1, .1))
@@ -724,7 +725,7 @@ sharded_refusals = dict({k:(text,cases[k]) for k,text in whole_only.items()},
     lazy_parts=('call it once on a batch', lambda: trained(model=nn.LazyLinear(3))),
     compiled_parts=('the model is compiled', lambda: trained(model=torch.compile(net()))),
     other_parts=('rank 1 has other parameters', lambda: trained(model=nn.Linear(5, 3+this_rank()))),
-    held=('loss_func.ps.0 is a parameter', held), hooked=('0.weight of the model has hooks', hooked),
+    held=('is a parameter of the model, and would stay', held), hooked=('0.weight of the model has hooks', hooked),
     scalar=('make it a tensor of shape (1,)', lambda: trained(model=Scalar())))
 
 cases['after_an_error'] = after_an_error
