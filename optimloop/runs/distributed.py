@@ -23,8 +23,9 @@ from ..basics.batches import like_nest, n_samples
 from ..basics.comments import show_comments
 from ..basics.data import DataLoaders
 from ..basics.param_groups import is_sharded
-from ..basics.ranks import bounds, check_together, close_streams, from_all, from_main, is_main, join_ranks
-from ..basics.ranks import n_ranks, open_streams, own_model_draws, part_unless_all_fail, summed, this_rank
+from ..basics.ranks import bounds, check_same, check_together, close_streams, from_all, from_main, is_main
+from ..basics.ranks import join_ranks, n_ranks, open_streams, own_model_draws, part_unless_all_fail, summed
+from ..basics.ranks import this_rank
 from ..callbacks import Callback, add_note, own_attr
 from ..learner import Learner
 from ..mixed_precision import MixedPrecision, PrecisionCallback
@@ -32,7 +33,7 @@ from ..training.callbacks import GradientAccumulation
 from ..training.checks import module_of
 from .checkpoints import _about
 from .parts import generator_state, loader_generators, put_generators
-from .sharded import check_shards, settle, shard_learner
+from .sharded import Used, check_shards, settle, shard_learner
 from .shares import ShareBatches, Shares, check_loader, share_loader
 
 # %% ../../nbs/runs/distributed.ipynb #adf53207
@@ -95,14 +96,22 @@ class _Gate:
     def __init__(self, model, cb): self.model,self.plain,self.cb = model,model.forward,cb
     def __call__(self, *args, **kwargs):
         with own_model_draws():
-            if not torch.is_grad_enabled() or not self.cb.leads(): return self.plain(*args, **kwargs)
+            if not torch.is_grad_enabled() or not self.cb.leads(): return self.call_plain(*args, **kwargs)
             self.cb._open[-1].called = True
             try: return self.cb.ddp(*args, **kwargs)
             except RuntimeError as e:
                 if 'finished reduction' in str(e): add_note(e, _why_unfinished)
                 raise
+    def call_plain(self, *args, **kwargs):
+        if self.cb.used is not None: self.cb.used.watch(self.model)
+        try: return self.plain(*args, **kwargs)
+        except RuntimeError as e:
+            if 'mixed torch.Tensor and DTensor' in str(e): add_note(e, _why_mixed)
+            raise
     def __deepcopy__(self, memo): return partial(type(self.model).forward, memo[id(self.model)])
 
+_why_mixed = ("a block of the model is used other than by calling it, and so it is not whole: name the class of a module "
+              "around it, learn.distribute(shard=Outer)")
 _why_unfinished = ("in the batch before, a parameter got no gradient that had got one in the first, or a callback "
                    "called `backward` itself: learn.distribute(find_unused=True) allows for that")
 
@@ -183,13 +192,15 @@ class _Phase:
     def begin_batch(self):
         self.called = self.done = False # was the model, through `ddp`? is the loss that of the whole batch?
         self.passed = False # has the backward pass gone through it?
+        self.begun = False # the backward pass of its loss?
         self.waiting,self.before = None,[] # for what the other ranks tell of it; gradients of batches before
 
 class Distributed(Callback):
     "Let the processes that torchrun has started train as one: `learn.distribute()` adds it"
     order = 19.5 # after penalties and GradientAccumulation; before PrecisionCallback and what looks at the loss
     keeps,begins_amid = ('unused','per_sample'),True
-    transient = 'shares','ddp','ended','warned','steps'
+    transient = 'shares','ddp','ended','warned','steps','used'
+    _guards,used = (),None # of a model in parts: hooks of its parameters; which are used, if they are looked for
     _gate = _dls = _metrics = None
     steps = 0 # in this fit
     _norms = () # layers that are exchanged in the training phase: where, which, and for what
@@ -296,6 +307,7 @@ def before_train(self:Distributed):
     self._late = any(map(_reduces_late, cbs)) and not self._sharded
     self._early_readers = any(_reads_early(cb) for cb in cbs if cb.run_train)
     if self.ddp is not None and self.ddp.module.model is not self.model: self.ddp = self.unused = None
+    if self._sharded: self._guard()
     if self._gate is not None or _is_compiled(self.model): return
     self._gate,self._had = _Gate(self.model, self),vars(self.model).get('forward')
     vars(self.model)['forward'] = self._gate
@@ -365,7 +377,24 @@ def leave_train(self:Distributed):
     self._put_norms(False)
 
 @patch
+def _guard(self:Distributed):
+    "Let no gradient come to a part that is not of the loss of the whole batch"
+    def not_in_loss(grad): raise TypeError(_why_no_weights)
+    ps = [p for p in self._params if p.requires_grad]
+    self._guards = [f(o) for p in ps for f,o in ((p.register_hook,not_in_loss),
+                                                 (p.register_post_accumulate_grad_hook,self._check_pass))]
+    self.used = Used() if self.find_unused else None
+
+@patch
+def _check_pass(self:Distributed, p):
+    if self._open[-1].begun: return
+    raise RuntimeError("a backward pass that is not of learn.loss: over a model in parts, its gradients would be a mean "
+                       "over processes, and not over samples")
+
+@patch
 def _close_gate(self:Distributed):
+    for o in self._guards: o.remove()
+    self._guards,self.used = (),None
     if self._gate is None: return
     attrs = vars(self._gate.model)
     if self._had is None: attrs.pop('forward', None)
@@ -378,6 +407,7 @@ def after_train(self:Distributed):
     "Take the buffers of rank 0, such as running means; see that the weights are the same"
     if self.shares is None: return
     self._sync_buffers()
+    check_same(rates=[{k:v for k,v in g.items() if k!='params'} for g in self.opt.param_groups])
     whole = [p for p in self._params if not is_sharded(p)] # of one in parts, each rank has another
     if not whole: return
     sums = torch.stack([p.detach().double().sum() for p in whole])
@@ -467,13 +497,14 @@ def _join(self:Distributed):
     if self._joins: learn.pred,learn.yb,learn.xb = (whole_batch(o, share) for o in (learn.pred,learn.yb,learn.xb))
 
 # %% ../../nbs/runs/distributed.ipynb #d98d3805
+_why_no_weights = ("the loss has weights in it that lie in parts: a penalty on these cannot be added to the loss. Use "
+                   "wd=…, or add its gradient in before_step, as in p.grad.add_(p, alpha=.01)")
+
 @patch
 def _make_whole(self:Distributed):
     learn,phase = self.learn,self._open[-1]
     loss,share,phase.done = learn.loss,phase.batches.now,True
-    if is_sharded(loss): raise TypeError(
-        "the loss has weights in it that lie in parts: a callback cannot add a penalty on these to the loss. Use wd=…, "
-        "or add its gradient in before_step, as in p.grad.add_(p, alpha=.01)")
+    if is_sharded(loss): raise TypeError(_why_no_weights)
     if not isinstance(loss, torch.Tensor) or share is None: return # others will complain
     if loss.numel()!=1 or loss.ndim and not learn.training and is_per_sample(learn.loss_func): return
     n,loss = loss_items(learn),loss.reshape(())
@@ -518,6 +549,7 @@ def _hear(self:Distributed, numbers, kind=None): # What gradients must be multip
 @torch.no_grad()
 def _begin_pass(self:Distributed):
     "Put gradients of batches before aside: what these are multiplied with is not for them"
+    self._open[-1].begun = True
     if not self._late:
         self._open[-1].before = [(p,p.grad) for p in self._params if p.grad is not None]
         for p,_ in self._open[-1].before: p.grad = None
@@ -528,7 +560,8 @@ def _begin_pass(self:Distributed):
 def _after_pass(self:Distributed):
     "At the end of the backward pass: see that gradients are averaged, and take the numbers that travelled with them"
     phase = self._open[-1]
-    phase.passed,factor = True,self._n/self._boost
+    phase.begun,phase.passed,factor = False,True,self._n/self._boost
+    if self.used is not None: self.used.drop_others(self.model)
     if phase.called:
         note = self.ddp.module.note
         if phase.waiting is not None: factor *= self._hear(note.grad)
@@ -569,7 +602,7 @@ def distribute(self:Learner,
 ): # The Learner
     "Let the processes that torchrun has started train as one; alone, nothing changes"
     join_ranks()
-    if shard: shard_learner(self, shard, find_unused)
+    shard_learner(self, shard, find_unused)
     if not hasattr(self, 'distributed'): self.add_cb(Distributed(find_unused))
     return self
 
@@ -582,7 +615,7 @@ def _settings(cb):
 
 def _description(learn):
     "What must be the same on all ranks"
-    def kinds(named): return [f'{k} {tuple(t.shape)} {t.dtype}' for k,t in named]
+    def kinds(named): return [f'{k} {tuple(t.shape)} {t.dtype}' + ' frozen'*(not t.requires_grad) for k,t in named]
     groups = learn.opt.param_groups if learn.opt is not None else ()
     callbacks,metrics = map(_settings, learn.cbs),[metric_name(as_metric(o)) for o in learn.metrics]
     return dict(parameters=kinds(learn.model.named_parameters()), buffers=kinds(learn.model.named_buffers()),
@@ -604,11 +637,8 @@ def check_alike(
     if any(p.is_cuda for p in learn.model.parameters()) and 'nccl' not in dist.get_backend_config(): raise ValueError(
         "the model is on a GPU, and the processes speak gloo, for CPUs: leave init_process_group to learn.distribute(),"
         " or write init_process_group('cpu:gloo,cuda:nccl')")
-    about,others = _about(learn.dls.train),from_all(_description(learn))
-    for k,mine in others[0].items():
-        i = next((i for i,o in enumerate(others) if o[k]!=mine), None)
-        if i is not None: raise ValueError(f"rank {i} has other {k} than rank 0: {others[i][k]}, and not {mine}. "
-                                           "All processes must run the same script with the same arguments")
+    check_same(**_description(learn))
+    about = _about(learn.dls.train)
     if about['bs'] is not None and about['bs']<n_ranks(): raise ValueError(
         f"a batch of {about['bs']} cannot be shared by {n_ranks()} processes: bs counts the samples of all of them. "
         f"Give bs≥{n_ranks()}, or start fewer: torchrun --nproc-per-node {about['bs']}")

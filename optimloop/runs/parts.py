@@ -26,13 +26,13 @@ from fastcore.basics import patch
 from ..basics.averages import History
 from ..basics.comments import show_comments
 from ..basics.data import original
-from ..basics.param_groups import all_params, is_sharded, local_parts
+from ..basics.param_groups import is_sharded, local_parts
 from ..basics.random_state import as_bytes, global_random_state, put_global_random_state
 from ..basics.ranks import is_main, streams
 from ..basics.saved_state import DamagedFile, load_state, pack_state, save_state
 from ..callbacks import Callback, add_note, event, switches
 from ..learner import Learner, Recorder
-from ..optimizers.sharded import gathered, placed
+from ..optimizers.sharded import gathered, placed, state_as_here
 from ..training.checks import module_of
 
 # %% ../../nbs/runs/parts.ipynb #55eeb34b
@@ -239,13 +239,7 @@ def put_optimizer(
 ):
     "Put the optimizer back; parameters that are in other groups than they were are an error that names them"
     state = _for_today(learn, state)
-    learn.opt.load_state_dict(dict(state, state=_in_parts(learn.opt, state['state'])))
-
-def _in_parts(opt, state):
-    "The state of parameters, by number: in parts if they are"
-    fits = lambda v, p: isinstance(v, torch.Tensor) and (is_sharded(v) or is_sharded(p) and v.ndim and v.shape==p.shape)
-    own = enumerate(all_params(opt.param_groups))
-    return {i:{k:placed(v, p) if fits(v, p) else v for k,v in state[i].items()} for i,p in own if i in state}
+    learn.opt.load_state_dict(state_as_here(learn.opt, state))
 
 # %% ../../nbs/runs/parts.ipynb #995540aa
 def _dense_parts(t):

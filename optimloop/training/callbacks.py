@@ -23,7 +23,7 @@ from ..callbacks import Callback, CancelBatchException, CancelFitException, Canc
 from ..callbacks import TrainEvalCallback
 from ..learner import norm_layers
 from ..mixed_precision import PrecisionCallback
-from ..optimizers.sharded import placed
+from ..optimizers.sharded import placed, state_as_here
 
 # %% ../../nbs/training/callbacks.ipynb #5b1dea52
 class TerminateOnNaN(Callback):
@@ -247,10 +247,10 @@ def _save(self:NaNPolicy): self._copy = {k:v.clone() for k,v in self.model.state
 
 @patch
 def _load(self:NaNPolicy):
-    model,opt = self._copy
+    model,opt,own = *self._copy,self.model.state_dict() # a copy from a file is whole, and the model may be in parts
     now = [{k:v for k,v in g.items() if k!='params'} for g in self.opt.param_groups]
-    self.model.load_state_dict(model)
-    self.opt.load_state_dict(opt)
+    self.model.load_state_dict({k:placed(v, own[k]) for k,v in model.items()})
+    self.opt.load_state_dict(state_as_here(self.opt, opt))
     for g,hypers in zip(self.opt.param_groups, now): g.update(hypers)
 
 # %% ../../nbs/training/callbacks.ipynb #eb6b857f
