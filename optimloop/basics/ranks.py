@@ -8,7 +8,7 @@ __all__ = ['join_ranks', 'check_together', 'n_ranks', 'this_rank', 'is_main', 's
            'close_streams', 'streams', 'same_draws', 'own_draws', 'own_model_draws']
 
 # %% ../../nbs/basics/ranks.ipynb #d238a126
-import hashlib, os, random, time
+import atexit, hashlib, os, random, time
 from contextlib import contextmanager, nullcontext
 
 import numpy as np
@@ -37,9 +37,13 @@ def join_ranks():
         if int(os.environ.get('WORLD_SIZE', 1))<2: return
         if torch.cuda.is_available(): torch.cuda.set_device(int(os.environ.get('LOCAL_RANK', 0)))
         dist.init_process_group('cpu:gloo,cuda:nccl' if torch.cuda.is_available() else 'gloo')
+        atexit.register(_leave) # or threads of gloo may still be about when Python goes, and abort it
     _Here.joined = True
 
 # %% ../../nbs/basics/ranks.ipynb #2bccf7d0
+def _leave():
+    if dist.is_initialized(): dist.destroy_process_group()
+
 def _is_joined(): return _Here.joined and dist.is_initialized()
 
 def check_together():
