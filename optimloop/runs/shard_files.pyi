@@ -1,0 +1,67 @@
+"""Each process writes what it has of every weight, and any number of processes reads it"""
+# Written by .ci/stubs.py from the notebooks: edit them, not this file.
+from pathlib import Path
+
+__all__ = ['split_state', 'write_shards', 'remove_shards', 'check_shards', 'read_shards']
+
+def split_state(state, copied: bool = False) -> tuple:
+    """Take the sharded tensors out of a state; to be called by all processes
+
+    Parameters
+    ----------
+    state
+        Dictionaries, lists and tuples, nested as you like, and in them DTensors
+    copied
+        Copy what this process has of these, to the memory of the CPU?
+
+    Returns
+    -------
+    State with a description in the place of each DTensor, and a dictionary of the DTensors"""
+def write_shards(folder: str | Path, tensors: dict, group=None) -> dict:
+    """Let each process write what it has of some tensors; an `OSError` in all of them if one fails
+
+    Parameters
+    ----------
+    folder
+        It is made anew; all processes must see the same one
+    tensors
+        From names to DTensors, the same names in all processes
+    group
+        Process group; default: that of all. In a thread it must be the thread's own
+
+    Returns
+    -------
+    Size and SHA-256 of each file, by name"""
+def remove_shards(folder: str | Path) -> None:
+    """Take away a folder with all that is in it, if it is there
+
+    Parameters
+    ----------
+    folder
+        One that write_shards made, or began to"""
+def check_shards(folder: str | Path, files: dict) -> None:
+    """A `DamagedFile`, in all processes, if one of the files is missing or is not what was written
+
+    Parameters
+    ----------
+    folder
+        Where they are
+    files
+        What write_shards returned"""
+def read_shards(folder: str | Path, record, whole: bool = False, mesh=None):
+    """The state that was split, on the number of processes that there is; a `DamagedFile` if it is not in the files
+
+    Parameters
+    ----------
+    folder
+        Where the files are
+    record
+        What split_state returned
+    whole
+        On several processes: read all of each tensor in each?
+    mesh
+        DeviceMesh over which tensors are sharded; default: that of all processes
+
+    Returns
+    -------
+    The state"""
