@@ -256,6 +256,14 @@ def pack_state(state, copied=False):
 def _in_json(dtype, shape, stride, offset):
     return [str(dtype).removeprefix('torch.'), list(shape), list(stride), offset]
 
+# %% ../../nbs/basics/saved_state.ipynb #sf0000a1
+def with_entries(packed, **more):
+    "What `pack_state` returned of a dictionary, with more entries, of plain data"
+    skeleton,tensors,n_parts = packed
+    others,none,n = pack_state(more)
+    if none: raise TypeError(f"{', '.join(none)}: there are tensors in what was to be added")
+    return {'dict': [*skeleton['dict'], *others['dict']]}, tensors, n_parts+n
+
 # %% ../../nbs/basics/saved_state.ipynb #8b476068
 _small,_row_size = 4096,2**22 # bytes of a tensor that is small, and of a row of these
 

@@ -8,6 +8,8 @@ __all__ = ['sync_folder', 'save_state', 'DamagedFile', 'is_pickle', 'load_state'
 
 def pack_state(state, copied=False) -> tuple:
     """The skeleton of a state, its tensors, by name, and the number of its parts"""
+def with_entries(packed, **more) -> tuple:
+    """What `pack_state` returned of a dictionary, with more entries, of plain data"""
 def replacing(path) -> AbstractContextManager[Any]:
     """A new file, open, which takes the place of `path` in one step when it is written, or goes away"""
 def sync_folder(folder) -> None:

@@ -2,7 +2,7 @@
 # Written by .ci/stubs.py from the notebooks: edit them, not this file.
 from pathlib import Path
 
-__all__ = ['split_state', 'write_shards', 'remove_shards', 'check_shards', 'read_shards']
+__all__ = ['split_state', 'write_shards', 'remove_shards', 'check_shards', 'read_shards', 'parts_beside', 'mesh_of', 'with_shards', 'is_whole_with_shards', 'size_on_disk', 'remove_orphans', 'new_writers', 'end_writers']
 
 def split_state(state, copied: bool = False) -> tuple:
     """Take the sharded tensors out of a state; to be called by all processes
@@ -65,3 +65,84 @@ def read_shards(folder: str | Path, record, whole: bool = False, mesh=None):
     Returns
     -------
     The state"""
+def parts_beside(file: Path):
+    """The folder with its parts, if it has any
+
+    Parameters
+    ----------
+    file
+        One with a record
+
+    Returns
+    -------
+    Path"""
+def mesh_of(model):
+    """Over which processes a model is sharded, if it is
+
+    Parameters
+    ----------
+    model
+        nn.Module
+
+    Returns
+    -------
+    DeviceMesh or None"""
+def with_shards(file, state: dict, mesh=None):
+    """Read the parts that a state names, if it does; a `DamagedFile` in all processes if one of them is not whole
+
+    Parameters
+    ----------
+    file
+        It was read, by all processes
+    state
+        What is in it
+    mesh
+        DeviceMesh over which tensors are to be sharded; default: they are whole
+
+    Returns
+    -------
+    The state with all tensors"""
+def is_whole_with_shards(file: Path) -> bool:
+    """Is it whole, with all its parts? This process looks at all of them
+
+    Parameters
+    ----------
+    file
+        One that may name parts
+
+    Returns
+    -------
+    bool"""
+def size_on_disk(file: Path):
+    """How much room there is when it is removed with its parts: none if it has another name
+
+    Parameters
+    ----------
+    file
+        One that may have parts
+
+    Returns
+    -------
+    Bytes"""
+def remove_orphans(folder: Path, best: Path, but=None) -> None:
+    """Take away the folders of records that are gone
+
+    Parameters
+    ----------
+    folder
+        Where checkpoints are
+    best
+        A file there whose parts are needed
+    but
+        A folder that is being written"""
+def new_writers():
+    """A group of all processes, for threads that write"""
+def end_writers(group, in_haste=False) -> None:
+    """Close the connections of a group
+
+    Parameters
+    ----------
+    group
+        As of new_writers; the caller keeps no other reference to it
+    in_haste
+        May others wait for us that should not?"""
