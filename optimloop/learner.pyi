@@ -271,13 +271,15 @@ class Learner(LearnerLoop):
         Returns
         -------
         The Learner"""
-    def distribute(self, find_unused: bool = False) -> Self:
+    def distribute(self, find_unused: bool = False, shard=None) -> Self:
         """Let the processes that torchrun has started train as one; alone, nothing changes
 
         Parameters
         ----------
         find_unused
             May parameters get a gradient in some batches only?
+        shard
+            Keep the model in parts? True, classes of its blocks, or a function that shards it: see shard_model
 
         Returns
         -------

@@ -13,6 +13,7 @@ from torch import nn
 from torch.utils.data import DataLoader, Dataset, IterableDataset, Sampler, TensorDataset
 
 from optimloop.all import *
+from optimloop.optimizers.sharded import gathered
 from optimloop.basics.ranks import join_ranks, n_ranks, this_rank, wait_for_all
 
 torch.set_num_threads(1)
@@ -29,14 +30,14 @@ def data(n=37, seed=1):
 
 def net(): return nn.Sequential(nn.Linear(5, 13), nn.ReLU(), nn.Linear(13, 3))
 
-def learner(dls=None, model=None, loss=F.cross_entropy, opt=Adam, lr=.05, bs=8, **kwargs):
+def learner(dls=None, model=None, loss=F.cross_entropy, opt=Adam, lr=.05, bs=8, find_unused=False, **kwargs):
     torch.manual_seed(0)
     dls = DataLoaders.from_arrays(*data(), *data(21, 2), bs=bs) if dls is None else dls
     learn = Learner(dls, net() if model is None else model, loss, opt, lr=lr, **kwargs)
-    return learn.distribute()
+    return learn.distribute(find_unused, shard=bool(os.environ.get('CASE_SHARD')))
 
 def result(learn, **more):
-    weights = {f'weight {k}':v.detach().clone() for k,v in learn.model.state_dict().items()}
+    weights = {f'weight {k}':v.detach().clone() for k,v in gathered(dict(learn.model.state_dict())).items()}
     rec = learn.recorder
     table = [list(o) for o in rec.values]
     return dict(weights, losses=list(rec.losses), table=table, skipped=list(rec.skipped), **more)
@@ -309,11 +310,7 @@ class Experts(nn.Module):
         return res
 
 @case
-def experts():
-    learn = learner(model=Experts())
-    learn.distributed.find_unused = True
-    learn.fit(3)
-    return result(learn)
+def experts(): return trained(model=Experts(), find_unused=True)
 
 @case
 def nothing_counts():
@@ -416,7 +413,7 @@ def rates():
 def one_batch():
     learn = learner()
     losses = [learn.one_batch(), learn.one_batch(data(5))]
-    return dict(losses=losses, **{k:v.clone() for k,v in learn.model.state_dict().items()})
+    return dict(losses=losses, **gathered({k:v.clone() for k,v in learn.model.state_dict().items()}))
 
 class ValidateWithin(Callback):
     def after_batch(self):
@@ -551,7 +548,7 @@ if __name__=='__main__':
     faulthandler.dump_traceback_later(150, exit=True) # where it hangs, if it does
     join_ranks()
     res = {}
-    for name in names or cases:
+    for name in names or [k for k in cases if k not in os.environ.get('CASE_SKIP', '').split(',')]:
         print(name, file=sys.stderr, flush=True)
         os.environ['CASE_FOLDER'] = f'{folder}/{n_ranks()}_{name}'
         try:

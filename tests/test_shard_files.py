@@ -15,7 +15,7 @@ pytest.importorskip('torch.distributed.tensor', reason='needs DTensor')
 from optimloop.basics.course import on_ranks
 from optimloop.basics.ranks import join_ranks, n_ranks, this_rank
 from optimloop.basics.saved_state import DamagedFile, load_state, save_state
-from optimloop.runs.shard_files import check_shards, read_shards, split_state, write_shards
+from optimloop.runs.shard_files import check_shard_files, read_shards, split_state, write_shards
 
 head = """import shutil, threading, torch
 import torch.distributed as dist
@@ -108,7 +108,7 @@ def views():
         dist.barrier()
         files = write_shards(folder/'views', {k:tensors[k] for k in names})
         described = {k:{'sharded tensor':k, 'shape':list(tensors[k].shape), 'dtype':torch.float32} for k in names}
-        check_shards(folder/'views', files)
+        check_shard_files(folder/'views', files)
         back = read_shards(folder/'views', described)
         for k in names: assert torch.equal(back[k].full_tensor(), tensors[k].full_tensor()), k
 
@@ -129,10 +129,10 @@ def wrong():
     fails(folder/'full', tensors)
     resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY,)*2)
     files = write_shards(folder/'full', tensors) # now there is room, and half a file from before
-    check_shards(folder/'full', files)
+    check_shard_files(folder/'full', files)
     if this_rank()==1: min((folder/'full').iterdir()).write_bytes(b'')
     dist.barrier()
-    try: check_shards(folder/'full', files)
+    try: check_shard_files(folder/'full', files)
     except ValueError as e: texts.append((type(e).__name__,str(e)))
     try: read_shards(folder/'full', record)
     except ValueError as e: texts.append((type(e).__name__,str(e)))
@@ -146,7 +146,7 @@ def two():
 def read(there):
     "What another number of processes reads"
     saved = load_state(there/'record.safetensors')
-    check_shards(there/'files', saved['files'])
+    check_shard_files(there/'files', saved['files'])
     state,whole = read_shards(there/'files', saved['record']),read_shards(there/'files', saved['record'], whole=True)
     tied = state['tied'][0] is state['tied'][1] and state['tied'][0] is not state['tied'][2]
     parts = {k:o.to_local().shape[0] for k,o in state['rows'].items()}
@@ -204,7 +204,7 @@ def test_names(of_two):
 def test_read_alone(of_two, of_three, folder):
     for there,n in (folder,2),(folder/'three',3):
         saved = load_state(there/'record.safetensors')
-        check_shards(there/'files', saved['files'])
+        check_shard_files(there/'files', saved['files'])
         state = read_shards(there/'files', saved['record'])
         assert state['tied'][0] is state['tied'][1] is state['odd'] and same(state, expected(n))
 
@@ -232,14 +232,14 @@ def test_damage(of_two, folder, tmp_path):
         shutil.rmtree(tmp_path/'bad', ignore_errors=True)
         shutil.copytree(folder/'files', tmp_path/'bad')
         change(tmp_path/'bad'/max(saved['files']))
-        with pytest.raises(DamagedFile, match=text): check_shards(tmp_path/'bad', saved['files'])
+        with pytest.raises(DamagedFile, match=text): check_shard_files(tmp_path/'bad', saved['files'])
     fails(lambda o: o.unlink(), 'is missing')
     fails(lambda o: o.write_bytes(o.read_bytes()[:-1]), 'bytes, and')
     fails(lambda o: o.write_bytes(o.read_bytes()[:-1]+b'?'), 'digest differs')
     fails(lambda o: shutil.copy(o, o.with_name('more.safetensors')), 'more.safetensors does not belong there')
     fails(lambda o: shutil.rmtree(o.parent), 'is missing')
     for files in {'a':1},{'a':[1]},[1],{'a':None},{1:[2,'b']}:
-        with pytest.raises(DamagedFile): check_shards(folder/'files', files)
+        with pytest.raises(DamagedFile): check_shard_files(folder/'files', files)
 
 def test_other_record(of_two, folder):
     "A record that is of other files does not end in nonsense"

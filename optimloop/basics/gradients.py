@@ -10,7 +10,7 @@ import torch
 import torch.distributed as dist
 
 from .comments import show_comments
-from .param_groups import is_sharded
+from .param_groups import is_sharded, local_parts
 
 # %% ../../nbs/basics/gradients.ipynb #96ad0007
 def with_gradient(
@@ -31,12 +31,10 @@ def all_finite(
 ): # 0-d bool tensor, the same in all processes that share a tensor; true if there are none
     "Are all numbers finite, neither infinite nor NaN?"
     tensors = list(tensors)
-    finite = [(o._values() if o.is_sparse else o).isfinite().all() for o in map(_here, tensors)]
+    finite = [(o._values() if o.is_sparse else o).isfinite().all() for o in local_parts(tensors)]
     res = torch.stack(finite).all() if finite else torch.tensor(True)
     for mesh in dict.fromkeys(o.device_mesh for o in tensors if is_sharded(o)): res = _in_all(res, mesh)
     return res
-
-def _here(o): return o.to_local() if is_sharded(o) else o
 
 def _in_all(flag, mesh):
     "Is the flag set in all processes of a mesh?"
@@ -56,7 +54,7 @@ def clip_grads(
     for g in grads: kinds.setdefault(g.device_mesh if is_sharded(g) else None, []).append(g)
     norms = [norm(os) if mesh is None else norm(os).full_tensor() for mesh,os in kinds.items()]
     total = torch.linalg.vector_norm(torch.stack([o.to(norms[0].device) for o in norms]))
-    torch._foreach_mul_([*map(_here, grads)], (max_norm/(total+1e-6)).clamp(max=1))
+    torch._foreach_mul_(local_parts(grads), (max_norm/(total+1e-6)).clamp(max=1))
     return total
 
 # %% ../../nbs/basics/gradients.ipynb #96ad0012

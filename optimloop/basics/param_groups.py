@@ -4,8 +4,9 @@
 
 # %% auto #0
 __all__ = ['hyper_ranges', 'torch_keys', 'hyper_aliases', 'param_list', 'split_params', 'all_params', 'group_hypers',
-           'is_sharded', 'check_hyper', 'spread', 'HyperDict', 'nearest_name', 'known_name', 'settle_hypers',
-           'checked_group', 'check_once', 'HyperView', 'GroupAccess', 'is_optimizer_state', 'check_fit', 'States']
+           'is_sharded', 'local_parts', 'check_hyper', 'spread', 'HyperDict', 'nearest_name', 'known_name',
+           'settle_hypers', 'checked_group', 'check_once', 'HyperView', 'GroupAccess', 'is_optimizer_state',
+           'check_fit', 'States']
 
 # %% ../../nbs/basics/param_groups.ipynb #7df0cbc5
 import difflib, math, sys
@@ -82,12 +83,21 @@ def group_hypers(
     return {k:v for k,v in group.items() if k!='params'}
 
 # %% ../../nbs/basics/param_groups.ipynb #845fd8b0
+def _DTensor(): return getattr(sys.modules.get('torch.distributed.tensor'), 'DTensor', None)
+
 def is_sharded(
     p # Tensor
 ): # bool
     "Is `p` a `DTensor`, whose numbers lie in several processes?"
-    DTensor = getattr(sys.modules.get('torch.distributed.tensor'), 'DTensor', None)
+    DTensor = _DTensor()
     return DTensor is not None and type(p) is DTensor
+
+def local_parts(
+    tensors # Tensors
+): # List of tensors
+    "What this process has of each: its part of a `DTensor`, any other tensor as it is"
+    DTensor = _DTensor()
+    return [*tensors] if DTensor is None else [t._local_tensor if type(t) is DTensor else t for t in tensors]
 
 def _is_plain(p):
     "Does `p` compute as every tensor does?"

@@ -4,7 +4,7 @@ from typing import Any
 from collections.abc import MutableMapping
 from collections import defaultdict
 
-__all__ = ['hyper_ranges', 'torch_keys', 'hyper_aliases', 'param_list', 'split_params', 'all_params', 'group_hypers', 'is_sharded', 'check_hyper', 'spread', 'HyperDict', 'nearest_name', 'known_name', 'settle_hypers', 'checked_group', 'check_once', 'HyperView', 'GroupAccess', 'is_optimizer_state', 'check_fit', 'States']
+__all__ = ['hyper_ranges', 'torch_keys', 'hyper_aliases', 'param_list', 'split_params', 'all_params', 'group_hypers', 'is_sharded', 'local_parts', 'check_hyper', 'spread', 'HyperDict', 'nearest_name', 'known_name', 'settle_hypers', 'checked_group', 'check_once', 'HyperView', 'GroupAccess', 'is_optimizer_state', 'check_fit', 'States']
 
 def param_list(group: dict) -> tuple:
     """The parameters of a group, checked
@@ -61,6 +61,17 @@ def is_sharded(p):
     Returns
     -------
     bool"""
+def local_parts(tensors) -> list:
+    """What this process has of each: its part of a `DTensor`, any other tensor as it is
+
+    Parameters
+    ----------
+    tensors
+        Tensors
+
+    Returns
+    -------
+    List of tensors"""
 hyper_ranges: dict
 def check_hyper(name: str, value):
     """Raise an error if `value` is no number, or outside the range of its hyper-parameter: 0 ≤ value < top

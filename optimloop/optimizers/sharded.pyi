@@ -5,7 +5,7 @@ from ..optimizers.engines import Batch
 from ..optimizers.engines import Plan
 from typing_extensions import Self
 
-__all__ = ['SHARE', 'as_sharded', 'part_of', 'Shards', 'ShardPlan', 'ShardBatch', 'stages', 'step_together', 'share_numbers', 'Part', 'run_sharded', 'has_shards', 'describe_shards']
+__all__ = ['SHARE', 'as_sharded', 'part_of', 'placed', 'gathered', 'Shards', 'ShardPlan', 'ShardBatch', 'stages', 'step_together', 'share_numbers', 'Part', 'run_sharded', 'has_shards', 'describe_shards']
 
 def as_sharded(local, like):
     """Parts, one in each process, as one tensor
@@ -33,6 +33,34 @@ def part_of(whole, like):
     Returns
     -------
     Tensor"""
+def placed(v, like):
+    """The numbers of `v`, in parts as those of `like` are, or whole
+
+    Parameters
+    ----------
+    v
+        Tensor, whole or in parts
+    like
+        Tensor of its shape
+
+    Returns
+    -------
+    Tensor"""
+def gathered(o, keep: bool = True, device=None):
+    """Make whole tensors of all `DTensor`s in `o`; all processes that have parts must call it
+
+    Parameters
+    ----------
+    o
+        Tensor, or a dictionary, list or tuple of what may hold some
+    keep
+        Is it wanted here? If not, this process gives its parts, gets `None`, and needs no memory
+    device
+        Where whole tensors are moved to, one at a time; default: they stay where they are
+
+    Returns
+    -------
+    The same, without `DTensor`s"""
 class Shards:
     """The parameters of an optimizer as this process has them, with their state: what an engine takes for an optimizer"""
     params: Any

@@ -19,6 +19,7 @@ from fastcore.basics import patch, store_attr
 from ..basics.averages import lower_is_better
 from ..basics.comments import show_comments
 from ..basics.data import DataLoaders, InPlaceOf, n_batches
+from ..basics.param_groups import is_sharded
 from ..basics.ranks import all_come, from_all, is_main, n_ranks, on_all, on_main, say, this_rank
 from ..basics.saved_state import DamagedFile, link_file, pack_state, packed_size, remove_file
 from ..basics.saved_state import with_entries, write_packed
@@ -28,7 +29,7 @@ from .loaders import _Draws, _Started, _StatefulFeed, _feed_for, _lives_on, _not
 from .loaders import _without_state, _workers_of
 from .parts import check_alike, check_random, file_kinds, keeps_nothing, loader_generators, put_parts
 from .parts import put_random, read_random, refusing_nonsense, remember_buffers, run_parts
-from .parts import undeclared_fingerprints, warn_of_undeclared
+from .parts import undeclared_fingerprints, warn_of_undeclared, whole_state
 from .shard_files import _told_by_all, end_writers, is_whole_with_shards, mesh_of, new_writers
 from .shard_files import parts_beside, remove_orphans, size_on_disk, split_state, with_shards
 from .shard_files import write_shards
@@ -201,7 +202,8 @@ def _state(self:Checkpoint, epoch, batch, trained=False, ended=False, rng=None, 
     feed = self._feed_state(batch and not trained)
     more = dict(versions=_versions(), feed=feed, earlier=_earlier(learn))
     if n_ranks()>1: more['ranks'] = _of_ranks(parts, feed)
-    return file_kinds['checkpoint'].state(run=run, **more, **parts)
+    res = file_kinds['checkpoint'].state(run=run, **more, **parts)
+    return res if self.sharded else whole_state(res)
 
 # %% ../../nbs/runs/checkpoints.ipynb #2cb00067
 def _free(folder): return shutil.disk_usage(folder).free # bytes
@@ -263,8 +265,10 @@ def _write_file(self:Checkpoint, saving, file, packed, is_best):
 def _of_ranks(parts, feed):
     "What each rank keeps for itself, of all of them; gradients that wait for a step become the mean"
     own = {k:parts.get('random', {}).get(k) for k in ('rank','cuda')}
-    res = from_all(dict(own, workers=feed['workers'], gradients=parts.get('gradients', {})))
-    if any(o['gradients'] for o in res): parts['gradients'] = _mean_gradients([o['gradients'] for o in res])
+    grads = parts.get('gradients', {})
+    mine = {k:g for k,g in grads.items() if not is_sharded(g)} # those in parts are the sums of all
+    res = from_all(dict(own, workers=feed['workers'], gradients=mine))
+    if any(o['gradients'] for o in res): parts['gradients'] = {**grads, **_mean_gradients([o['gradients'] for o in res])}
     return res
 
 def _mean_gradients(ranks):
@@ -278,6 +282,10 @@ def _mean_gradients(ranks):
     return res
 
 # %% ../../nbs/runs/checkpoints.ipynb #a7e40305
+def _of_nobody(gradients, ranks):
+    "Gradients that no rank has for itself: they were in parts"
+    return {k:g for k,g in gradients.items() if not any(k in o['gradients'] for o in ranks)}
+
 def _for_this_rank(state):
     "The state as this process is to put it back; another number of processes begins its own random streams anew"
     ranks = state.get('ranks', [None])
@@ -286,7 +294,7 @@ def _for_this_rank(state):
     if len(ranks)==n_ranks():
         own = ranks[this_rank()]
         random,workers = dict(random, rank=own['rank'], cuda=own['cuda']),own['workers']
-        more = dict(gradients=own['gradients'])
+        more = dict(gradients={**_of_nobody(state.get('gradients', {}), ranks), **own['gradients']})
     else:
         other = dict(states=None, why="there are more or fewer processes")
         more,workers = {},{k:o and dict(o, **other) for k,o in state['feed']['workers'].items()}

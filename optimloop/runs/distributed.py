@@ -22,6 +22,7 @@ from ..basics.averages import as_metric, func_name, is_per_sample, loss_items, m
 from ..basics.batches import like_nest, n_samples
 from ..basics.comments import show_comments
 from ..basics.data import DataLoaders
+from ..basics.param_groups import is_sharded
 from ..basics.ranks import bounds, check_together, close_streams, from_all, from_main, is_main, join_ranks
 from ..basics.ranks import n_ranks, open_streams, own_model_draws, part_unless_all_fail, summed, this_rank
 from ..callbacks import Callback, add_note, own_attr
@@ -31,6 +32,7 @@ from ..training.callbacks import GradientAccumulation
 from ..training.checks import module_of
 from .checkpoints import _about
 from .parts import generator_state, loader_generators, put_generators
+from .sharded import check_shards, settle, shard_learner
 from .shares import ShareBatches, Shares, check_loader, share_loader
 
 # %% ../../nbs/runs/distributed.ipynb #adf53207
@@ -225,7 +227,8 @@ def _enter(self:Distributed):
     self.ended,self.shares,self._n = False,Shares(),n_ranks()
     self.shares.made = self._made
     open_streams()
-    for t in _all_tensors(self.learn): dist.broadcast(t.data, 0)
+    for t in _all_tensors(self.learn):
+        if not is_sharded(t): dist.broadcast(t.data, 0)
     self._logger = self.learn.logger
     if not is_main(): self.learn.logger = _no_logger
     own = loader_generators(self.learn)
@@ -268,6 +271,7 @@ def cleanup_fit(self:Distributed):
     if self.shares is None: return
     self._close_gate()
     self._put_norms(False)
+    if not self.ended: settle(self.model)
     self.learn.dls,self.learn.logger,self._dls = self._dls,self._logger,None
     self._made = {k:o for k,o in self._made.items() if o[0] in (self.dls.train,self.dls.valid)}
     self.shares = self.ddp = None
@@ -285,10 +289,11 @@ def before_train(self:Distributed):
     cbs,self._params = [cb for cb in self.learn.cbs if cb.run],list(self.model.parameters())
     inside = set(self._params)
     self._outside = [p for g in self.opt.param_groups for p in g['params'] if p not in inside]
-    self._by_hand = not _suits_ddp(self.model) or any(map(_reduces_late, cbs))
+    self._sharded = any(map(is_sharded, self._params)) # then gradients are averaged in each backward pass, by FSDP
+    self._by_hand = self._sharded or not _suits_ddp(self.model) or any(map(_reduces_late, cbs))
     is_scaled = any(getattr(cb, 'amp_mode', '')=='fp16' for cb in cbs) # by what suits the gradients of whole batches
     self._boost = 1 if is_scaled else n_ranks()
-    self._late = any(map(_reduces_late, cbs))
+    self._late = any(map(_reduces_late, cbs)) and not self._sharded
     self._early_readers = any(_reads_early(cb) for cb in cbs if cb.run_train)
     if self.ddp is not None and self.ddp.module.model is not self.model: self.ddp = self.unused = None
     if self._gate is not None or _is_compiled(self.model): return
@@ -373,8 +378,9 @@ def after_train(self:Distributed):
     "Take the buffers of rank 0, such as running means; see that the weights are the same"
     if self.shares is None: return
     self._sync_buffers()
-    if not self._params: return
-    sums = torch.stack([p.detach().double().sum() for p in self._params])
+    whole = [p for p in self._params if not is_sharded(p)] # of one in parts, each rank has another
+    if not whole: return
+    sums = torch.stack([p.detach().double().sum() for p in whole])
     dist.all_gather(others := [torch.empty_like(sums) for _ in range(self._n)], sums)
     apart = [i for i,o in enumerate(others) if not torch.equal(o.nan_to_num(7.), others[0].nan_to_num(7.))]
     if apart: raise RuntimeError(f"rank {apart[0]} has other weights than rank 0: has something changed them, or their "
@@ -465,6 +471,9 @@ def _join(self:Distributed):
 def _make_whole(self:Distributed):
     learn,phase = self.learn,self._open[-1]
     loss,share,phase.done = learn.loss,phase.batches.now,True
+    if is_sharded(loss): raise TypeError(
+        "the loss has weights in it that lie in parts: a callback cannot add a penalty on these to the loss. Use wd=…, "
+        "or add its gradient in before_step, as in p.grad.add_(p, alpha=.01)")
     if not isinstance(loss, torch.Tensor) or share is None: return # others will complain
     if loss.numel()!=1 or loss.ndim and not learn.training and is_per_sample(learn.loss_func): return
     n,loss = loss_items(learn),loss.reshape(())
@@ -525,7 +534,7 @@ def _after_pass(self:Distributed):
         note = self.ddp.module.note
         if phase.waiting is not None: factor *= self._hear(note.grad)
         note.grad = None
-    elif not self._late:
+    elif not self._late and not self._sharded:
         is_full = average_gradients([p for p in self._params if p.requires_grad])
         if self.unused is None: self.unused = not is_full
     if not self._late and abs(factor-1)>1e-9:
@@ -556,10 +565,12 @@ def after_step(self:Distributed):
 # %% ../../nbs/runs/distributed.ipynb #dd5eddca
 @patch
 def distribute(self:Learner,
-    find_unused:bool=False # May parameters get a gradient in some batches only?
+    find_unused:bool=False, # May parameters get a gradient in some batches only?
+    shard=None # Keep the model in parts? True, classes of its blocks, or a function that shards it: see shard_model
 ): # The Learner
     "Let the processes that torchrun has started train as one; alone, nothing changes"
     join_ranks()
+    if shard: shard_learner(self, shard, find_unused)
     if not hasattr(self, 'distributed'): self.add_cb(Distributed(find_unused))
     return self
 
@@ -585,6 +596,7 @@ def check_alike(
 ):
     "Raise a `ValueError` if the ranks do not train the same, or cannot"
     for k in 'train','valid': check_loader(getattr(learn.dls, k), f'dls.{k}')
+    check_shards(learn)
     if any(map(is_lazy, learn.model.parameters())): raise ValueError(
         "the model has parameters whose shape is not known yet: call it once on a batch before the fit")
     if isinstance(learn.model, (DistributedDataParallel,nn.DataParallel)): raise ValueError(

@@ -14,11 +14,12 @@ import torch
 
 from fastcore.basics import patch
 from ..basics.comments import show_comments
+from ..basics.param_groups import is_sharded
 from ..basics.ranks import is_main, say
 from ..basics.data import DataLoaders
 from ..basics.saved_state import is_pickle, replacing, write_bytes
 from ..learner import Learner
-from .parts import by_plain_name, file_kinds, read_optimizer
+from .parts import by_plain_name, file_kinds, read_optimizer, whole_state
 from .saving import put_model, tell_of_weights
 
 # %% ../../nbs/runs/export.ipynb #36c4c1d6
@@ -28,7 +29,8 @@ def _plain_state(learn):
     "What a file of `export` has"
     trained = hasattr(learn, 'recorder') and learn.recorder.values
     recorder = {k:_plain(getattr(learn.recorder, k)) for k in _recorded} if trained else None
-    return dict(model=_measured_weights(learn), opt=read_optimizer(learn) if learn.opt else None, recorder=recorder)
+    opt = read_optimizer(learn) if learn.opt else None
+    return whole_state(dict(model=_measured_weights(learn), opt=opt, recorder=recorder))
 
 def _plain(o):
     "`o` in lists and numbers"
@@ -76,8 +78,11 @@ def export(self:Learner,
 ): # Path of the file
     "Write the model, as it was validated, the optimizer's state and the Recorder's values to a file, all or nothing"
     file = self.path/(fname or f"export.{'pkl' if whole else 'safetensors'}")
+    if whole and any(map(is_sharded, self.model.parameters())): raise ValueError(
+        "a model that is in parts cannot be pickled: leave whole=True out, and the file has it in one piece")
+    state = None if whole else _plain_state(self)
     if not is_main(): return file # one of the processes writes it
-    if not whole: return file_kinds['export'].write(file, **_plain_state(self))
+    if not whole: return file_kinds['export'].write(file, **state)
     file.parent.mkdir(parents=True, exist_ok=True)
     _write_pickle(file, _without_data(self))
     return file

@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['run_parts', 'plain_name', 'by_plain_name', 'weight_misfits', 'read_weights', 'check_weights', 'put_weights',
            'read_optimizer', 'check_optimizer', 'put_optimizer', 'read_gradients', 'check_gradients', 'put_gradients',
-           'read_random', 'check_random', 'put_random', 'read_callbacks', 'check_callbacks', 'put_callbacks',
-           'read_loss', 'check_loss', 'put_loss', 'put_parts']
+           'whole_state', 'read_random', 'check_random', 'put_random', 'read_callbacks', 'check_callbacks',
+           'put_callbacks', 'read_loss', 'check_loss', 'put_loss', 'put_parts']
 
 # %% ../../nbs/runs/parts.ipynb #f7ab6fb3
 import copy, dis, hashlib, random, sys, time, types, warnings, weakref
@@ -26,11 +26,13 @@ from fastcore.basics import patch
 from ..basics.averages import History
 from ..basics.comments import show_comments
 from ..basics.data import original
+from ..basics.param_groups import all_params, is_sharded, local_parts
 from ..basics.random_state import as_bytes, global_random_state, put_global_random_state
-from ..basics.ranks import streams
+from ..basics.ranks import is_main, streams
 from ..basics.saved_state import DamagedFile, load_state, pack_state, save_state
 from ..callbacks import Callback, add_note, event, switches
 from ..learner import Learner, Recorder
+from ..optimizers.sharded import gathered, placed
 from ..training.checks import module_of
 
 # %% ../../nbs/runs/parts.ipynb #55eeb34b
@@ -64,9 +66,10 @@ def _torn(mine, saved):
     "Names of what is one tensor in `mine`, and has different values in `saved`"
     first,res,is_tensor = {},[],lambda o: isinstance(o, torch.Tensor)
     for k,o in mine.items():
-        if not is_tensor(o) or not is_tensor(saved.get(k)) or not o.numel(): continue
-        twin = first.setdefault((o.data_ptr(),o.shape,o.stride()), k)
-        if twin==k or saved[k].shape!=saved[twin].shape or torch.equal(saved[k], saved[twin]): continue
+        if not is_tensor(o) or not is_tensor(saved.get(k)) or not (part := local_parts([o])[0]).numel(): continue
+        twin = first.setdefault((part.data_ptr(),o.shape,o.stride()), k)
+        if twin==k or saved[k].shape!=saved[twin].shape: continue
+        if torch.equal(*local_parts([saved[k], saved[twin]])): continue
         res.append(f'{twin} and {k}')
     return res
 
@@ -173,6 +176,10 @@ def _put_buffer(learn, name, state):
     m._buffers[key] = v if v is None else v.detach().clone().to(device)
 
 # %% ../../nbs/runs/parts.ipynb #93786cb8
+def _as_here(v, now):
+    "A value of a state, in parts if what is here now is"
+    return placed(v, now) if isinstance(v, torch.Tensor) and isinstance(now, torch.Tensor) else v
+
 @torch.no_grad()
 def put_weights(
     learn, # The Learner
@@ -182,9 +189,9 @@ def put_weights(
     check_weights(learn, state)
     m,frozen,eval = learn.model,set(state['frozen']),set(state['eval'])
     for k in state['changed']: _put_buffer(learn, k, state)
-    plain = by_plain_name(m.state_dict(), m)
-    m.load_state_dict({k:state['model'][name] for k,name in zip(m.state_dict(), plain)})
-    for k,b in {**_unsaved_buffers(m),**_others(learn)}.items(): b.copy_({**state['buffers'],**state['others']}[k])
+    own,others = m.state_dict(),{**state['buffers'],**state['others']}
+    m.load_state_dict({k:_as_here(state['model'][name], own[k]) for k,name in zip(own, by_plain_name(own, m))})
+    for k,b in {**_unsaved_buffers(m),**_others(learn)}.items(): b.copy_(_as_here(others[k], b))
     for k,p in _all_params(learn).items(): p.requires_grad_(k not in frozen)
     for k,o in m.named_modules(): o.training = plain_name(k, m) not in eval
 
@@ -231,7 +238,14 @@ def put_optimizer(
     state # What read_optimizer returned
 ):
     "Put the optimizer back; parameters that are in other groups than they were are an error that names them"
-    learn.opt.load_state_dict(_for_today(learn, state))
+    state = _for_today(learn, state)
+    learn.opt.load_state_dict(dict(state, state=_in_parts(learn.opt, state['state'])))
+
+def _in_parts(opt, state):
+    "The state of parameters, by number: in parts if they are"
+    fits = lambda v, p: isinstance(v, torch.Tensor) and (is_sharded(v) or is_sharded(p) and v.ndim and v.shape==p.shape)
+    own = enumerate(all_params(opt.param_groups))
+    return {i:{k:placed(v, p) if fits(v, p) else v for k,v in state[i].items()} for i,p in own if i in state}
 
 # %% ../../nbs/runs/parts.ipynb #995540aa
 def _dense_parts(t):
@@ -267,7 +281,15 @@ def put_gradients(
 ):
     "Put the gradients back, and drop all others"
     check_gradients(learn, state)
-    for k,p in _all_params(learn).items(): p.grad = _gradient(state[k]).to(p.device, copy=True) if k in state else None
+    for k,p in _all_params(learn).items():
+        p.grad = _as_here(_gradient(state[k]).to(p.device, copy=True), p) if k in state else None
+
+# %% ../../nbs/runs/parts.ipynb #c2b00002
+def whole_state(
+    state # Plain data and tensors; all processes that have parts of these must call it
+): # The same with whole tensors where the file is written; elsewhere it lacks those that were in parts
+    "Gather what lies in several processes"
+    return gathered(state, keep=is_main(), device='cpu') if 'torch.distributed.tensor' in sys.modules else state
 
 # %% ../../nbs/runs/parts.ipynb #2600dd7e
 _generator_types = torch.Generator,random.Random,np.random.RandomState,np.random.Generator,np.random.BitGenerator
@@ -472,6 +494,7 @@ def _fingerprint_of_bytes(o):
     return hashlib.sha256(np.ascontiguousarray(o).tobytes()).hexdigest()
 
 def _fingerprint_of_tensor(t):
+    t, = local_parts([t])
     if t.numel()<=2**14 and t.layout is torch.strided and not t.is_meta:
         row = t.detach().cpu().reshape(-1).view(torch.uint8)
         return str(t.dtype),t.shape,_fingerprint_of_bytes(row.numpy())
@@ -609,7 +632,7 @@ def refusing_nonsense(part):
 
 def _kept_aside(o):
     "A copy of a state, on the CPU"
-    if isinstance(o, torch.Tensor): return o.detach().to('cpu', copy=True)
+    if isinstance(o, torch.Tensor): return o.detach().clone() if is_sharded(o) else o.detach().to('cpu', copy=True)
     if type(o) is dict: return {k:_kept_aside(v) for k,v in o.items()}
     return type(o)(map(_kept_aside, o)) if type(o) in (list,tuple) else copy.deepcopy(o)
 

@@ -3,7 +3,7 @@
 from contextlib import AbstractContextManager
 from typing import Any
 
-__all__ = ['run_parts', 'plain_name', 'by_plain_name', 'weight_misfits', 'read_weights', 'check_weights', 'put_weights', 'read_optimizer', 'check_optimizer', 'put_optimizer', 'read_gradients', 'check_gradients', 'put_gradients', 'read_random', 'check_random', 'put_random', 'read_callbacks', 'check_callbacks', 'put_callbacks', 'read_loss', 'check_loss', 'put_loss', 'put_parts']
+__all__ = ['run_parts', 'plain_name', 'by_plain_name', 'weight_misfits', 'read_weights', 'check_weights', 'put_weights', 'read_optimizer', 'check_optimizer', 'put_optimizer', 'read_gradients', 'check_gradients', 'put_gradients', 'whole_state', 'read_random', 'check_random', 'put_random', 'read_callbacks', 'check_callbacks', 'put_callbacks', 'read_loss', 'check_loss', 'put_loss', 'put_parts']
 
 def plain_name(k, model=None):
     """The name of a part of `model` without what `torch.compile` and `DataParallel` put in; one's own `module` stays"""
@@ -100,6 +100,17 @@ def put_gradients(learn, state) -> None:
         The Learner
     state
         What read_gradients returned"""
+def whole_state(state):
+    """Gather what lies in several processes
+
+    Parameters
+    ----------
+    state
+        Plain data and tensors; all processes that have parts of these must call it
+
+    Returns
+    -------
+    The same with whole tensors where the file is written; elsewhere it lacks those that were in parts"""
 def generator_state(o) -> tuple | None | tuple:
     """State of a generator and the function that sets it; `None` if it has none, as that of the operating system"""
 def generators_within(**roots):

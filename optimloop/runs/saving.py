@@ -7,7 +7,6 @@ __all__ = []
 
 # %% ../../nbs/runs/saving.ipynb #876b1667
 import warnings
-from functools import partial
 
 from fastcore.basics import patch
 from ..basics.comments import show_comments
@@ -15,7 +14,7 @@ from ..basics.ranks import is_main, wait_for_all
 from ..callbacks import Callback
 from ..learner import Learner
 from .parts import by_plain_name, check_loss, check_optimizer, file_kinds, put_loss, put_optimizer
-from .parts import put_parts, read_loss, read_optimizer, weight_misfits
+from .parts import _as_here, put_parts, read_loss, read_optimizer, weight_misfits, whole_state
 
 # %% ../../nbs/runs/saving.ipynb #6f25dc96
 def _matched(model, saved, strict=True):
@@ -25,7 +24,7 @@ def _matched(model, saved, strict=True):
     text,misfits = weight_misfits(mine, saved)
     if text and strict: raise ValueError(f"the file is of another model. {text}. With strict=False what fits is loaded")
     if text: warnings.warn(f"not loaded: {text}")
-    return {k:saved[plain] for k,plain in zip(own, mine) if plain not in misfits}
+    return {k:_as_here(saved[plain], own[k]) for k,plain in zip(own, mine) if plain not in misfits}
 
 # %% ../../nbs/runs/saving.ipynb #e1b4c75f
 def _with_state(learn): return [cb for cb in learn.cbs if hasattr(type(cb), 'state_dict')] # callbacks
@@ -84,8 +83,8 @@ def save(self:Learner,
     weights = by_plain_name(self.model.state_dict(), self.model)
     cbs = {cb.name:cb.state_dict() for cb in _with_state(self)}
     opt = read_optimizer(self) if with_opt and self.opt else None
-    write = partial(file_kinds['save'].write, self._model_file(name), model=weights, opt=opt, cbs=cbs)
-    return write(loss=read_loss(self)) if is_main() else self._model_file(name)
+    state = whole_state(dict(model=weights, opt=opt, cbs=cbs, loss=read_loss(self)))
+    return file_kinds['save'].write(self._model_file(name), **state) if is_main() else self._model_file(name)
 
 # %% ../../nbs/runs/saving.ipynb #cb02306d
 @patch

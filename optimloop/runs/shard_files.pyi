@@ -2,7 +2,7 @@
 # Written by .ci/stubs.py from the notebooks: edit them, not this file.
 from pathlib import Path
 
-__all__ = ['split_state', 'write_shards', 'remove_shards', 'check_shards', 'read_shards', 'parts_beside', 'mesh_of', 'with_shards', 'is_whole_with_shards', 'size_on_disk', 'remove_orphans', 'new_writers', 'end_writers']
+__all__ = ['split_state', 'write_shards', 'remove_shards', 'check_shard_files', 'read_shards', 'parts_beside', 'mesh_of', 'with_shards', 'is_whole_with_shards', 'size_on_disk', 'remove_orphans', 'new_writers', 'end_writers']
 
 def split_state(state, copied: bool = False) -> tuple:
     """Take the sharded tensors out of a state; to be called by all processes
@@ -39,7 +39,7 @@ def remove_shards(folder: str | Path) -> None:
     ----------
     folder
         One that write_shards made, or began to"""
-def check_shards(folder: str | Path, files: dict) -> None:
+def check_shard_files(folder: str | Path, files: dict) -> None:
     """A `DamagedFile`, in all processes, if one of the files is missing or is not what was written
 
     Parameters

@@ -17,11 +17,13 @@ from ..basics.averages import BatchValues, batch_samples, loss_items
 from ..basics.batches import n_samples
 from ..basics.comments import show_comments
 from ..basics.gradients import all_finite, clip_grads, grads_of, with_gradient
+from ..basics.param_groups import local_parts
 from ..basics.ranks import same_draws, say
 from ..callbacks import Callback, CancelBatchException, CancelFitException, CancelStepException
 from ..callbacks import TrainEvalCallback
 from ..learner import norm_layers
 from ..mixed_precision import PrecisionCallback
+from ..optimizers.sharded import placed
 
 # %% ../../nbs/training/callbacks.ipynb #5b1dea52
 class TerminateOnNaN(Callback):
@@ -290,7 +292,7 @@ class EMA(Callback):
         if not self.stepped: return
         self.n_steps += 1
         share = (1-self.decay)/(1-self.decay**self.n_steps)
-        torch._foreach_lerp_(list(self.avg.values()), [_wide(t) for t in self._live], share)
+        torch._foreach_lerp_(local_parts(self.avg.values()), local_parts(map(_wide, self._live)), share)
 
 # %% ../../nbs/training/callbacks.ipynb #c90d7d95
 @patch
@@ -303,25 +305,25 @@ def before_fit(self:EMA):
     live = _averaged(self.model)
     if not self.avg: self.avg = {k:_wide(t).clone() for k,t in live.items()}
     _check_same(self.avg, live)
-    self.avg = {k:self.avg[k].to(t.device) for k,t in live.items()}
+    self.avg = {k:placed(self.avg[k].to(t.device), t) for k,t in live.items()}
     self._live = list(live.values())
 
 # %% ../../nbs/training/callbacks.ipynb #6f903c2a
 @patch
 @torch.no_grad()
 def _enter(self:EMA):
-    live = [t.data for t in _averaged(self.model).values()]
+    live = local_parts(t.data for t in _averaged(self.model).values())
     self._aside,self._back = [t.clone() for t in live],False
-    torch._foreach_copy_(live, list(self.avg.values()))
+    torch._foreach_copy_(live, local_parts(self.avg.values()))
     self._back = True # now the model has the averages, and keeps what is done to them
 
 @patch
 @torch.no_grad()
 def _leave(self:EMA): # may be called twice: an interrupt can break it off
     if self._aside is None: return
-    live = [t.data for t in _averaged(self.model).values()]
+    live = local_parts(t.data for t in _averaged(self.model).values())
     if self._back: # averages that are wider than the weights know better
-        for avg,t in zip(self.avg.values(), live): avg.copy_(t) if avg.dtype==t.dtype else None
+        for avg,t in zip(local_parts(self.avg.values()), live): avg.copy_(t) if avg.dtype==t.dtype else None
     self._back = False
     torch._foreach_copy_(live, self._aside)
     self._aside = None
@@ -377,9 +379,10 @@ def load_state_dict(self:EMA,
                                "a validation measures other weights than it did")
     avg = state['avg']
     if not avg: return self.reset()
-    live = _averaged(self.model) if self._live else {} # in a fit: beside the weights, in their order
+    live = _averaged(self.model) if self.learn is not None else {}
     self.n_steps = state['n_steps']
-    self.avg = {k:avg[k].detach().clone().to(live[k].device if live else None) for k in live or avg}
+    self.avg = {k:placed(avg[k].detach().clone(), live.get(k)) for k in live or avg} # in parts, as the weights are
+    if self._live: self.avg = {k:v.to(live[k].device) for k,v in self.avg.items()} # in a fit: beside them
 
 @patch
 def check_state(self:EMA, state):
