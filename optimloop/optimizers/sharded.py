@@ -76,7 +76,9 @@ def gathered(
     if is_sharded(o):
         whole = o.detach().full_tensor()
         return whole.to(device) if keep else None
-    if isinstance(o, dict): return {k:inner(v) for k,v in o.items()}
+    if isinstance(o, dict):
+        found = {k:inner(o[k]) for k in sorted(o, key=str)} # processes may have put in what they have in another order
+        return {k:found[k] for k in o}
     return type(o)(map(inner, o)) if type(o) in (list,tuple) else o
 
 # %% ../../nbs/optimizers/sharded.ipynb #sh000015
