@@ -73,7 +73,10 @@ def sharded():
     state['tied'] = [state['odd'],state['odd'].detach(),state['odd'].clone()]
     scalar = DTensor.from_local(torch.tensor(2.), mesh, [Replicate()])
     total = DTensor.from_local(torch.ones(3), mesh, [Partial()])
-    return dict(state, plain=torch.arange(3), scalar=scalar, total=total)
+    both = {k:state['four'].detach().clone() for k in ('b','a/c')[::1-2*(this_rank()%2)]} # in no common order
+    nested = {'a':{'c': both['b'].clone()}, 'twice':both['b'].detach()}
+    orders = {**both, **nested} if this_rank()%2 else {**nested, **both}
+    return dict(state, plain=torch.arange(3), scalar=scalar, total=total, orders=orders)
 
 def written():
     join_ranks()
@@ -187,11 +190,15 @@ def joined(parts, whole):
 def expected(n):
     whole = cases()
     more = dict(plain=torch.arange(3), scalar=torch.tensor(2.), total=torch.full((3,), 1.*n))
-    return dict(whole, tied=[whole['odd']]*3, **more)
+    orders = {'a':{'c':whole['four']}, **dict.fromkeys(('twice','b','a/c'), whole['four'])}
+    return dict(whole, tied=[whole['odd']]*3, **more, orders=orders)
 
 def test_processes_agree(of_two, of_three):
     for ranks in [o for o,_ in of_two],[o for _,o in of_three]:
         records,files = zip(*ranks)
+        assert {'orders/a/c','orders/a/c~','orders/b'} <= {*records[0][1]} and 'orders/twice' not in records[0][1]
+        orders = [o.pop('orders') for o,_ in records]
+        assert all(o==orders[0] for o in orders) and [*orders[0]]==[*orders[1]][2:]+[*orders[1]][1::-1]
         assert all(same(o[0], records[0][0]) and o[1]==records[0][1] for o in records)
         assert all(o==files[0] for o in files)
 
@@ -223,7 +230,7 @@ def test_errors(of_two):
     assert mine==others and len(mine)==5
     file,wide,full,damaged,read = mine
     assert 'a file could not be written' in file[1] and 'could not be written' in wide[1] and 'omplex128' in wide[1]
-    assert full[0]==27 and 'process 1: [Errno 27]' in full[1]
+    assert full[0]==27 and '(process 1: File too large)' in full[1]
     assert damaged[0]=='DamagedFile' and 'has 0 bytes' in damaged[1] and read[0]=='DamagedFile'
 
 def test_damage(of_two, folder, tmp_path):

@@ -131,7 +131,8 @@ def wait_for_all():
 # %% ../../nbs/basics/ranks.ipynb #b3c50102
 def all_come(
     where:str, # What they come to, the same in all
-    seconds:float=8. # How long they have
+    seconds:float=8., # How long they have
+    retract:bool=False # If not all do, let nobody count on this one any more?
 ): # bool
     "Do all processes come here? To be asked where some may have broken off, and nothing can be exchanged"
     store,key = dist.distributed_c10d._get_default_store(),f'optimloop/{where} {_Here.n_errors}'
@@ -140,6 +141,7 @@ def all_come(
     while n<n_ranks() and time.monotonic()<end:
         time.sleep(.02)
         n = store.add(key, 0)
+    if retract and n<n_ranks(): store.add(key, -n_ranks())
     return n>=n_ranks()
 
 def part_unless_all_fail(

@@ -96,7 +96,7 @@ def on_all(f):
     What it returned here"""
 def wait_for_all() -> None:
     """Go on when all ranks have come here"""
-def all_come(where: str, seconds: float = 8.0) -> bool:
+def all_come(where: str, seconds: float = 8.0, retract: bool = False) -> bool:
     """Do all processes come here? To be asked where some may have broken off, and nothing can be exchanged
 
     Parameters
@@ -105,6 +105,8 @@ def all_come(where: str, seconds: float = 8.0) -> bool:
         What they come to, the same in all
     seconds
         How long they have
+    retract
+        If not all do, let nobody count on this one any more?
 
     Returns
     -------

@@ -633,7 +633,7 @@ def _save_after_error(self:Checkpoint):
 def _save_trained_if_all_do(self:Checkpoint):
     "Save what was kept from before the validation; if it lies in several processes, only together with them"
     _,(_,tensors) = self._fit.trained
-    if not tensors or all_come('trained'): self._save_trained()
+    if not tensors or all_come('trained', 4., retract=True): self._save_trained()
 
 # %% ../../nbs/runs/checkpoints.ipynb #30a2fcd9
 @patch

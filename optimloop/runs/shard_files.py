@@ -30,7 +30,9 @@ class _Splitter:
         "`o` with descriptions in the place of sharded tensors"
         inner = lambda k, v: self.walk(v, f'{path}/{k}' if path else str(k))
         if is_sharded(o): return self.describe(o.detach(), path or 'state')
-        if type(o) in (dict,OrderedDict): return type(o)((k,inner(k, v)) for k,v in o.items())
+        if type(o) in (dict,OrderedDict):
+            found = {k:inner(k, o[k]) for k in sorted(o, key=str)}
+            return type(o)((k,found[k]) for k in o)
         return type(o)(inner(i, v) for i,v in enumerate(o)) if type(o) in (list,tuple) else o
 
     def describe(self, o, name):
@@ -121,8 +123,10 @@ def _told_by_all(f, group):
     except Exception as e: mine = None,e
     dist.all_gather_object(res := [None]*dist.get_world_size(group), mine, group=group)
     for i,(_,e) in enumerate(res):
-        if e is not None: raise _os_error(e, f'process {i}: {e}')
+        if e is not None: raise _os_error(e, f'process {i}: {_text(e)}')
     return [o for o,_ in res]
+
+def _text(e): return getattr(e, 'strerror', None) or str(e) # without its number
 
 def _os_error(e, text):
     "An `OSError`, with the number of `e` if that is one"
@@ -136,7 +140,7 @@ def _one_error_of_all(folder, rank):
     except (CheckpointException,Exception) as e:
         if rank==0: remove_shards(folder)
         cause,where = _cause(e)
-        raise _os_error(cause, f"{folder} could not be written ({where}{cause})") from e
+        raise _os_error(cause, f"{folder} could not be written ({where}{_text(cause)})") from e
 
 def _cause(e):
     "The error of one process, and which it is, if that is known"
