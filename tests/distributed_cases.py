@@ -7,7 +7,7 @@ from pathlib import Path
 
 os.environ.setdefault('OPTIMLOOP_DEVICE', 'cpu')
 
-import torch
+import torch, torch.utils.checkpoint
 import torch.nn.functional as F
 from torch import nn
 from torch.utils.data import DataLoader, Dataset, IterableDataset, Sampler, TensorDataset
@@ -30,11 +30,11 @@ def data(n=37, seed=1):
 
 def net(): return nn.Sequential(nn.Linear(5, 13), nn.ReLU(), nn.Linear(13, 3))
 
-def learner(dls=None, model=None, loss=F.cross_entropy, opt=Adam, lr=.05, bs=8, find_unused=False, **kwargs):
+def learner(dls=None, model=None, loss=F.cross_entropy, opt=Adam, lr=.05, bs=8, find_unused=False, shard=True, **kwargs):
     torch.manual_seed(0)
     dls = DataLoaders.from_arrays(*data(), *data(21, 2), bs=bs) if dls is None else dls
     learn = Learner(dls, net() if model is None else model, loss, opt, lr=lr, **kwargs)
-    return learn.distribute(find_unused, shard=bool(os.environ.get('CASE_SHARD')))
+    return learn.distribute(find_unused, shard=shard if os.environ.get('CASE_SHARD') else None)
 
 def result(learn, **more):
     weights = {f'weight {k}':v.detach().clone() for k,v in gathered(dict(learn.model.state_dict())).items()}
@@ -350,6 +350,120 @@ class Twice(Callback):
 @case
 def doubled_samples(): return trained(cbs=[Twice, GradientAccumulation(20)])
 
+# --- models of other shapes ---
+class Tied(nn.Module):
+    "Its first and last layer share a weight"
+    def __init__(self):
+        super().__init__()
+        self.blocks = nn.ModuleList([nn.Linear(5, 13), nn.Linear(13, 5)])
+        self.head = nn.Linear(5, 13)
+        self.head.weight = self.blocks[0].weight
+        self.out = nn.Linear(13, 3)
+    def forward(self, x):
+        for b in self.blocks: x = b(x).tanh()
+        return self.out(self.head(x))
+
+@case
+def tied_weights(): return trained(model=Tied())
+
+class Residual(nn.Module):
+    "Its blocks return views, which are changed in place; the first is called twice"
+    def __init__(self):
+        super().__init__()
+        self.blocks,self.norm = nn.ModuleList([nn.Linear(5, 5) for _ in range(3)]),nn.LayerNorm(5)
+        self.scale = nn.Parameter(torch.ones(1))
+        self.register_buffer('calls', torch.zeros(()))
+    def forward(self, x):
+        self.calls += 1
+        x = x[:,None]
+        for b in (*self.blocks, self.blocks[0]):
+            y = b(x)
+            y += x
+            x = y.relu_()
+        return self.norm(x)[:,0,:3]*self.scale
+
+@case
+def views_in_place(): return trained(model=Residual())
+
+class Sequence(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.rnn = nn.LSTM(1, 6, batch_first=True)
+        self.layers = nn.ModuleDict(dict(attn=nn.MultiheadAttention(6, 2, batch_first=True), out=nn.Linear(6, 3)))
+    def forward(self, x):
+        h,_ = self.rnn(x[...,None])
+        return self.layers['out'](self.layers['attn'](h, h, h)[0].mean(1))
+
+@case
+def sequences(): return trained(model=Sequence(), opt=SGD)
+
+class Recomputed(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.blocks,self.out = nn.ModuleList([nn.Sequential(nn.Linear(5, 9), nn.GELU(), nn.Linear(9, 5))]),nn.Linear(5, 3)
+    def forward(self, x):
+        for b in self.blocks: x = x+torch.utils.checkpoint.checkpoint(b, x, use_reentrant=False)
+        return self.out(x)
+
+@case
+def recomputed(): return trained(model=Recomputed())
+@case
+def convolutions():
+    x = torch.randn(21, 1, 6, 6, generator=torch.Generator().manual_seed(4))
+    model = nn.Sequential(nn.Conv2d(1, 5, 3), nn.GroupNorm(1, 5), nn.ReLU(inplace=True), nn.Flatten(), nn.Linear(80, 3))
+    return trained(dls=DataLoaders.from_arrays(x, data(21)[1], bs=8), model=model)
+@case
+def rates_by_layer():
+    learn = learner(splitter=lambda m: [[*m[0].parameters()], [*m[2].parameters()]], lr=slice(.001, .05))
+    learn.fit_one_cycle(3)
+    return result(learn)
+@case
+def own_blocks(): return trained(model=Recomputed(), shard=nn.Sequential, lr=.01)
+
+def in_one(model):
+    from torch.distributed.fsdp import fully_shard
+    fully_shard(model)
+
+@case
+def sharded_by_a_function(): return trained(shard=in_one, cbs=EMA(.9))
+@case
+def copied():
+    learn = learner(cbs=EMA(.9))
+    learn.fit(1)
+    other = copy.deepcopy(learn)
+    other.fit(1)
+    learn.fit(1)
+    return result(learn, other=gathered([p.detach() for p in other.model.parameters()]))
+@case
+def exported():
+    path = Path(os.environ['CASE_FOLDER'])
+    learn = learner(path=path, cbs=EMA(.9, in_valid=True))
+    learn.fit(2)
+    learn.export()
+    wait_for_all()
+    again = load_learner(path/'export.safetensors', learner(path=path))
+    again.fit(1)
+    return result(again, valid=learn.validate())
+
+# --- every optimizer, by every engine that need not compile ---
+optimizers = dict(momentum=partial(SGD, mom=.9, wd=.1), rmsprop=RMSProp, adam=Adam, adam_l2=partial(Adam, decouple_wd=False),
+    nesterov=Nesterov, radam=RAdam, qhadam=QHAdam, lion=Lion, adan=Adan, ademamix=AdEMAMix, larc=Larc,
+    lars=partial(Larc, clip=False), lamb=Lamb, lookahead=lambda ps, **kw: Lookahead(Adam(ps, **kw), k=2),
+    ranger=partial(ranger, k=3), muon=Muon, torch_adam=partial(OptimWrapper, opt=torch.optim.AdamW),
+    cautious=lambda ps, **kw: Optimizer(ps, cautious(average_grad, momentum_step), **kw))
+
+def stepped(engine):
+    res = {}
+    for name,build in optimizers.items():
+        learn = learner(opt=build, lr=.01, model=net(), bs=12)
+        learn.create_opt()
+        if name!='torch_adam': learn.opt.engine = engine
+        learn.fit(1)
+        res.update({f'{name} {k}':v for k,v in result(learn).items() if k.startswith('weight')})
+    return res
+
+for _engine in 'loop','batched','sharded': cases[f'all_by_{_engine}'] = partial(stepped, _engine)
+
 # --- half precision: what is computed differs with the size of a share, and is compared less finely ---
 @case
 def fp16():
@@ -541,7 +655,54 @@ refusals = dict(
     weights_changed_on_one=('rank 1 has other weights', lambda: trained(cbs=OnOneRank(nudge))),
     switched_off=('cannot be switched off', lambda: trained(cbs=SwitchOff)))
 
-def find(name): return {**cases,**crossings,**{k:f for k,(_,f) in refusals.items()}}[name]
+# cases that a model in parts refuses; of the noise, each part would be drawn for itself
+whole_only = dict(penalty='a penalty on these', sparse='sparse=True', fp16_by_hand='which must be whole',
+                  noisy_weights='do not train on the same batch')
+
+def late_shard():
+    learn = learner(shard=None)
+    learn.fit(1)
+    learn.distribute(shard=True)
+
+def by_hand():
+    model = net()
+    in_one(model)
+    return trained(model=model, shard=None)
+
+class Scalar(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.net,self.scale = net(),nn.Parameter(torch.ones(()))
+    def forward(self, x): return self.net(x)*self.scale
+
+class Half(Callback):
+    "Raises an error in the midst of the forward pass, once"
+    order = 70
+    def before_batch(self):
+        if self.learn.training and (self.learn.epoch,self.learn.iter)==(1,1) and not hasattr(self, 'hook'):
+            self.hook = self.learn.model[2].register_forward_pre_hook(self.fail)
+    def fail(self, *args):
+        self.hook.remove()
+        raise KeyError('in the midst')
+
+def after_an_error():
+    learn = learner(cbs=Half)
+    with contextlib.suppress(KeyError): learn.fit(2)
+    learn.fit(1)
+    return result(learn)
+
+sharded_refusals = dict({k:(text,cases[k]) for k,text in whole_only.items()},
+    late_shard=('before the first fit', late_shard), by_hand=('before the Learner knew', by_hand),
+    no_such_block=('no module of the model is a', lambda: trained(shard=nn.LSTM)),
+    wrong_shard=("shard='yes': expected", lambda: trained(shard='yes')),
+    lazy_parts=('call it once on a batch', lambda: trained(model=nn.LazyLinear(3))),
+    compiled_parts=('the model is compiled', lambda: trained(model=torch.compile(net()))),
+    other_parts=('rank 1 has other parameters', lambda: trained(model=nn.Linear(5, 3+this_rank()))),
+    scalar=('make it a tensor of shape (1,)', lambda: trained(model=Scalar())))
+
+cases['after_an_error'] = after_an_error
+
+def find(name): return {**cases,**crossings,**{k:f for k,(_,f) in {**refusals,**sharded_refusals}.items()}}[name]
 
 if __name__=='__main__':
     folder,*names = sys.argv[1:]
@@ -550,6 +711,7 @@ if __name__=='__main__':
     res = {}
     for name in names or [k for k in cases if k not in os.environ.get('CASE_SKIP', '').split(',')]:
         print(name, file=sys.stderr, flush=True)
+        torch.manual_seed(0)
         os.environ['CASE_FOLDER'] = f'{folder}/{n_ranks()}_{name}'
         try:
             with contextlib.redirect_stdout(out := io.StringIO()): got = find(name)()

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest, torch
 
-from distributed_cases import cases, crossings, refusals
+from distributed_cases import cases, crossings, refusals, sharded_refusals, whole_only
 
 here = Path(__file__).parent
 half = {'fp16','bf16','fp16_by_hand','fp16_overflows'} # where the size of a share changes what is rounded
@@ -18,12 +18,18 @@ def launch(n, *args, timeout=240, **more):
 
 @pytest.fixture(scope='module')
 def results(tmp_path_factory):
-    folder,res = tmp_path_factory.mktemp('cases'),{}
-    for n in 1,2,3:
-        done = launch(n, here/'distributed_cases.py', folder)
+    "What each rank got: by the number of processes, and by `2 in parts` and `3 in parts` with a sharded model"
+    root,res = tmp_path_factory.mktemp('cases'),{}
+    for n,shard in (1,''),(2,''),(3,''),(2,'1'),(3,'1'):
+        (folder := root/f'{n}{shard}').mkdir()
+        names = [k for k in cases if not shard or k not in whole_only]
+        done = launch(n, here/'distributed_cases.py', folder, *names, CASE_SHARD=shard)
         assert done.returncode==0, done.stderr[-6000:]
-        res[n] = [torch.load(folder/f'{n}_{i}.pt', weights_only=False) for i in range(n)]
+        ranks = [torch.load(folder/f'{n}_{i}.pt', weights_only=False) for i in range(n)]
+        res[f'{n} in parts' if shard else n] = ranks
     return res
+
+of_several = [(k,n) for n in (2,3,'2 in parts','3 in parts') for k in cases if n in (2,3) or k not in whole_only]
 
 def distance(a, b):
     "How far `b` is from `a`: the norm of the difference over that of `a`"
@@ -37,8 +43,7 @@ def distance(a, b):
     same = (a==b) | (a.isnan() & b.isnan())
     return (torch.where(same, 0., a-b).norm() / a.where(a.isfinite(), torch.zeros(())).norm().clamp(min=1e-30)).item()
 
-@pytest.mark.parametrize('n', (2,3))
-@pytest.mark.parametrize('name', cases)
+@pytest.mark.parametrize('name,n', of_several)
 def test_as_one_process(results, name, n):
     one,many = results[1][0][name],[o[name] for o in results[n]]
     for got in (one,*many): assert not isinstance(got, str), got
@@ -53,8 +58,7 @@ def numbers_apart(text):
     found = re.findall(r'\d+\.?\d*(?:e[-+]\d+)?', text)
     return re.sub(r'\d+\.?\d*(?:e[-+]\d+)?', '#', text),list(map(float, found))
 
-@pytest.mark.parametrize('n', (2,3))
-@pytest.mark.parametrize('name', [k for k in cases if k not in half])
+@pytest.mark.parametrize('name,n', [(k,n) for k,n in of_several if k not in half])
 def test_prints_once(results, name, n):
     one,many = results[1][0][name],[o[name] for o in results[n]]
     (text,numbers),(other,others) = (numbers_apart(o['printed']) for o in (one,many[0]))
@@ -63,25 +67,29 @@ def test_prints_once(results, name, n):
     assert not any(o['printed'] for o in many[1:])
 
 # --- another number of processes ---
+goes_on = {1:'', 2:'', 3:'', 4:'', '2 in parts':'1', '3 in parts':'1'} # on how many, and whether in parts
+
 @pytest.fixture(scope='module')
 def crossed(tmp_path_factory):
-    "Runs that were stopped on two processes, and gone on with on 1, 3, 2 and 4; under 0, undisturbed ones"
+    "Runs that were stopped on two processes, whole or in parts, and gone on with on others; under 0, undisturbed ones"
     folder,res = tmp_path_factory.mktemp('crossed'),{}
     def run(n, name, **more):
         done = launch(n, here/'distributed_cases.py', folder, *crossings, CASE_ROOT=str(folder/name), **more)
         assert done.returncode==0, done.stderr[-3000:]
         return [torch.load(folder/f'{n}_{i}.pt', weights_only=False) for i in range(n)]
-    run(2, 'stopped', CASE_STOPS='1')
     res[0] = run(1, 'undisturbed')
-    for n in 1,2,3,4:
-        shutil.copytree(folder/'stopped', folder/f'on_{n}')
-        res[n] = run(n, f'on_{n}')
+    for stopped,shard in dict(whole='', parts='1').items(): run(2, stopped, CASE_STOPS='1', CASE_SHARD=shard)
+    for stopped,n in came_from:
+        shutil.copytree(folder/stopped, folder/f'{stopped} on {n}')
+        res[stopped,n] = run(int(str(n)[0]), f'{stopped} on {n}', CASE_SHARD=goes_on[n])
     return res
 
-@pytest.mark.parametrize('n', (1,2,3,4))
+came_from = [('whole',n) for n in (1,2,3,4,'2 in parts')] + [('parts',n) for n in (1,2,'2 in parts','3 in parts')]
+
+@pytest.mark.parametrize('stopped,n', came_from)
 @pytest.mark.parametrize('name', crossings)
-def test_on_other_numbers_of_processes(crossed, name, n):
-    one,many = crossed[0][0][name],[o[name] for o in crossed[n]]
+def test_on_other_numbers_of_processes(crossed, name, stopped, n):
+    one,many = crossed[0][0][name],[o[name] for o in crossed[stopped,n]]
     for got in (one,*many): assert not isinstance(got, str), got
     assert len(one['losses'])==20
     assert not {k:d for k in one if k!='printed' and not (d := distance(one[k], many[0][k]))<=1e-6}
@@ -99,13 +107,19 @@ def test_killed_and_started_anew(tmp_path):
     assert each_sample_once(tmp_path/'killed', 2)
 
 # --- refused ---
+all_refusals = [(k,'') for k in refusals] + [(k,'1') for k in sharded_refusals]
+
 @pytest.fixture(scope='module')
 def refused(tmp_path_factory):
-    folder = tmp_path_factory.mktemp('refused')
-    done = launch(2, here/'distributed_cases.py', folder, *refusals)
-    assert done.returncode==0, done.stderr[-3000:]
-    return [torch.load(folder/f'2_{i}.pt', weights_only=False) for i in range(2)]
+    root,res = tmp_path_factory.mktemp('refused'),{}
+    for shard,names in {'':refusals, '1':sharded_refusals}.items():
+        (folder := root/f'refused{shard}').mkdir()
+        done = launch(2, here/'distributed_cases.py', folder, *names, CASE_SHARD=shard)
+        assert done.returncode==0, done.stderr[-3000:]
+        res[shard] = [torch.load(folder/f'2_{i}.pt', weights_only=False) for i in range(2)]
+    return res
 
-@pytest.mark.parametrize('name', refusals)
-def test_refused_on_all_ranks(refused, name):
-    for res in refused: assert isinstance(res[name], str) and refusals[name][0] in res[name]
+@pytest.mark.parametrize('name,shard', all_refusals)
+def test_refused_on_all_ranks(refused, name, shard):
+    text = (sharded_refusals if shard else refusals)[name][0]
+    for res in refused[shard]: assert isinstance(res[name], str) and text in res[name]
