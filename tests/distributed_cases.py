@@ -30,7 +30,8 @@ def data(n=37, seed=1):
 
 def net(): return nn.Sequential(nn.Linear(5, 13), nn.ReLU(), nn.Linear(13, 3))
 
-def learner(dls=None, model=None, loss=F.cross_entropy, opt=Adam, lr=.05, bs=8, find_unused=False, shard=True, **kwargs):
+def learner(dls=None, model=None, loss=F.cross_entropy, opt=Adam, lr=.05, bs=8, find_unused=False, shard=True,
+            **kwargs):
     torch.manual_seed(0)
     dls = DataLoaders.from_arrays(*data(), *data(21, 2), bs=bs) if dls is None else dls
     learn = Learner(dls, net() if model is None else model, loss, opt, lr=lr, **kwargs)
@@ -400,7 +401,8 @@ def sequences(): return trained(model=Sequence(), opt=SGD)
 class Recomputed(nn.Module):
     def __init__(self):
         super().__init__()
-        self.blocks,self.out = nn.ModuleList([nn.Sequential(nn.Linear(5, 9), nn.GELU(), nn.Linear(9, 5))]),nn.Linear(5, 3)
+        self.blocks = nn.ModuleList([nn.Sequential(nn.Linear(5, 9), nn.GELU(), nn.Linear(9, 5))])
+        self.out = nn.Linear(5, 3)
     def forward(self, x):
         for b in self.blocks: x = x+torch.utils.checkpoint.checkpoint(b, x, use_reentrant=False)
         return self.out(x)
@@ -446,8 +448,8 @@ def exported():
     return result(again, valid=learn.validate())
 
 # --- every optimizer, by every engine that need not compile ---
-optimizers = dict(momentum=partial(SGD, mom=.9, wd=.1), rmsprop=RMSProp, adam=Adam, adam_l2=partial(Adam, decouple_wd=False),
-    nesterov=Nesterov, radam=RAdam, qhadam=QHAdam, lion=Lion, adan=Adan, ademamix=AdEMAMix, larc=Larc,
+optimizers = dict(momentum=partial(SGD, mom=.9, wd=.1), rmsprop=RMSProp, adam=Adam, nesterov=Nesterov, radam=RAdam,
+    adam_l2=partial(Adam, decouple_wd=False), qhadam=QHAdam, lion=Lion, adan=Adan, ademamix=AdEMAMix, larc=Larc,
     lars=partial(Larc, clip=False), lamb=Lamb, lookahead=lambda ps, **kw: Lookahead(Adam(ps, **kw), k=2),
     ranger=partial(ranger, k=3), muon=Muon, torch_adam=partial(OptimWrapper, opt=torch.optim.AdamW),
     cautious=lambda ps, **kw: Optimizer(ps, cautious(average_grad, momentum_step), **kw))
@@ -693,7 +695,7 @@ def after_an_error():
 
 sharded_refusals = dict({k:(text,cases[k]) for k,text in whole_only.items()},
     late_shard=('before the first fit', late_shard), by_hand=('before the Learner knew', by_hand),
-    no_such_block=('no module of the model is a', lambda: trained(shard=nn.LSTM)),
+    no_such_block=('no module within the model is one', lambda: trained(shard=nn.LSTM)),
     wrong_shard=("shard='yes': expected", lambda: trained(shard='yes')),
     lazy_parts=('call it once on a batch', lambda: trained(model=nn.LazyLinear(3))),
     compiled_parts=('the model is compiled', lambda: trained(model=torch.compile(net()))),

@@ -129,7 +129,8 @@ def squeeze_net(
 # %% ../../nbs/basics/course.ipynb #0a5e0002
 def _source(o):
     "The source of a function or a class, from a module or a cell"
-    method = next((f for f in vars(o).values() if inspect.isfunction(f)), None) if isinstance(o, type) else None
+    own = vars(o).values() if isinstance(o, type) else ()
+    method = next(filter(inspect.isfunction, (getattr(f, '__func__', f) for f in own)), None) # also a static one
     if method is None: return inspect.getsource(o)
     text = ''.join(linecache.getlines(method.__code__.co_filename))
     found = [c for c in ast.walk(ast.parse(text)) if isinstance(c, ast.ClassDef) and c.name==o.__name__]

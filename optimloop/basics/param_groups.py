@@ -97,7 +97,7 @@ def local_parts(
 ): # List of tensors
     "What this process has of each: its part of a `DTensor`, any other tensor as it is"
     DTensor = _DTensor()
-    return [*tensors] if DTensor is None else [t._local_tensor if type(t) is DTensor else t for t in tensors]
+    return [*tensors] if DTensor is None else [t.to_local() if type(t) is DTensor else t for t in tensors]
 
 def _is_plain(p):
     "Does `p` compute as every tensor does?"

@@ -68,7 +68,7 @@ def _localised(p, v):
 
 def gathered(
     o, # Tensor, or a dictionary, list or tuple of what may hold some
-    keep:bool=True, # Is it wanted here? If not, this process gives its parts, gets `None`, and needs no memory
+    keep:bool=True, # Is it wanted here? If not, this process gives its parts, gets None, and needs no memory
     device=None # Where whole tensors are moved to, one at a time; default: they stay where they are
 ): # The same, without `DTensor`s
     "Make whole tensors of all `DTensor`s in `o`; all processes that have parts must call it"

@@ -54,7 +54,7 @@ def gathered(o, keep: bool = True, device=None):
     o
         Tensor, or a dictionary, list or tuple of what may hold some
     keep
-        Is it wanted here? If not, this process gives its parts, gets `None`, and needs no memory
+        Is it wanted here? If not, this process gives its parts, gets None, and needs no memory
     device
         Where whole tensors are moved to, one at a time; default: they stay where they are
 

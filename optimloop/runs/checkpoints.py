@@ -268,7 +268,7 @@ def _of_ranks(parts, feed):
     grads = parts.get('gradients', {})
     mine = {k:g for k,g in grads.items() if not is_sharded(g)} # those in parts are the sums of all
     res = from_all(dict(own, workers=feed['workers'], gradients=mine))
-    if any(o['gradients'] for o in res): parts['gradients'] = {**grads, **_mean_gradients([o['gradients'] for o in res])}
+    if any(o['gradients'] for o in res): parts['gradients'] = grads | _mean_gradients([o['gradients'] for o in res])
     return res
 
 def _mean_gradients(ranks):
