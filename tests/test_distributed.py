@@ -12,7 +12,7 @@ half = {'fp16','bf16','fp16_by_hand','fp16_overflows'} # where the size of a sha
 def launch(n, *args, timeout=240, **more):
     "Run a script on `n` processes"
     start = ['-m', 'torch.distributed.run', '--standalone', '--nproc-per-node', str(n)] if n>1 else []
-    env = dict(os.environ, OMP_NUM_THREADS='1', OPTIMLOOP_DEVICE='cpu', **more)
+    env = {**os.environ, 'OMP_NUM_THREADS':'1', 'OPTIMLOOP_DEVICE':'cpu', **more}
     line = [sys.executable, *start, *map(str, args)]
     return subprocess.run(line, env=env, timeout=timeout, capture_output=True, text=True)
 

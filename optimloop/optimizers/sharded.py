@@ -7,7 +7,7 @@ __all__ = ['SHARE', 'as_sharded', 'part_of', 'placed', 'gathered', 'Shards', 'Sh
            'share_numbers', 'Part', 'run_sharded', 'has_shards', 'describe_shards']
 
 # %% ../../nbs/optimizers/sharded.ipynb #sh000004
-import itertools, math, sys, weakref
+import copy, itertools, math, sys, weakref
 from collections import Counter
 from functools import partial
 from operator import is_
@@ -77,8 +77,9 @@ def gathered(
         whole = o.detach().full_tensor()
         return whole.to(device) if keep else None
     if isinstance(o, dict):
-        found = {k:inner(o[k]) for k in sorted(o, key=str)} # processes may have put in what they have in another order
-        return {k:found[k] for k in o}
+        res = copy.copy(o) # of its class, and in its order
+        for k in sorted(o, key=str): res[k] = inner(o[k]) # in one order in all processes, which may have different ones
+        return res
     return type(o)(map(inner, o)) if type(o) in (list,tuple) else o
 
 # %% ../../nbs/optimizers/sharded.ipynb #sh000015

@@ -508,8 +508,7 @@ def _hear(self:Distributed, numbers, kind=None): # What gradients must be multip
         items.fill_(total)
         factor,per_sample = guess/total if total else 0.,total/samples if samples else 0.
         if per_sample and per_sample!=self.per_sample: self.per_sample = per_sample
-        if kind is int: learn.whole = learn.whole._replace(n_items=int(total))
-    learn.whole = learn.whole._replace(n_samples=int(samples))
+    learn.whole = Whole(int(total) if kind is int else items, int(samples))
     if total or items is None: value.data.fill_(part*factor) # or it is what one process would have: 0/0
     for cb in self._tellers: cb.hear(*(o>0 for o in told))
     return factor

@@ -155,9 +155,11 @@ def _tensors_in(o):
     return [t for v in parts for t in _tensors_in(v)]
 
 def _some_numbers(batch):
-    "The sum of some numbers of the first tensor of a batch, as bytes"
-    flat = next((t.detach().reshape(-1) for t in _tensors_in(batch)), torch.zeros(1))
-    return repr(flat[::max(1, len(flat)//16)].sum().item()).encode()
+    "Some numbers of the first tensor of a batch, as bytes"
+    t = next((o.detach() for o in _tensors_in(batch)), torch.zeros(1))
+    step = 1 + t.numel()//8
+    try: return t.numpy().reshape(-1)[::step].tobytes()
+    except (TypeError, RuntimeError): return repr(t.reshape(-1)[::step].sum().item()).encode() # of a GPU, or bfloat16
 
 # %% ../../nbs/runs/shares.ipynb #83ef8fab
 @lru_cache(None)
