@@ -149,14 +149,12 @@ def damaged():
     for how in 'truncated','altered','missing','no folder','record':
         folder = root/f'damaged_{how}'
         stopped(folder, 1, 3)
-        newest = max(folder.glob('0*.safetensors'))
-        part = max(newest.with_suffix('.shards').iterdir())
-        if this_rank()==0: damage(how, newest, part)
-        wait_for_all()
+        on_main(lambda: damage(how, max(folder.glob('0*.safetensors'))))
         res[how] = quietly(resumed, folder)
     return res
 
-def damage(how, newest, part):
+def damage(how, newest):
+    part = max(newest.with_suffix('.shards').iterdir())
     content = part.read_bytes()
     if how=='truncated': part.write_bytes(content[:-1])
     if how=='altered': part.write_bytes(content[:-1]+bytes([content[-1]^1]))
@@ -167,8 +165,7 @@ def damage(how, newest, part):
 @case
 def all_damaged():
     stopped(root/'all_damaged', 0, 1)
-    for o in (root/'all_damaged').glob('*.shards'): shutil.rmtree(o, ignore_errors=True)
-    wait_for_all()
+    on_main(lambda: [shutil.rmtree(o) for o in (root/'all_damaged').glob('*.shards')])
     try: quietly(resumed, root/'all_damaged')
     except ValueError as e: return dict(text=str(e))
 
