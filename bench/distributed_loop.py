@@ -11,7 +11,8 @@ prints a line for each entrant:
   differs     how far its weights after an epoch are from those of that loop, as a part of the way these have come
 By hand each rank has its own batches of 32: a list, or a `DataLoader` with a `DistributedSampler`, as is usual. It
 averages nothing but gradients: its loss is that of its share. Ours runs with the callbacks that a Learner has by
-default, and knows the loss of the whole batch in each step. In a round each entrant trains for an epoch of each kind,
+default, and knows the loss of the whole batch in each step. With `--shard` both keep the model in parts, by
+`fully_shard` of each layer and of the network. In a round each entrant trains for an epoch of each kind,
 and each round starts with another one; the first is not counted."""
 import argparse, os, socket, sys, time
 from functools import partial
@@ -27,7 +28,7 @@ sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 import optimloop.all as ol
 from common import cpu_name
 
-BS,lr,FEW = 64,1e-3,3
+BS,lr,FEW,SHARD = 64,1e-3,3,False
 
 def mlp():
     layers = [nn.Linear(784, 256), nn.ReLU(), nn.Linear(256, 256), nn.ReLU(), nn.Linear(256, 10)]
@@ -47,6 +48,12 @@ def new_model(net):
     torch.manual_seed(0)
     return nets[net]()
 
+def cut(model):
+    from torch.distributed.fsdp import fully_shard
+    for m in model:
+        if any(True for _ in m.parameters()): fully_shard(m)
+    return fully_shard(model)
+
 class Hand:
     def __init__(self, net, kind, n_batches):
         rank,n = dist.get_rank(),dist.get_world_size()
@@ -56,7 +63,7 @@ class Hand:
             ds = TensorDataset(x, y)
             self.train = DataLoader(ds, BS//n, sampler=DistributedSampler(ds, shuffle=False))
         self.model = new_model(net)
-        self.ddp = DistributedDataParallel(self.model)
+        self.ddp = cut(self.model) if SHARD else DistributedDataParallel(self.model)
         self.opt = torch.optim.SGD(self.model.parameters(), lr=lr, momentum=.9)
 
     def run(self):
@@ -75,7 +82,7 @@ class Ours:
         self.learn = ol.Learner((train,None), self.model, F.cross_entropy, partial(ol.SGD, mom=.9), lr=lr)
         self.learn.remove_cb(ol.ProgressCallback)
         self.learn.logger = lambda cells: None
-        self.learn.distribute()
+        self.learn.distribute(shard=SHARD)
 
     def run(self): self.learn.fit(1)
 
@@ -99,13 +106,17 @@ def timed(entrant, clock):
     dist.barrier()
     return (clock()-t)*1e3
 
-def weights(o): return torch.cat([p.detach().reshape(-1) for p in o.model.parameters()])
+def whole(p): return p.full_tensor() if SHARD else p
+
+def weights(o): return torch.cat([whole(p.detach()).reshape(-1) for p in o.model.parameters()])
 
 def difference(start, a, b): return ((a-b).norm()/(a-start).norm()).item()
 
 def run(rank, args, port):
     place = dict(RANK=rank, LOCAL_RANK=rank, WORLD_SIZE=args.n, MASTER_ADDR='127.0.0.1', MASTER_PORT=port)
     os.environ.update({k:str(v) for k,v in place.items()})
+    global SHARD
+    SHARD = args.shard
     clock = time.process_time if args.clock=='cpu' else time.perf_counter
     torch.set_num_threads(1)
     dist.init_process_group('gloo')
@@ -125,6 +136,7 @@ if __name__=='__main__':
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--rounds', type=int, default=15)
     parser.add_argument('--batches', type=int, default=100, help='in an epoch')
+    parser.add_argument('--shard', action='store_true', help='models in parts')
     parser.add_argument('-n', type=int, default=2, help='number of processes')
     parser.add_argument('--clock', choices=('wall','cpu'), default='wall',
                         help='cpu: the time that rank 0 had, on a machine that others use too')

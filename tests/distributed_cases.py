@@ -13,7 +13,7 @@ from torch import nn
 from torch.utils.data import DataLoader, Dataset, IterableDataset, Sampler, TensorDataset
 
 from optimloop.all import *
-from optimloop.optimizers.sharded import gathered
+from optimloop.optimizers.sharded import gathered, placed
 from optimloop.basics.ranks import join_ranks, n_ranks, this_rank, wait_for_all
 
 torch.set_num_threads(1)
@@ -657,9 +657,9 @@ refusals = dict(
     weights_changed_on_one=('rank 1 has other weights', lambda: trained(cbs=OnOneRank(nudge))),
     switched_off=('cannot be switched off', lambda: trained(cbs=SwitchOff)))
 
-# cases that a model in parts refuses; of the noise, each part would be drawn for itself
+# cases that a model in parts refuses
 whole_only = dict(penalty='a penalty on these', sparse='sparse=True', fp16_by_hand='which must be whole',
-                  noisy_weights='do not train on the same batch')
+                  noisy_weights='DTensor random operators')
 
 def late_shard():
     learn = learner(shard=None)
@@ -676,6 +676,31 @@ class Scalar(nn.Module):
         super().__init__()
         self.net,self.scale = net(),nn.Parameter(torch.ones(()))
     def forward(self, x): return self.net(x)*self.scale
+
+def held():
+    ps = [*(model := net()).parameters()]
+    def penalised(pred, targ): return F.cross_entropy(pred, targ) + .1*sum(p.square().sum() for p in ps)
+    return trained(model=model, loss=penalised)
+
+def hooked():
+    (model := net())[0].weight.register_hook(lambda grad: grad.clamp(-.1, .1))
+    return trained(model=model)
+
+def half_in_parts(model):
+    from torch.distributed.fsdp import fully_shard
+    fully_shard(model[0])
+
+@case
+def sharded_in_part(): return trained(shard=half_in_parts)
+
+class Placed(Callback):
+    "Draws for whole weights, whether they are in parts or not"
+    def after_step(self):
+        with torch.no_grad():
+            for p in self.learn.model.parameters(): p.add_(placed(torch.randn(p.shape), p), alpha=.01)
+
+@case
+def placed_noise(): return trained(cbs=Placed, opt=SGD)
 
 class Half(Callback):
     "Raises an error in the midst of the forward pass, once"
@@ -700,6 +725,7 @@ sharded_refusals = dict({k:(text,cases[k]) for k,text in whole_only.items()},
     lazy_parts=('call it once on a batch', lambda: trained(model=nn.LazyLinear(3))),
     compiled_parts=('the model is compiled', lambda: trained(model=torch.compile(net()))),
     other_parts=('rank 1 has other parameters', lambda: trained(model=nn.Linear(5, 3+this_rank()))),
+    held=('is a parameter of the model, and would stay', held), hooked=('0.weight of the model has hooks', hooked),
     scalar=('make it a tensor of shape (1,)', lambda: trained(model=Scalar())))
 
 cases['after_an_error'] = after_an_error

@@ -303,8 +303,8 @@ def generator_state(o):
     return o.state,lambda s: setattr(o, 'state', s)
 
 # %% ../../nbs/runs/parts.ipynb #c2a00001
-_leaves = (str,bytes,int,float,complex,type(None),type,types.ModuleType,torch.Tensor,np.ndarray,np.generic,
-           Path,Learner,Callback)
+_numbers = str,bytes,int,float,complex,type(None),type,types.ModuleType,np.ndarray,np.generic,Path
+_no_holders = *_numbers,torch.Tensor,Learner,Callback # not looked into
 _foreign = {'torch','numpy',*sys.stdlib_module_names} - {'__main__'} # what is defined there keeps no generator of ours
 
 def _inside(o):
@@ -337,18 +337,22 @@ def _known_to(f):
 # %% ../../nbs/runs/parts.ipynb #c2a00004
 def generators_within(**roots):
     "The generators within reach of some objects, by the shortest path to each"
+    return found_within(lambda o: isinstance(o, _generator_types), roots)
+
+def found_within(is_it, roots, leaves=_no_holders):
+    "What `is_it` is true of, within reach of some objects, by the shortest path to each; `leaves` are not looked into"
     found,seen,queue = {},set(),deque(roots.items())
     while queue:
         path,o = queue.popleft()
         if id(o) in seen: continue
         seen.add(id(o))
-        if isinstance(o, _generator_types): found[path] = o
-        elif len(seen)+len(queue)<10_000: queue.extend((f'{path}.{k}', v) for k,v in _parts_of(o))
+        if is_it(o): found[path] = o
+        elif len(seen)+len(queue)<10_000: queue.extend((f'{path}.{k}', v) for k,v in _parts_of(o, is_it, leaves))
     return found
 
-def _parts_of(o):
+def _parts_of(o, is_it, leaves):
     "What an object holds, but for numbers and the like, which hold nothing"
-    try: return [(k, v) for k,v in _inside(o) if k!='_iterator' and not isinstance(v, _leaves)]
+    try: return [(k, v) for k,v in _inside(o) if k!='_iterator' and (is_it(v) or not isinstance(v, leaves))]
     except Exception: return () # its attributes cannot be read
 
 # %% ../../nbs/runs/parts.ipynb #c2a00006

@@ -115,6 +115,8 @@ def generator_state(o) -> tuple | None | tuple:
     """State of a generator and the function that sets it; `None` if it has none, as that of the operating system"""
 def generators_within(**roots):
     """The generators within reach of some objects, by the shortest path to each"""
+def found_within(is_it, roots, leaves=...):
+    """What `is_it` is true of, within reach of some objects, by the shortest path to each; `leaves` are not looked into"""
 def loader_generators(learn):
     """The generators that the loaders of a Learner hold, by name"""
 def put_generators(own, states) -> None:

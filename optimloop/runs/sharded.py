@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['blocks', 'shard_model', 'is_function', 'shard_learner', 'is_in_parts', 'settle', 'check_shards']
 
-# %% ../../nbs/runs/sharded.ipynb #5d8e9987
-import copy, sys
+# %% ../../nbs/runs/sharded.ipynb #a7dcf827
+import copy, sys, warnings
 from functools import partial
 
 import torch
@@ -18,6 +18,7 @@ from ..basics.comments import show_comments
 from ..basics.param_groups import is_sharded, local_parts
 from ..basics.ranks import from_all, n_ranks
 from ..mixed_precision import MixedPrecision, PrecisionCallback
+from .parts import _inside, _no_holders, found_within
 
 # %% ../../nbs/runs/sharded.ipynb #d1366eb6
 _lists = nn.Sequential,nn.ModuleList,nn.ModuleDict
@@ -40,7 +41,7 @@ def _listed(model):
         if isinstance(model, _lists) and is_called: yield m
         else: yield from _listed(m)
 
-# %% ../../nbs/runs/sharded.ipynb #0036aa08
+# %% ../../nbs/runs/sharded.ipynb #ccc30e4d
 def shard_model(
     model, # nn.Module that has its weights already, the same in all processes
     shard=True, # In its blocks; or a class, or a tuple of classes, of blocks; or a function that calls fully_shard
@@ -50,11 +51,12 @@ def shard_model(
     "Let each process keep its part of all weights, by torch's `fully_shard`"
     fully_shard,FSDPModule = _fsdp()
     plain,device = _hollow(model),device or next(model.parameters()).device.type
+    warnings.filterwarnings('error', 'DTensor random operators') # on the CPU, each part would be drawn for itself
+    mesh = dist.device_mesh.init_device_mesh(device, (n_ranks(),))
     if is_function(shard): shard(model)
-    else:
-        mesh = dist.device_mesh.init_device_mesh(device, (n_ranks(),))
-        inner = [] if find_unused else blocks(model, None if shard is True else shard)
-        for m in [*inner[::-1], model]: fully_shard(m, mesh=mesh)
+    elif not find_unused:
+        for m in blocks(model, None if shard is True else shard)[::-1]: fully_shard(m, mesh=mesh)
+    if not isinstance(model, FSDPModule): fully_shard(model, mesh=mesh) # all that is left
     for m in model.modules():
         if not isinstance(m, FSDPModule): continue
         m.set_reshard_after_forward(True, recurse=False) # between the calls of the model all is in parts
@@ -77,7 +79,7 @@ def _no_view(module, args, out):
     if type(out) is dict: return {k:_no_view(module, args, o) for k,o in out.items()}
     return like_nest(out, [_no_view(module, args, o) for o in out]) if isinstance(out, (tuple,list)) else out
 
-# %% ../../nbs/runs/sharded.ipynb #cd6fa0d9
+# %% ../../nbs/runs/sharded.ipynb #ed176324
 def shard_learner(
     learn, # Learner
     shard, # As for shard_model
@@ -89,6 +91,7 @@ def shard_learner(
     if learn.opt is not None: raise RuntimeError(
         "the optimizer was made already, of whole weights: call learn.distribute(shard=…) before the first fit or load")
     _check_model(learn.model, shard)
+    _check_held(learn)
     for t in (*learn.model.parameters(), *learn.model.buffers()): dist.broadcast(t.data, 0)
     shard_model(learn.model, shard, find_unused)
 
@@ -137,7 +140,7 @@ def settle(
         if isinstance(m, FSDPModule): m.reshard()
     if isinstance(model, FSDPModule) and hasattr(model, 'reset_iter_state'): model.reset_iter_state()
 
-# %% ../../nbs/runs/sharded.ipynb #173b9ef3
+# %% ../../nbs/runs/sharded.ipynb #d1e9c6df
 def _check_model(model, shard):
     "Raise an error if a model cannot be put into parts"
     named = dict(model.named_parameters())
@@ -147,6 +150,9 @@ def _check_model(model, shard):
     is_compiled = any(hasattr(m, '_orig_mod') or getattr(m, '_compiled_call_impl', None) for m in model.modules())
     if is_compiled: raise ValueError(
         "the model is compiled: shard it first, and compile what distribute(shard=…) has made")
+    if hooked := [k for k,p in named.items() if p._backward_hooks or getattr(p, '_post_accumulate_grad_hooks', None)]:
+        raise ValueError(f"{', '.join(hooked)} of the model has hooks, which a part would not have: "
+                         "register them when distribute(shard=…) has cut the model")
     scalars = [k for k,p in named.items() if not p.ndim]
     if scalars: raise ValueError(f"{', '.join(scalars)} of the model has no dimension along which it could be cut: "
                                  "make it a tensor of shape (1,)")
@@ -157,6 +163,19 @@ def _check_model(model, shard):
     shapes = from_all([(k,tuple(p.shape),str(p.dtype)) for k,p in named.items()])
     i = next((i for i,o in enumerate(shapes) if o!=shapes[0]), None)
     if i is not None: raise ValueError(f"rank {i} has other parameters than rank 0: {set(shapes[i])^set(shapes[0])}")
+
+def _check_held(learn):
+    "Raise an error if something about a Learner holds parameters of the model, which are to be replaced by parts"
+    ps = set(map(id, learn.model.parameters()))
+    modules,own = dict(learn.model.named_modules()),('_parameters','_modules','_buffers')
+    roots = {f'{k or "model"}.{name}':o for k,m in modules.items() for name,o in _inside(m)
+             if name not in own and not name.startswith('_flat_weight')} # of torch's recurrent layers, which know of it
+    loss = [vars(m) for m in learn.loss_func.modules()] if isinstance(learn.loss_func, nn.Module) else learn.loss_func
+    roots.update({cb.name:dict(_inside(cb)) for cb in learn.cbs}, loss_func=loss, opt_func=learn.opt_func,
+                 splitter=learn.splitter, metrics=learn.metrics)
+    held = found_within(lambda o: id(o) in ps, roots, (nn.Module,*_no_holders))
+    if held: raise ValueError(f"{', '.join(held)} is a parameter of the model, and would stay whole: look it up in the "
+                              "model when it is needed, or call distribute(shard=…) before it is taken")
 
 def check_shards(learn):
     "Raise a `ValueError` if the model is in parts, and something does not know of it"
