@@ -269,6 +269,7 @@ def size_on_disk(
     if file.stat().st_nlink>1: return 0
     return file.stat().st_size + sum(o.stat().st_size for o in parts_beside(file).glob('*'))
 
+# %% ../../nbs/runs/shard_files.ipynb #sf000036
 def remove_orphans(
     folder:Path, # Where checkpoints are
     best:Path, # A file there whose parts are needed
