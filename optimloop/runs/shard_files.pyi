@@ -2,7 +2,7 @@
 # Written by .ci/stubs.py from the notebooks: edit them, not this file.
 from pathlib import Path
 
-__all__ = ['split_state', 'write_shards', 'remove_shards', 'check_shard_files', 'read_shards', 'parts_beside', 'mesh_of', 'with_shards', 'is_whole_with_shards', 'size_on_disk', 'remove_orphans', 'new_writers', 'end_writers']
+__all__ = ['split_state', 'write_shards', 'remove_shards', 'check_shard_files', 'read_shards', 'mesh_of', 'parts_beside', 'with_shards', 'is_whole_with_shards', 'size_on_disk', 'remove_orphans', 'new_writers', 'end_writers']
 
 def split_state(state, copied: bool = False) -> tuple:
     """Take the sharded tensors out of a state; to be called by all processes
@@ -65,17 +65,6 @@ def read_shards(folder: str | Path, record, whole: bool = False, mesh=None):
     Returns
     -------
     The state"""
-def parts_beside(file: Path):
-    """The folder with its parts, if it has any
-
-    Parameters
-    ----------
-    file
-        One with a record
-
-    Returns
-    -------
-    Path"""
 def mesh_of(model):
     """Over which processes a model is sharded, if it is
 
@@ -87,6 +76,17 @@ def mesh_of(model):
     Returns
     -------
     DeviceMesh or None"""
+def parts_beside(file: Path):
+    """The folder with its parts, if it has any
+
+    Parameters
+    ----------
+    file
+        One with a record
+
+    Returns
+    -------
+    Path"""
 def with_shards(file, state: dict, mesh=None):
     """Read the parts that a state names, if it does; a `DamagedFile` in all processes if one of them is not whole
 
