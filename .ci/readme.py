@@ -83,7 +83,7 @@ floors = [('foundations', 'Before the course', ''), ('', 'Course', ''),
     ('optimizers', 'Optimizers', 'family wrapping engines sharded'),
     ('training', 'Training',
      'callbacks tracking schedules curves prediction inspection activations display checks half'),
-    ('runs', 'Runs', 'distributed sharded scale checkpoints saving export shares parts loaders'),
+    ('runs', 'Runs', 'distributed sharded scale checkpoints shard_files saving export shares parts loaders'),
     ('projects', 'Projects', 'race book_race images gan gpt why_it_trains')]
 before = ['index.ipynb', 'coming_from.ipynb']
 after = ['99_all.ipynb', 'questions.ipynb', 'command.ipynb', 'changelog.qmd', 'contributing.qmd']

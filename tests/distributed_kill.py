@@ -1,7 +1,9 @@
 """Kill processes of a distributed run at random instants, or end them by SIGTERM, and compare what comes out with the
-undisturbed run: `python tests/distributed_kill.py [--kills 50] [--n 2] [--seed 0]`. A launch of torchrun is a run; in
-it a random rank is killed again and again, in training, in a write or in a validation, and torchrun starts all anew.
-Prints a line for each run, and a last one that says whether all weights are equal to the last bit."""
+undisturbed run: `python tests/distributed_kill.py [--kills 50] [--n 2] [--seed 0] [--sharded]`. A launch of torchrun is
+a run; in it a random rank is killed again and again, in training, in a write or in a validation, and torchrun starts
+all anew. With `--sharded` the model is in parts, and so are the files: ranks are killed while they write their parts,
+and between that and the writing of the file, too. Prints a line for each run, and a last one that says whether all
+weights are equal to the last bit."""
 import argparse, os, random, signal, subprocess, sys, tempfile, threading, time
 from pathlib import Path
 
@@ -12,6 +14,7 @@ def train(folder):
     import torch
     from torch import nn
     from optimloop.all import EMA, Adam, Callback, Checkpoint, DataLoaders, Learner
+    from optimloop.optimizers.sharded import gathered
 
     attempt,rank = int(os.environ.get('TORCHELASTIC_RESTART_COUNT', 0)),int(os.environ.get('RANK', 0))
     plan = [o.split() for o in (folder/'plan').read_text().splitlines()]
@@ -58,33 +61,49 @@ def train(folder):
             return write(*args)
         checkpoints.write_packed = slow_write
 
+    if is_due('parts') or is_due('between'):
+        from optimloop.runs import checkpoints
+        write_shards,count = checkpoints.write_shards,[0]
+        def slow_shards(*args):
+            count[0] += 1
+            is_now = count[0]==int(due[3])+2
+            if is_now and due[1]=='parts': die_soon()
+            time.sleep(.01)
+            files = write_shards(*args)
+            if is_now and due[1]=='between': die()
+            return files
+        checkpoints.write_shards = slow_shards
+
     torch.manual_seed(0)
     model = nn.Sequential(nn.Linear(6, 16), nn.ReLU(), nn.Dropout(.3), nn.Linear(16, 2))
     dls = DataLoaders.from_datasets(Data(), Data(), bs=8)
-    cbs = [Log, EMA(.9), Checkpoint(2, folder=folder/'checkpoints'), Killer]
+    sharded = 'KILL_SHARDED' in os.environ
+    cbs = [Log, EMA(.9), Checkpoint(2, folder=folder/'checkpoints', sharded=sharded), Killer]
     learn = Learner(dls, model, nn.functional.cross_entropy, Adam, lr=.01, cbs=cbs)
-    learn.distribute()
+    learn.distribute(shard=sharded)
     learn.fit_one_cycle(5, resume=True)
-    if rank==0: torch.save(dict(weights=[p.detach() for p in model.parameters()], losses=list(learn.recorder.losses),
-                                avg=learn.ema.avg, values=learn.recorder.values), folder/'result.pt')
+    weights,avg = gathered([p.detach() for p in model.parameters()]),gathered(learn.ema.avg)
+    if rank==0: torch.save(dict(weights=weights, losses=list(learn.recorder.losses), avg=avg,
+                                values=learn.recorder.values), folder/'result.pt')
 
-def launch(folder, n, plan, timeout=300):
+def launch(folder, n, plan, timeout=300, sharded=False):
     folder.mkdir()
     (folder/'plan').write_text('\n'.join(plan))
     env = dict(os.environ, OMP_NUM_THREADS='1', TORCH_DISABLE_SHARE_RDZV_TCP_STORE='1')
+    if sharded: env['KILL_SHARDED'] = '1'
     line = [sys.executable, '-m', 'torch.distributed.run', '--nnodes', '1', '--nproc-per-node', str(n),
             '--max-restarts', str(len(plan)+2), '--rdzv-backend', 'c10d', '--rdzv-endpoint', 'localhost:0',
             '--monitor-interval', '0.1', __file__, str(folder)]
     return subprocess.run(line, env=env, timeout=timeout, capture_output=True, text=True)
 
-def random_plan(rng, n, kills):
+def random_plan(rng, n, kills, sharded=False):
     "Rank, what it does when it is hit, after how many seconds, in which epoch or write"
-    plan = []
+    plan,writes = [],('write','parts','between')
     for i in range(kills):
-        what = rng.choice(('train','train','term','write','validate'))
+        what = rng.choice(('train','train','term','write','validate',*('parts','parts','between')*sharded))
         rank = 0 if what=='write' else rng.randrange(n)
-        when = rng.randrange(2) if what=='write' else i*4//max(1, kills)
-        plan.append(f"{rank} {what} {rng.random()*(.02 if what=='write' else .06):.4f} {when}")
+        when = rng.randrange(2) if what in writes else i*4//max(1, kills)
+        plan.append(f"{rank} {what} {rng.random()*(.02 if what in writes else .06):.4f} {when}")
     return plan
 
 def each_sample_once(folder, n):
@@ -109,16 +128,17 @@ def main():
     parser.add_argument('--per-run', type=int, default=5)
     parser.add_argument('--n', type=int, default=2)
     parser.add_argument('--seed', type=int, default=0)
+    parser.add_argument('--sharded', action='store_true')
     args = parser.parse_args()
     rng,bad,kills,i = random.Random(args.seed),0,0,0
     with tempfile.TemporaryDirectory() as tmp:
         tmp = Path(tmp)
-        done = launch(tmp/'undisturbed', args.n, [])
+        done = launch(tmp/'undisturbed', args.n, [], sharded=args.sharded)
         assert done.returncode==0, done.stderr[-3000:]
         while kills<args.kills:
-            folder,plan = tmp/f'run{i}',random_plan(rng, args.n, args.per_run)
+            folder,plan = tmp/f'run{i}',random_plan(rng, args.n, args.per_run, args.sharded)
             start = time.time()
-            done = launch(folder, args.n, plan)
+            done = launch(folder, args.n, plan, sharded=args.sharded)
             good = done.returncode==0 and equal(folder, tmp/'undisturbed') and each_sample_once(folder, args.n)
             bad,i,died = bad+(not good),i+1,int((folder/'attempts').read_text())-1
             kills += died # some come too late

@@ -3,7 +3,7 @@
 from contextlib import AbstractContextManager
 from typing import Any
 
-__all__ = ['join_ranks', 'check_together', 'n_ranks', 'this_rank', 'is_main', 'say', 'bounds', 'from_main', 'from_all', 'summed', 'on_main', 'wait_for_all', 'part_unless_all_fail', 'Streams', 'open_streams', 'close_streams', 'streams', 'same_draws', 'own_draws', 'own_model_draws']
+__all__ = ['join_ranks', 'check_together', 'n_ranks', 'this_rank', 'is_main', 'say', 'bounds', 'from_main', 'from_all', 'summed', 'on_main', 'on_all', 'wait_for_all', 'all_come', 'part_unless_all_fail', 'Streams', 'open_streams', 'close_streams', 'streams', 'same_draws', 'own_draws', 'own_model_draws']
 
 def join_ranks() -> None:
     """Join the processes that torchrun has started; alone, nothing happens"""
@@ -83,8 +83,34 @@ def on_main(f):
     Returns
     -------
     What it returned"""
+def on_all(f):
+    """Call `f` on all ranks; an error on one of them is raised on all
+
+    Parameters
+    ----------
+    f
+        Function without arguments
+
+    Returns
+    -------
+    What it returned here"""
 def wait_for_all() -> None:
     """Go on when all ranks have come here"""
+def all_come(where: str, seconds: float = 8.0, retract: bool = False) -> bool:
+    """Do all processes come here? To be asked where some may have broken off, and nothing can be exchanged
+
+    Parameters
+    ----------
+    where
+        What they come to, the same in all
+    seconds
+        How long they have
+    retract
+        If not all do, let nobody count on this one any more?
+
+    Returns
+    -------
+    bool"""
 def part_unless_all_fail(seconds: float = 8.0) -> None:
     """To be called by a process that breaks off: close the connections, unless all processes do
 

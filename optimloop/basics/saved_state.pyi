@@ -4,12 +4,16 @@ from contextlib import AbstractContextManager
 from typing import Any
 from pathlib import Path
 
-__all__ = ['save_state', 'DamagedFile', 'is_pickle', 'load_state']
+__all__ = ['sync_folder', 'save_state', 'DamagedFile', 'is_pickle', 'load_state']
 
 def pack_state(state, copied=False) -> tuple:
     """The skeleton of a state, its tensors, by name, and the number of its parts"""
+def with_entries(packed, **more) -> tuple:
+    """What `pack_state` returned of a dictionary, with more entries, of plain data"""
 def replacing(path) -> AbstractContextManager[Any]:
     """A new file, open, which takes the place of `path` in one step when it is written, or goes away"""
+def sync_folder(folder) -> None:
+    """Bring the names in a folder to the disk"""
 def write_bytes(fd, part) -> None:
     """Write all of `part` to an open file"""
 def remove_file(path) -> None:

@@ -8,6 +8,7 @@ __all__ = ['Checkpoint']
 # %% ../../nbs/runs/checkpoints.ipynb #f568130a
 import copy, errno, math, os, platform, re, shutil, signal, threading, time, warnings
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
@@ -19,9 +20,9 @@ from ..basics.averages import lower_is_better
 from ..basics.comments import show_comments
 from ..basics.data import DataLoaders, InPlaceOf, n_batches
 from ..basics.param_groups import is_sharded
-from ..basics.ranks import from_all, is_main, n_ranks, on_main, say, this_rank
-from ..basics.saved_state import DamagedFile, is_whole, link_file, pack_state, packed_size, remove_file
-from ..basics.saved_state import write_packed
+from ..basics.ranks import all_come, from_all, is_main, n_ranks, on_all, on_main, say, this_rank
+from ..basics.saved_state import DamagedFile, link_file, pack_state, packed_size, remove_file
+from ..basics.saved_state import with_entries, write_packed
 from ..callbacks import Callback, CallbackRunner, sort_cbs
 from ..learner import Learner, fit_options, rehearses
 from .loaders import _Draws, _Started, _StatefulFeed, _feed_for, _lives_on, _not_again, _to_restore
@@ -29,6 +30,9 @@ from .loaders import _without_state, _workers_of
 from .parts import check_alike, check_random, file_kinds, keeps_nothing, loader_generators, put_parts
 from .parts import put_random, read_random, refusing_nonsense, remember_buffers, run_parts
 from .parts import undeclared_fingerprints, warn_of_undeclared, whole_state
+from .shard_files import _told_by_all, end_writers, is_whole_with_shards, mesh_of, new_writers
+from .shard_files import parts_beside, remove_orphans, size_on_disk, split_state, with_shards
+from .shard_files import write_shards
 from ..schedulers import ParamScheduler
 
 # %% ../../nbs/runs/checkpoints.ipynb #f39acf7f
@@ -57,6 +61,7 @@ class _FitState:
     first_loader:object = None # the training loader when the fit began
     generators:dict = None # random generators that loaders hold, by name
     saving:'_Saving' = field(default_factory=lambda: _Saving())
+    writers:object = None # process group of the threads that write parts of a sharded model
     told:'_Told' = field(default_factory=lambda: _Told())
 
 # %% ../../nbs/runs/checkpoints.ipynb #39922167
@@ -89,7 +94,8 @@ class Checkpoint(Callback):
         keep:int=3, # Number of files to keep, ≥ 1; with 2 or more, one that is damaged costs little
         folder:str|Path=None, # Where they are; default: checkpoints in the Learner's path
         best:str='valid_loss', # Column of the table: after its best epoch best.safetensors is that one, too; or None
-        on_error:str='warn' # If a file cannot be written: warn, and train on, or raise
+        on_error:str='warn', # If a file cannot be written: warn, and train on, or raise
+        sharded:bool=False # Let each process write what it has of a sharded model, rather than rank 0 all of it?
     ):
         numbers = dict(every_batches=every_batches, every_epochs=every_epochs, keep=keep)
         _check_settings(numbers, every_minutes, on_error)
@@ -196,7 +202,8 @@ def _state(self:Checkpoint, epoch, batch, trained=False, ended=False, rng=None, 
     feed = self._feed_state(batch and not trained)
     more = dict(versions=_versions(), feed=feed, earlier=_earlier(learn))
     if n_ranks()>1: more['ranks'] = _of_ranks(parts, feed)
-    return whole_state(file_kinds['checkpoint'].state(run=run, **more, **parts))
+    res = file_kinds['checkpoint'].state(run=run, **more, **parts)
+    return res if self.sharded else whole_state(res)
 
 # %% ../../nbs/runs/checkpoints.ipynb #2cb00067
 def _free(folder): return shutil.disk_usage(folder).free # bytes
@@ -208,7 +215,7 @@ def _in_the_way(e, files, size):
     if free>=size: return [] # it is not that
     for o in reversed(files):
         res.append(o)
-        free += o.stat().st_size if o.stat().st_nlink==1 else 0
+        free += size_on_disk(o)
         if free>=size: return res
     return []
 
@@ -218,23 +225,41 @@ def _write_in_room(self:Checkpoint, file, packed):
     "Write a file; on a disk that is full in the place of the oldest ones, if another one is whole"
     try: return write_packed(file, *packed)
     except OSError as e:
-        files = _checkpoints_in(file.parent)
-        old = _in_the_way(e, files[1:], packed_size(*packed))
-        if not old or not any(o==self._fit.saving.newest or is_whole(o) for o in files if o not in old): raise
-    for o in old: remove_file(o)
+        if not self._make_room(e, file, packed_size(*packed)): raise
     write_packed(file, *packed)
+
+@patch
+def _make_room(self:Checkpoint, e, file, size): # bool
+    "Take away the oldest files, if that makes the room that `file` needs, and another one is whole"
+    files = _checkpoints_in(file.parent)
+    old = _in_the_way(e, files[1:], size)
+    whole = (o==self._fit.saving.newest or is_whole_with_shards(o) for o in files if o not in old)
+    if not old or not any(whole): return False
+    for o in old: remove_file(o)
+    self._remove_orphans(file)
+    return True
+
+@patch
+def _remove_orphans(self:Checkpoint, file=None):
+    "Take away parts whose file is gone, but for those of `file`, which are being written"
+    folder = self._where() if file is None else file.parent
+    remove_orphans(folder, folder/'best.safetensors', but=file and parts_beside(file))
 
 # %% ../../nbs/runs/checkpoints.ipynb #dcb7f03c
 @patch
 def _write(self:Checkpoint, saving, file, packed, is_best):
     "Write a file, in a thread"
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        self._write_in_room(file, packed)
-        saving.newest = file
-        if is_best: link_file(file, file.with_name('best.safetensors'))
-        for old in _checkpoints_in(file.parent)[self.keep:]: remove_file(old)
+    try: self._write_file(saving, file, packed, is_best)
     except Exception as e: saving.error = e
+
+@patch
+def _write_file(self:Checkpoint, saving, file, packed, is_best):
+    file.parent.mkdir(parents=True, exist_ok=True)
+    self._write_in_room(file, packed)
+    saving.newest = file
+    if is_best: link_file(file, file.with_name('best.safetensors'))
+    for old in _checkpoints_in(file.parent)[self.keep:]: remove_file(old)
+    self._remove_orphans()
 
 # %% ../../nbs/runs/checkpoints.ipynb #a7e40302
 def _of_ranks(parts, feed):
@@ -288,7 +313,7 @@ def _wait(self:Checkpoint):
         saving.failed = True
         raise error
     newest = saving.newest or 'of an earlier run, if there is one'
-    warnings.warn(f"Checkpoint: {error}. The run goes on; the newest that is whole is {newest}")
+    if is_main(): warnings.warn(f"Checkpoint: {error}. The run goes on; the newest that is whole is {newest}")
 
 # %% ../../nbs/runs/checkpoints.ipynb #b801dc7a
 @patch
@@ -304,19 +329,31 @@ def _save(self:Checkpoint, is_best=False, **place):
         fingerprints,fit.fingerprints = fit.fingerprints,None
         warn_of_undeclared(self.learn, fingerprints)
     state = self._state(**place, is_best=is_best)
-    self._start_writing(pack_state(state, copied=True) if is_main() else None, place, is_best)
+    self._start_writing(self._pack(state), place, is_best)
 
 @patch
-def _start_writing(self:Checkpoint, packed, place, is_best=False):
-    "Let a thread write a packed state, to the file with the next number"
-    fit,saving = self._fit,self._fit.saving
+def _pack(self:Checkpoint, state): # What rank 0 writes, packed, and a dictionary of what every rank writes
+    "A copy of a state in memory"
+    state,tensors = split_state(state, copied=True) if self.sharded and n_ranks()>1 else (state,{})
+    return pack_state(state, copied=True) if is_main() else None, tensors
+
+@patch
+def _start_writing(self:Checkpoint, copy, place, is_best=False):
+    "Let a thread write a copy of the state, to the file with the next number"
+    fit,saving,(packed,tensors) = self._fit,self._fit.saving,copy
     saving.place = place['epoch'],place['batch'],place.get('trained', False)
     saving.time,fit.owed = time.monotonic(),False
-    if not is_main(): return
-    n = 1 + max([n for n,o in _numbered(self._where())], default=0)
-    file = self._where()/f"{n:06}_epoch{place['epoch']}_batch{place['batch']}.safetensors"
-    saving.thread = threading.Thread(target=self._write, args=(saving,file,packed,is_best))
+    if not is_main() and not tensors: return
+    file = on_main(lambda: self._next_file(place)) if tensors else self._next_file(place)
+    if tensors and fit.writers is None: fit.writers = new_writers()
+    write,more = (self._write_sharded,(tensors,fit.writers)) if tensors else (self._write,())
+    saving.thread = threading.Thread(target=write, args=(saving,file,packed,is_best,*more))
     saving.thread.start()
+
+@patch
+def _next_file(self:Checkpoint, place):
+    n = 1 + max([n for n,o in _numbered(self._where())], default=0)
+    return self._where()/f"{n:06}_epoch{place['epoch']}_batch{place['batch']}.safetensors"
 
 # %% ../../nbs/runs/checkpoints.ipynb #e7b8ac21
 def _with_train(dls, train):
@@ -520,10 +557,10 @@ def _stop_if_told(self:Checkpoint):
 @patch
 def _save_trained(self:Checkpoint):
     "Save what was kept from before the validation"
-    place,packed = self._fit.trained
+    place,copy = self._fit.trained
     if self._fit.saving.place==(place['epoch'],place['batch'],True): return
     self._wait()
-    self._start_writing(packed, place)
+    self._start_writing(copy, place)
 
 # %% ../../nbs/runs/checkpoints.ipynb #7fd83c16
 @patch
@@ -569,6 +606,7 @@ def _remove_unfinished(self:Checkpoint):
     if not is_main(): return
     for pattern in ('.*_epoch*_batch*.safetensors*.tmp','.best.safetensors*.tmp'):
         for o in self._where().glob(pattern): remove_file(o)
+    self._remove_orphans()
 
 @patch
 def after_fit(self:Checkpoint):
@@ -583,13 +621,19 @@ def _save_after_error(self:Checkpoint):
     "Save what is a state between two batches, if there is one"
     fit,saving = self._fit,self._fit.saving
     if saving.failed: return
-    if fit.trained: self._save_trained()
+    if fit.trained: self._save_trained_if_all_do()
     elif n_ranks()==1 and fit.fetching and fit.boundary==dict(epoch=self.epoch, batch=(self.iter or 0)+1):
         if saving.place!=(*fit.boundary.values(),False): self._save(rng=fit.random, **fit.boundary)
     self._wait()
     if not saving.newest: return
     say(f"Checkpoint: broken off in epoch {self.epoch}, batch {self.iter}. "
           f"The newest state is in {saving.newest.name}; go on with resume=True")
+
+@patch
+def _save_trained_if_all_do(self:Checkpoint):
+    "Save what was kept from before the validation; if it lies in several processes, only together with them"
+    _,(_,tensors) = self._fit.trained
+    if not tensors or all_come('trained', 4., retract=True): self._save_trained()
 
 # %% ../../nbs/runs/checkpoints.ipynb #30a2fcd9
 @patch
@@ -602,9 +646,16 @@ def cleanup_fit(self:Checkpoint):
     finally:
         self._release_sigterm()
         self._give_back()
+        self._end_writers()
         if not self._fit.ended: self._forget_workers()
         number,self._fit = self._fit.told.signal,_FitState()
     if number is not None: signal.raise_signal(number)
+
+@patch
+def _end_writers(self:Checkpoint):
+    "Let no other process wait for a thread that is not there any more"
+    group,self._fit.writers = self._fit.writers,None
+    if group is not None: end_writers(group, in_haste=not self._fit.ended)
 
 @patch
 def _forget_workers(self:Checkpoint):
@@ -662,8 +713,7 @@ def after_train(self:Checkpoint):
     if fit.again: self._put_state(fit.again) # over what the others have just done for the second time
     fit.again,place = None,dict(epoch=self.epoch, batch=(self.iter or 0)+1, trained=True)
     if self.dls.valid is None: return
-    state = self._state(**place)
-    fit.trained = place,pack_state(state, copied=True) if is_main() else None
+    fit.trained = place,self._pack(self._state(**place))
 
 @patch
 def after_epoch(self:Checkpoint):
@@ -708,13 +758,18 @@ def _check_run(state):
     if wrong: raise ValueError(f"the place of the run in the checkpoint makes no sense: {', '.join(wrong)}")
 
 # %% ../../nbs/runs/checkpoints.ipynb #7f47b337
-def _read_checkpoint(file, parts=()):
-    "What `Checkpoint` wrote; `DamagedFile` if one of `parts` is missing, or the place of the run makes no sense"
+def _read_file(file, parts=()):
+    "What rank 0 wrote; `DamagedFile` if one of `parts` is missing, or the place of the run makes no sense"
     state = file_kinds['checkpoint'].read(file, parts)
     try:
         with refusing_nonsense('place of the run'): _check_run(state)
     except ValueError as e: raise DamagedFile(f"{file} is damaged: {e}") from e
     return state
+
+@patch
+def _read(self:Checkpoint, file):
+    "What a Checkpoint wrote: on several processes all have it, or the same error"
+    return with_shards(file, on_all(lambda: _read_file(file, self.parts)), mesh_of(self.learn.model))
 
 # %% ../../nbs/runs/checkpoints.ipynb #4d0f4f9a
 @patch
@@ -722,26 +777,19 @@ def _state_to_go_on_from(self:Checkpoint, asked):
     "The state of the file that was `asked` for, or of the newest; `None` if there is none of this fit or a later one"
     if asked is not True and Path(asked).is_dir():
         raise ValueError(f"{asked} is a folder: give the file; or resume=True, and Checkpoint(folder=…)")
-    if n_ranks()>1: return self._state_of_all(asked)
-    if asked is not True: return _read_checkpoint(asked, self.parts)
-    return self._newest_state()[1]
-
-@patch
-def _state_of_all(self:Checkpoint, asked):
-    "As the one process decides that writes, all read"
-    file = asked if asked is not True else on_main(lambda: self._newest_state()[0])
-    return file and _read_checkpoint(file, self.parts)
+    return self._newest_state()[1] if asked is True else self._read(asked)
 
 @patch
 def _newest_state(self:Checkpoint):
     "The newest file that is whole, and its state; twice `None` if there is none of this fit or a later one"
-    files = _checkpoints_in(self._where())
+    files = on_main(lambda: _checkpoints_in(self._where()))
     for file in files:
-        try: state = _read_checkpoint(file, self.parts)
-        except (DamagedFile,OSError) as e: warnings.warn(f"{e}. The checkpoint before it is tried")
+        try: state = self._read(file)
+        except (DamagedFile,OSError) as e:
+            if is_main(): warnings.warn(f"{e}. The checkpoint before it is tried")
         else:
             # if it was killed just before the best got its name
-            if state['run']['is_best']: link_file(file, file.with_name('best.safetensors'))
+            if state['run']['is_best']: on_main(lambda: link_file(file, file.with_name('best.safetensors')))
             return (file,state) if state['run']['fit']>=_fits_done(self.learn) else (None,None)
     if not files: return None,None
     raise ValueError(f"none of the {len(files)} checkpoints in {self._where()} is whole: move them away to begin anew")
@@ -841,7 +889,7 @@ def resume(self:Learner,
 ): # The Learner
     "Take the state of a run from a checkpoint, to look at it or use it; to go on with the run: `fit(…, resume=path)`"
     parts,names = {k:run_parts[k] for k in ('weights','loss','optimizer','callbacks')},{cb.name for cb in self.cbs}
-    state,had = _read_checkpoint(path, parts),self.opt
+    state,had = with_shards(path, _read_file(path, parts), mesh_of(self.model)),self.opt
     if self.opt is None: self.create_opt()
     try:
         with refusing_nonsense('state'): state['callbacks'] = {k:v for k,v in state['callbacks'].items() if k in names}
@@ -850,6 +898,31 @@ def resume(self:Learner,
         self.opt = had
         raise
     return self
+
+# %% ../../nbs/runs/checkpoints.ipynb #sf0000b1
+@patch
+def _write_sharded(self:Checkpoint, saving, file, packed, is_best, tensors, group):
+    "Write what this process has; then, on rank 0, the file, which says that all have done so. In a thread of each"
+    try:
+        files = self._write_parts(file, packed, tensors, group)
+        shards = dict(folder=parts_beside(file).name, files=files)
+        def finish(): self._write_file(saving, file, with_entries(packed, shards=shards), is_best)
+        _told_by_all(lambda: packed and finish(), group)
+        saving.newest = file
+    except Exception as e:
+        saving.error = OSError(*e.args) # a new one: the frames of that one have the group, which must not live on
+        if packed: self._remove_orphans()
+
+@patch
+def _write_parts(self:Checkpoint, file, packed, tensors, group):
+    "Write parts; on a disk that is full in the place of the oldest files"
+    try: return write_shards(parts_beside(file), tensors, group)
+    except OSError as e:
+        if e.errno is None: raise
+        size = packed and packed_size(*packed) + sum(o.numel()*o.element_size() for o in tensors.values())
+        make_room = partial(self._make_room, e, file, size) if packed else bool
+        if not any(_told_by_all(make_room, group)): raise
+    return write_shards(parts_beside(file), tensors, group)
 
 # %% ../../nbs/runs/checkpoints.ipynb #8c4ba8d4
 show_comments(globals())

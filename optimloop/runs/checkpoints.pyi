@@ -18,7 +18,8 @@ class Checkpoint(Callback):
     folder: Any
     best: Any
     on_error: Any
-    def __init__(self, every_batches: int | None = None, every_epochs: int = 1, every_minutes: float | None = None, keep: int = 3, folder: str | Path | None = None, best: str = 'valid_loss', on_error: str = 'warn') -> None:
+    sharded: Any
+    def __init__(self, every_batches: int | None = None, every_epochs: int = 1, every_minutes: float | None = None, keep: int = 3, folder: str | Path | None = None, best: str = 'valid_loss', on_error: str = 'warn', sharded: bool = False) -> None:
         """Parameters
         ----------
         every_batches
@@ -34,7 +35,9 @@ class Checkpoint(Callback):
         best
             Column of the table: after its best epoch best.safetensors is that one, too; or None
         on_error
-            If a file cannot be written: warn, and train on, or raise"""
+            If a file cannot be written: warn, and train on, or raise
+        sharded
+            Let each process write what it has of a sharded model, rather than rank 0 all of it?"""
     def before_epoch(self) -> None:
         """Put a feed into the place of the training loader; it begins at the batch where the run was"""
     def before_train(self) -> None:
