@@ -702,6 +702,108 @@ class Placed(Callback):
 @case
 def placed_noise(): return trained(cbs=Placed, opt=SGD)
 
+class Sometimes(nn.Module):
+    "Has a part that is used in every other batch, and one that never is"
+    def __init__(self):
+        super().__init__()
+        self.net,self.other,self.never,self.n = net(),nn.Linear(5, 3),nn.Linear(5, 3),0
+    def forward(self, x):
+        self.n += self.training
+        return self.net(x) + (self.other(x) if self.n%2 else 0)
+
+@case
+def used_sometimes():
+    with warnings.catch_warnings():
+        warnings.simplefilter('ignore')
+        return trained(model=Sometimes(), find_unused=True, opt=partial(Adam, wd=.1))
+
+class Scaled(nn.Module):
+    "Has state that is no buffer"
+    def __init__(self):
+        super().__init__()
+        self.net,self.scale,self.seen = net(),torch.ones(3),[]
+    def forward(self, x):
+        if self.training: self.seen.append(1)
+        return self.net(x)*self.scale*(1+.02*len(self.seen))
+
+@case
+def copied_with_its_state():
+    learn = learner(model=Scaled())
+    learn.fit(1)
+    learn.model.scale = torch.tensor([2.,3.,4.])
+    hook = learn.model.net[0].register_forward_hook(lambda m, args, out: out*.5)
+    other = copy.deepcopy(learn)
+    hook.remove()
+    other.fit(1)
+    learn.fit(1)
+    return result(learn, other=gathered([p.detach() for p in other.model.parameters()]))
+@case
+def loaded_whole():
+    weights = net().state_dict()
+    learn = learner(model=net())
+    learn.model.load_state_dict(weights)
+    learn.fit(2)
+    return result(learn)
+@case
+def channels_last():
+    x = torch.randn(21, 2, 6, 6, generator=torch.Generator().manual_seed(4))
+    model = nn.Sequential(nn.Conv2d(2, 5, 3), nn.ReLU(), nn.Flatten(), nn.Linear(80, 3))
+    model = model.to(memory_format=torch.channels_last)
+    return trained(dls=DataLoaders.from_arrays(x, data(21)[1], bs=8), model=model)
+
+class NaNLater(Callback):
+    order = 9
+    def after_pred(self):
+        if self.learn.training and (self.learn.epoch,self.learn.iter)==(2,3): self.learn.pred = self.learn.pred*math.nan
+
+@case
+def resumed_rollback(): return broken_off('rollback', (1,3), [NaNLater, partial(NaNPolicy, 'rollback', every=2)])
+
+class Norms(Callback):
+    def before_step(self): self.learn.opt.set_hypers(lr=.01*float(self.learn.model[0].weight.grad.norm()))
+
+class Sam(Callback):
+    "A second backward pass, from nearby"
+    def after_backward(self):
+        learn = self.learn
+        learn.loss_func(learn.model(learn.x), learn.y).backward()
+
+class FullPenalty(Callback):
+    def after_loss(self):
+        learn = self.learn
+        if learn.training: learn.loss = learn.loss + learn.model[0].weight.full_tensor().square().sum()
+
+class Whose(nn.Module):
+    "A block's weight is used without calling it"
+    def __init__(self):
+        super().__init__()
+        self.layers = nn.ModuleList([nn.Linear(5, 3)])
+    def forward(self, x): return F.linear(x, self.layers[0].weight)
+
+def frozen_on_one():
+    (model := net())[0].requires_grad_(this_rank()==0)
+    return trained(model=model)
+
+def two_types():
+    model = nn.Sequential(nn.Linear(5, 3))
+    model[0].bias.data = model[0].bias.data.double()
+    return trained(model=model)
+
+def breaks_off(model):
+    from torch.distributed.fsdp import fully_shard
+    fully_shard(model[0])
+    raise KeyError('in the midst of it')
+
+@case
+def after_cutting_failed():
+    if not os.environ.get('CASE_SHARD') or n_ranks()==1: return trained(model=net())
+    learn = learner(model=net(), shard=None)
+    before = [type(m) for m in learn.model.modules()],[id(p) for p in learn.model.parameters()]
+    with contextlib.suppress(KeyError): learn.distribute(shard=breaks_off)
+    assert before==([type(m) for m in learn.model.modules()],[id(p) for p in learn.model.parameters()])
+    learn.distribute().fit(3)
+    return result(learn)
+
 class Half(Callback):
     "Raises an error in the midst of the forward pass, once"
     order = 70
@@ -725,6 +827,13 @@ sharded_refusals = dict({k:(text,cases[k]) for k,text in whole_only.items()},
     lazy_parts=('call it once on a batch', lambda: trained(model=nn.LazyLinear(3))),
     compiled_parts=('the model is compiled', lambda: trained(model=torch.compile(net()))),
     other_parts=('rank 1 has other parameters', lambda: trained(model=nn.Linear(5, 3+this_rank()))),
+    numbers=('each process has another', lambda: trained(cbs=Norms)),
+    second_pass=('a backward pass that is not of learn.loss', lambda: trained(cbs=Sam)),
+    full_penalty=('a penalty on these', lambda: trained(cbs=FullPenalty)),
+    not_called=('a block of the model is used other than by calling it', lambda: trained(model=Whose())),
+    frozen_on_one=('rank 1 has other parameters', frozen_on_one), two_types=('have different types', two_types),
+    cut_on_one=('rank 1 has other shard', lambda: trained(shard=(True,None)[this_rank()])),
+    no_kinds=('shard=(): expected', lambda: trained(shard=())),
     held=('is a parameter of the model, and would stay', held), hooked=('0.weight of the model has hooks', hooked),
     scalar=('make it a tensor of shape (1,)', lambda: trained(model=Scalar())))
 

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['join_ranks', 'check_together', 'n_ranks', 'this_rank', 'is_main', 'say', 'bounds', 'from_main', 'from_all',
-           'check_same', 'summed', 'on_main', 'wait_for_all', 'part_unless_all_fail', 'Streams', 'open_streams',
-           'close_streams', 'streams', 'same_draws', 'own_draws', 'own_model_draws']
+           'check_same', 'summed', 'on_main', 'on_all', 'wait_for_all', 'all_come', 'part_unless_all_fail', 'Streams',
+           'open_streams', 'close_streams', 'streams', 'same_draws', 'own_draws', 'own_model_draws']
 
 # %% ../../nbs/basics/ranks.ipynb #d238a126
 import atexit, hashlib, os, random, time
@@ -131,23 +131,44 @@ def on_main(
     if error is not None: raise error
     return res
 
+def on_all(
+    f # Function without arguments
+): # What it returned here
+    "Call `f` on all ranks; an error on one of them is raised on all"
+    res = error = None
+    try: res = f()
+    except Exception as e: error = e
+    for e in from_all(error):
+        if e is not None: raise e
+    return res
+
 def wait_for_all():
     "Go on when all ranks have come here"
     if n_ranks()>1: dist.barrier()
 
 # %% ../../nbs/basics/ranks.ipynb #b3c50102
-def part_unless_all_fail(
-    seconds:float=8. # How long the others have to fail, too
-):
-    "To be called by a process that breaks off: close the connections, unless all processes do"
-    store,key = dist.distributed_c10d._get_default_store(),f'optimloop/error {_Here.n_errors}'
+def all_come(
+    where:str, # What they come to, the same in all
+    seconds:float=8., # How long they have
+    retract:bool=False # If not all do, let nobody count on this one any more?
+): # bool
+    "Do all processes come here? To be asked where some may have broken off, and nothing can be exchanged"
+    store,key = dist.distributed_c10d._get_default_store(),f'optimloop/{where} {_Here.n_errors}'
     end = time.monotonic()+seconds
     n = store.add(key, 1)
     while n<n_ranks() and time.monotonic()<end:
         time.sleep(.02)
         n = store.add(key, 0)
+    if retract and n<n_ranks(): store.add(key, -n_ranks())
+    return n>=n_ranks()
+
+def part_unless_all_fail(
+    seconds:float=8. # How long the others have to fail, too
+):
+    "To be called by a process that breaks off: close the connections, unless all processes do"
+    all_fail = all_come('error', seconds)
     _Here.n_errors += 1
-    if n>=n_ranks(): return
+    if all_fail: return
     _Here.parted = True
     dist.destroy_process_group()
 

@@ -3,7 +3,7 @@
 from contextlib import AbstractContextManager
 from typing import Any
 
-__all__ = ['join_ranks', 'check_together', 'n_ranks', 'this_rank', 'is_main', 'say', 'bounds', 'from_main', 'from_all', 'summed', 'on_main', 'on_all', 'wait_for_all', 'all_come', 'part_unless_all_fail', 'Streams', 'open_streams', 'close_streams', 'streams', 'same_draws', 'own_draws', 'own_model_draws']
+__all__ = ['join_ranks', 'check_together', 'n_ranks', 'this_rank', 'is_main', 'say', 'bounds', 'from_main', 'from_all', 'check_same', 'summed', 'on_main', 'on_all', 'wait_for_all', 'all_come', 'part_unless_all_fail', 'Streams', 'open_streams', 'close_streams', 'streams', 'same_draws', 'own_draws', 'own_model_draws']
 
 def join_ranks() -> None:
     """Join the processes that torchrun has started; alone, nothing happens"""
@@ -61,6 +61,13 @@ def from_all(o):
     Returns
     -------
     List of what each rank passed"""
+def check_same(**told) -> None:
+    """Raise a `ValueError` on all ranks if one has something other than rank 0
+
+    Parameters
+    ----------
+    told
+        What must be the same on all ranks, by what it is called: plain objects"""
 def summed(t):
     """The sum over all ranks, in place
 

@@ -7,7 +7,7 @@ __all__ = ['SHARE', 'as_sharded', 'part_of', 'placed', 'state_as_here', 'gathere
            'step_together', 'share_numbers', 'Part', 'run_sharded', 'has_shards', 'describe_shards']
 
 # %% ../../nbs/optimizers/sharded.ipynb #sh000004
-import itertools, math, sys, weakref
+import copy, itertools, math, sys, weakref
 from collections import Counter
 from functools import partial
 from operator import is_
@@ -71,10 +71,10 @@ def state_as_here(
     state:dict # What a state_dict returned, of an optimizer whose parameters may have been whole, or in other parts
 ): # dict
     "The same, for `opt` to load: what is kept for a parameter lies as the parameter does"
-    own,kept = all_params(opt.param_groups),state['state']
+    own = dict(enumerate(all_params(opt.param_groups)))
     fits = lambda v, p: isinstance(v, Tensor) and (is_sharded(v) or is_sharded(p) and v.ndim and v.shape==p.shape)
-    now = {i:{k:placed(v, p) if fits(v, p) else v for k,v in kept[i].items()} for i,p in enumerate(own) if i in kept}
-    return dict(state, state=now)
+    def here(o, p): return {k:placed(v, p) if fits(v, p) else v for k,v in o.items()}
+    return dict(state, state={i:here(o, own.get(i)) for i,o in state['state'].items()})
 
 def gathered(
     o, # Tensor, or a dictionary, list or tuple of what may hold some
@@ -86,7 +86,10 @@ def gathered(
     if is_sharded(o):
         whole = o.detach().full_tensor()
         return whole.to(device) if keep else None
-    if isinstance(o, dict): return {k:inner(v) for k,v in o.items()}
+    if isinstance(o, dict):
+        res = copy.copy(o) # of its class, and in its order
+        for k in sorted(o, key=str): res[k] = inner(o[k]) # in one order in all processes, which may have different ones
+        return res
     return type(o)(map(inner, o)) if type(o) in (list,tuple) else o
 
 # %% ../../nbs/optimizers/sharded.ipynb #sh000015

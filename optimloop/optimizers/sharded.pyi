@@ -5,7 +5,7 @@ from ..optimizers.engines import Batch
 from ..optimizers.engines import Plan
 from typing_extensions import Self
 
-__all__ = ['SHARE', 'as_sharded', 'part_of', 'placed', 'gathered', 'Shards', 'ShardPlan', 'ShardBatch', 'stages', 'step_together', 'share_numbers', 'Part', 'run_sharded', 'has_shards', 'describe_shards']
+__all__ = ['SHARE', 'as_sharded', 'part_of', 'placed', 'state_as_here', 'gathered', 'Shards', 'ShardPlan', 'ShardBatch', 'stages', 'step_together', 'share_numbers', 'Part', 'run_sharded', 'has_shards', 'describe_shards']
 
 def as_sharded(local, like):
     """Parts, one in each process, as one tensor
@@ -46,6 +46,19 @@ def placed(v, like):
     Returns
     -------
     Tensor"""
+def state_as_here(opt, state: dict) -> dict:
+    """The same, for `opt` to load: what is kept for a parameter lies as the parameter does
+
+    Parameters
+    ----------
+    opt
+        Optimizer
+    state
+        What a state_dict returned, of an optimizer whose parameters may have been whole, or in other parts
+
+    Returns
+    -------
+    dict"""
 def gathered(o, keep: bool = True, device=None):
     """Make whole tensors of all `DTensor`s in `o`; all processes that have parts must call it
 

@@ -110,8 +110,8 @@ class _Gate:
             raise
     def __deepcopy__(self, memo): return partial(type(self.model).forward, memo[id(self.model)])
 
-_why_mixed = ("a block of the model is used other than by calling it, and so it is not whole: name the class of a module "
-              "around it, learn.distribute(shard=Outer)")
+_why_mixed = ("a block of the model is used other than by calling it, and so it is not whole: name the class of a "
+              "module around it, learn.distribute(shard=Outer)")
 _why_unfinished = ("in the batch before, a parameter got no gradient that had got one in the first, or a callback "
                    "called `backward` itself: learn.distribute(find_unused=True) allows for that")
 
@@ -388,8 +388,8 @@ def _guard(self:Distributed):
 @patch
 def _check_pass(self:Distributed, p):
     if self._open[-1].begun: return
-    raise RuntimeError("a backward pass that is not of learn.loss: over a model in parts, its gradients would be a mean "
-                       "over processes, and not over samples")
+    raise RuntimeError("a backward pass that is not of learn.loss: over a model in parts, its gradients would be a "
+                       "mean over processes, and not over samples")
 
 @patch
 def _close_gate(self:Distributed):

@@ -74,6 +74,7 @@ class Distributed(Callback):
     keeps: Any
     begins_amid: Any
     transient: Any
+    used: Any
     steps: Any
     unused: Any
     per_sample: Any
