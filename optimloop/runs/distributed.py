@@ -546,7 +546,6 @@ def _hear(self:Distributed, numbers, kind=None): # What gradients must be multip
 
 # %% ../../nbs/runs/distributed.ipynb #842af2f3
 @patch
-@torch.no_grad()
 def _begin_pass(self:Distributed):
     "Put gradients of batches before aside: what these are multiplied with is not for them"
     self._open[-1].begun = True
@@ -556,7 +555,6 @@ def _begin_pass(self:Distributed):
     at_end_of_backward(self._after_pass)
 
 @patch
-@torch.no_grad()
 def _after_pass(self:Distributed):
     "At the end of the backward pass: see that gradients are averaged, and take the numbers that travelled with them"
     phase = self._open[-1]
@@ -569,10 +567,19 @@ def _after_pass(self:Distributed):
     elif not self._late and not self._sharded:
         is_full = average_gradients([p for p in self._params if p.requires_grad])
         if self.unused is None: self.unused = not is_full
-    if not self._late and abs(factor-1)>1e-9:
-        torch._foreach_mul_([p.grad for p in self._params if p.grad is not None], factor)
-    for p,grad in phase.before: p.grad = grad if p.grad is None else grad.add_(p.grad)
+    if not self._late and abs(factor-1)>1e-9: self._multiply(factor)
+    if phase.before: self._add(phase.before)
     phase.before = []
+
+@patch
+@torch.no_grad()
+def _multiply(self:Distributed, factor):
+    torch._foreach_mul_([p.grad for p in self._params if p.grad is not None], factor)
+
+@patch
+@torch.no_grad()
+def _add(self:Distributed, before):
+    for p,grad in before: p.grad = grad if p.grad is None else grad.add_(p.grad)
 
 @patch
 def after_backward(self:Distributed):

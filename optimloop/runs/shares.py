@@ -36,7 +36,9 @@ def share_of(
     of:int=None # How many ranks there are; default: those that there are
 ): # Share
     "The share of a rank in a batch"
-    return Share(n, *bounds(n, this_rank() if rank is None else rank, of or n_ranks()), mark)
+    return Share(n, *_bounds(n, this_rank() if rank is None else rank, of or n_ranks()), mark)
+
+_bounds = lru_cache(1000)(bounds) # most batches have one size
 
 # %% ../../nbs/runs/shares.ipynb #a8aa5cb5
 def cut(
@@ -63,7 +65,9 @@ class _Cut(InPlaceOf):
         super().__init__(real)
         vars(self)['place'] = this_rank(),n_ranks()
     def __setattr__(self, k, v): vars(self).update({k:v}) if k=='real' else setattr(self.real, k, v)
-    def mine(self, keys): return keys[share_of(len(keys), 0, *self.place).reach]
+    def mine(self, keys):
+        start,end = _bounds(len(keys), *self.place)
+        return keys[start:end] if start<end else keys[:1] # or a stand-in
 
 # %% ../../nbs/runs/shares.ipynb #8746a28c
 class _CutSamples(_Cut):
@@ -109,7 +113,7 @@ class _ShareLoader(InPlaceOf):
 class _Counted:
     "The batches of such a loader; `shares.now` says which part of the whole the last one is"
     def __init__(self, it, dl):
-        self.it,self.dl,self.shares = it,dl,dl.shares
+        self.it,self.dl,self.shares,self.place = it,dl,dl.shares,(this_rank(),n_ranks())
         self.draws = not dl.num_workers and type(original(dl.dataset)) is not TensorDataset # of which nothing is drawn
     def __iter__(self): return self
     def __len__(self): return len(self.it)
@@ -119,7 +123,7 @@ class _Counted:
         notes = self.shares.notes
         n,mark = notes.popleft() if self.dl.num_workers else notes.pop() # without workers, none is drawn ahead
         if n is None: batch = self.shares.cut(batch)
-        else: self.shares.now = share_of(n, mark)
+        else: self.shares.now = share_of(n, mark, *self.place)
         self.shares.know(batch)
         return batch
 
