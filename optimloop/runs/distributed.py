@@ -377,21 +377,6 @@ def leave_train(self:Distributed):
     self._put_norms(False)
 
 @patch
-def _guard(self:Distributed):
-    "Let no gradient come to a part that is not of the loss of the whole batch"
-    def not_in_loss(grad): raise TypeError(_why_no_weights)
-    ps = [p for p in self._params if p.requires_grad]
-    self._guards = [f(o) for p in ps for f,o in ((p.register_hook,not_in_loss),
-                                                 (p.register_post_accumulate_grad_hook,self._check_pass))]
-    self.used = Used() if self.find_unused else None
-
-@patch
-def _check_pass(self:Distributed, p):
-    if self._open[-1].begun: return
-    raise RuntimeError("a backward pass that is not of learn.loss: over a model in parts, its gradients would be a "
-                       "mean over processes, and not over samples")
-
-@patch
 def _close_gate(self:Distributed):
     for o in self._guards: o.remove()
     self._guards,self.used = (),None
@@ -432,6 +417,22 @@ def after_epoch(self:Distributed):
 def switched_off(self:Distributed):
     "It cannot be, while the processes share their batches"
     if self.shares is not None: raise RuntimeError("Distributed cannot be switched off in the midst of a fit")
+
+# %% ../../nbs/runs/distributed.ipynb #d1500061
+@patch
+def _guard(self:Distributed):
+    "Let no gradient come to a part that is not of the loss of the whole batch"
+    def not_in_loss(grad): raise TypeError(_why_no_weights)
+    ps = [p for p in self._params if p.requires_grad]
+    self._guards = [f(o) for p in ps for f,o in ((p.register_hook,not_in_loss),
+                                                 (p.register_post_accumulate_grad_hook,self._check_pass))]
+    self.used = Used() if self.find_unused else None
+
+@patch
+def _check_pass(self:Distributed, p):
+    if self._open[-1].begun: return
+    raise RuntimeError("a backward pass that is not of learn.loss: over a model in parts, its gradients would be a "
+                       "mean over processes, and not over samples")
 
 # %% ../../nbs/runs/distributed.ipynb #721ef6ab
 @patch
