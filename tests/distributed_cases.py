@@ -23,6 +23,11 @@ def case(f):
     cases[f.__name__] = f
     return f
 
+# A process with threads of gloo should not be forked: in Python 3.11 the child waits for ever if one of these was at
+# work in the interpreter at that moment. A server that has none is.
+served = torch.multiprocessing.get_context('forkserver')
+served.set_forkserver_preload(['torch'])
+
 # --- parts ---
 def data(n=37, seed=1):
     g = torch.Generator().manual_seed(seed)
@@ -60,11 +65,11 @@ def datasets():
     return trained(dls=DataLoaders.from_datasets(TensorDataset(*data()), TensorDataset(*data(21, 2)), bs=8))
 @case
 def workers():
-    kwargs = dict(num_workers=2, multiprocessing_context='fork')
+    kwargs = dict(num_workers=2, multiprocessing_context=served)
     return trained(dls=DataLoaders.from_datasets(TensorDataset(*data()), TensorDataset(*data(21, 2)), bs=8, **kwargs))
 @case
 def live_workers():
-    kwargs = dict(num_workers=1, multiprocessing_context='fork', persistent_workers=True)
+    kwargs = dict(num_workers=1, multiprocessing_context=served, persistent_workers=True)
     return trained(dls=DataLoaders.from_datasets(TensorDataset(*data()), TensorDataset(*data(21, 2)), bs=8, **kwargs))
 @case
 def lists():
@@ -80,7 +85,7 @@ class Stream(IterableDataset):
 def streams(): return trained(dls=DataLoaders(DataLoader(Stream(), 8), DataLoader(Stream(), 8)))
 @case
 def streams_of_workers():
-    return trained(dls=DataLoaders(DataLoader(Stream(), 8, num_workers=1, multiprocessing_context='fork')))
+    return trained(dls=DataLoaders(DataLoader(Stream(), 8, num_workers=1, multiprocessing_context=served)))
 
 class Batches(Dataset):
     "Whole batches, by their number"
@@ -291,7 +296,7 @@ def read_ahead(): return trained(cbs=ReadAhead)
 def short_streams(): return trained(dls=DataLoaders(DataLoader(Stream(), 8)), cbs=ShortEpoch(n_batches=3))
 @case
 def two_fits_of_live_workers():
-    kwargs = dict(num_workers=1, multiprocessing_context='fork', persistent_workers=True)
+    kwargs = dict(num_workers=1, multiprocessing_context=served, persistent_workers=True)
     learn = learner(dls=DataLoaders.from_datasets(TensorDataset(*data()), bs=8, **kwargs))
     learn.fit(1)
     learn.fit(2)

@@ -1,5 +1,5 @@
 """`learn.distribute()`: the same run on one, two and three processes"""
-import os, re, shutil, subprocess, sys
+import os, re, shutil, signal, subprocess, sys
 from pathlib import Path
 
 import pytest, torch
@@ -14,7 +14,13 @@ def launch(n, *args, timeout=240, **more):
     start = ['-m', 'torch.distributed.run', '--standalone', '--nproc-per-node', str(n)] if n>1 else []
     env = {**os.environ, 'OMP_NUM_THREADS':'1', 'OPTIMLOOP_DEVICE':'cpu', **more}
     line = [sys.executable, *start, *map(str, args)]
-    return subprocess.run(line, env=env, timeout=timeout, capture_output=True, text=True)
+    pipes = dict(stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    with subprocess.Popen(line, env=env, start_new_session=True, **pipes) as process:
+        try: told = process.communicate(timeout=timeout)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL) # with what it has started, which would keep the pipes open
+            raise
+    return subprocess.CompletedProcess(line, process.returncode, *told)
 
 @pytest.fixture(scope='module')
 def results(tmp_path_factory):
@@ -22,14 +28,18 @@ def results(tmp_path_factory):
     root,res = tmp_path_factory.mktemp('cases'),{}
     for n,shard in (1,''),(2,''),(3,''),(2,'1'),(3,'1'):
         (folder := root/f'{n}{shard}').mkdir()
-        names = [k for k in cases if not shard or k not in whole_only]
+        names = [k for k,m in of_several if m==(f'{n} in parts' if shard else n)] or cases
         done = launch(n, here/'distributed_cases.py', folder, *names, CASE_SHARD=shard)
         assert done.returncode==0, done.stderr[-6000:]
         ranks = [torch.load(folder/f'{n}_{i}.pt', weights_only=False) for i in range(n)]
         res[f'{n} in parts' if shard else n] = ranks
     return res
 
-of_several = [(k,n) for n in (2,3,'2 in parts','3 in parts') for k in cases if n in (2,3) or k not in whole_only]
+on_three = '''arrays one_at_the_end lists streams token_loss trained_loss accumulated clipped averaged nan_rolled_back
+    fp16 predictions rates files resumed tied_weights views_in_place sequences recomputed all_by_loop copied'''.split()
+in_parts = [k for k in cases if k not in whole_only]
+of_several = [(k,n) for n in (2,3) for k in cases] + [(k,'2 in parts') for k in in_parts]
+of_several += [(k,'3 in parts') for k in on_three]
 
 def distance(a, b):
     "How far `b` is from `a`: the norm of the difference over that of `a`"

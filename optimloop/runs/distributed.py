@@ -282,13 +282,14 @@ def cleanup_fit(self:Distributed):
     if self.shares is None: return
     self._close_gate()
     self._put_norms(False)
-    if not self.ended: settle(self.model)
     self.learn.dls,self.learn.logger,self._dls = self._dls,self._logger,None
     self._made = {k:o for k,o in self._made.items() if o[0] in (self.dls.train,self.dls.valid)}
     self.shares = self.ddp = None
     self._open,self._fits = [],False
     close_streams()
-    if not self.ended: part_unless_all_fail()
+    if self.ended: return
+    try: settle(self.model)
+    finally: part_unless_all_fail()
 
 # %% ../../nbs/runs/distributed.ipynb #c566479b
 @patch
@@ -379,6 +380,7 @@ def leave_train(self:Distributed):
 @patch
 def _close_gate(self:Distributed):
     for o in self._guards: o.remove()
+    if self.used is not None: self.used.stop()
     self._guards,self.used = (),None
     if self._gate is None: return
     attrs = vars(self._gate.model)
@@ -612,6 +614,7 @@ def distribute(self:Learner,
     join_ranks()
     shard_learner(self, shard, find_unused)
     if not hasattr(self, 'distributed'): self.add_cb(Distributed(find_unused))
+    elif find_unused: self.distributed.find_unused = True
     return self
 
 # %% ../../nbs/runs/distributed.ipynb #4259f42f

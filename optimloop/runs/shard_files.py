@@ -78,8 +78,9 @@ def write_shards(
     rank = dist.get_rank(group)
     with _one_error_of_all(folder, rank):
         if rank==0: remove_shards(folder)
-        writer = dcp.HuggingFaceStorageWriter(str(folder), save_distributed=True)
-        dcp.save(_apart(tensors), storage_writer=writer, process_group=group)
+        writer,apart = dcp.HuggingFaceStorageWriter(str(folder), save_distributed=True),{}
+        _told_by_all(lambda: apart.update(_apart(tensors)), group) # or, if one cannot, the others wait for its plan
+        dcp.save(apart, storage_writer=writer, process_group=group)
         told = _told_by_all(lambda: _own_files(folder, rank), group)
     return {k:v for o in told for k,v in o.items()}
 

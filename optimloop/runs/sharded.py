@@ -5,10 +5,10 @@
 # %% auto #0
 __all__ = ['blocks', 'shard_model', 'shard_learner', 'Used', 'settle', 'is_in_parts', 'check_shards']
 
-# %% ../../nbs/runs/sharded.ipynb #972c8484
+# %% ../../nbs/runs/sharded.ipynb #7fe49e8d
 import copy, warnings
 from collections import namedtuple
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial, wraps
 
 import torch
@@ -46,7 +46,7 @@ def _listed(model):
         if isinstance(model, _lists) and is_called: yield m
         else: yield from _listed(m)
 
-# %% ../../nbs/runs/sharded.ipynb #50493b41
+# %% ../../nbs/runs/sharded.ipynb #2f1eac32
 def shard_model(
     model, # nn.Module that has its weights already, the same in all processes
     shard=True, # In its blocks; or a class, or a tuple of classes, of blocks; or a function that calls fully_shard
@@ -55,7 +55,8 @@ def shard_model(
 ):
     "Let each process keep its part of all weights, by torch's `fully_shard`; all or nothing"
     cut,attrs = _Cut(model),{k:vars(p) for k,p in model.named_parameters()}
-    try: _cut(model, shard, find_unused, device or next(model.parameters()).device.type)
+    device = device or next(model.parameters()).device.type
+    try: _cut(model, shard, find_unused, device)
     except BaseException as e:
         cut.undo()
         add_note(e, "the model is whole again; torch would not cut it a second time: make it anew for that")
@@ -76,8 +77,13 @@ def _cut(model, shard, find_unused, device):
     for m in model.modules():
         if not isinstance(m, FSDPModule): continue
         m.set_reshard_after_forward(True, recurse=False) # between the calls of the model all is in parts
-        if find_unused: m.set_reduce_scatter_unused_params(True)
+        if find_unused: _allow_unused(m)
         m.register_forward_hook(_no_view, prepend=True)
+
+def _allow_unused(m):
+    if not hasattr(m, 'set_reduce_scatter_unused_params'): raise ImportError(
+        f"find_unused=True needs a later torch for a model in parts than {torch.__version__}")
+    m.set_reduce_scatter_unused_params(True)
 
 def _kinds(shard): return None if shard is True else shard
 
@@ -96,7 +102,7 @@ def _no_view(module, args, out):
     if type(out) is dict: return {k:_no_view(module, args, o) for k,o in out.items()}
     return like_nest(out, [_no_view(module, args, o) for o in out]) if isinstance(out, (tuple,list)) else out
 
-# %% ../../nbs/runs/sharded.ipynb #f5e34077
+# %% ../../nbs/runs/sharded.ipynb #c51f81ea
 def shard_learner(
     learn, # Learner
     shard, # As for shard_model, or None: not at all
@@ -106,15 +112,21 @@ def shard_learner(
     _check_asked(shard)
     if n_ranks()==1: return
     check_same(shard=str(shard) if not _is_function(shard) else getattr(shard, '__name__', ''), find_unused=find_unused)
-    if shard in (None,False) or is_in_parts(learn.model): return
+    if shard in (None,False): return
+    if is_in_parts(learn.model): return _check_cut_alike(learn.model, shard, find_unused)
     if learn.opt is not None: raise RuntimeError(
         "the optimizer was made already, of whole weights: call learn.distribute(shard=…) before the first fit or load")
     _check_model(learn.model, shard, find_unused)
     _check_held(learn)
+    if next(learn.model.parameters()).is_cuda: nn.SyncBatchNorm.convert_sync_batchnorm(learn.model)
     with torch.no_grad():
         for p in learn.model.parameters(): p.data = p.data.contiguous() # no others can be cut
     for t in (*learn.model.parameters(), *learn.model.buffers()): dist.broadcast(t.data, 0)
     shard_model(learn.model, shard, find_unused)
+
+def _check_cut_alike(model, *how):
+    was = vars(model)['__deepcopy__'].args[2][:2]
+    if was!=how: raise RuntimeError(f"the model was cut with shard={was[0]}, find_unused={was[1]}: it cannot be cut anew")
 
 def _check_asked(shard):
     if shard is None or isinstance(shard, bool) or _is_function(shard): return
@@ -122,7 +134,7 @@ def _check_asked(shard):
     if kinds and all(isinstance(o, type) and issubclass(o, nn.Module) for o in kinds): return
     raise TypeError(f"shard={shard!r}: expected True, classes of modules, or a function of the model")
 
-# %% ../../nbs/runs/sharded.ipynb #23204596
+# %% ../../nbs/runs/sharded.ipynb #85362611
 _Marks = namedtuple('_Marks', 'module cls attrs hooks') # of a module: its class, names of attributes, keys of hooks
 
 def _marks_of(m): return _Marks(m, type(m), set(vars(m)), _hooks_of(m))
@@ -164,11 +176,12 @@ class _Cut:
         whole = self.whole
         self.note()
         self.take_off()
-        for m,params in whole: m._parameters.update(params)
+        for m,params in whole:
+            for k,p in params.items(): setattr(m, k, p) # recurrent layers keep a second list
 
 def _hooks_of(m): return {k:set(o) for k,o in vars(m).items() if 'hooks' in k and isinstance(o, dict)}
 
-# %% ../../nbs/runs/sharded.ipynb #d81af6e9
+# %% ../../nbs/runs/sharded.ipynb #fb2fa2af
 @torch.no_grad()
 def _copied(model, cut, how, memo):
     "What `copy.deepcopy` makes of a model in parts: another one, in the same parts"
@@ -177,7 +190,7 @@ def _copied(model, cut, how, memo):
     with cut.off(): res = copy.deepcopy(model, memo)
     buffers = [(m,dict(m._buffers)) for m in res.modules()]
     device = next(model.parameters()).device
-    shard_model(res, *how[:2], device.type)
+    shard_model(res, *how)
     res.to_empty(device=device)
     for m,own in buffers: m._buffers.update(own)
     memo.update((id(old),new) for old,new in zip(model.parameters(), res.parameters()))
@@ -207,18 +220,22 @@ def _of_whole(f):
                         "x.full_tensor().item(), on all processes")
     return number
 
-# %% ../../nbs/runs/sharded.ipynb #69cd2578
+# %% ../../nbs/runs/sharded.ipynb #48be31b5
 class Used:
     "Which parameters of a model that is one block get a gradient, on any rank: others get zeros of `fully_shard`"
-    def __init__(self): self.hooked,self.seen = {},set()
+    def __init__(self): self.hooked,self.hooks,self.seen = {},[],set()
     def watch(self,
         model # nn.Module, whole: in its forward pass
     ):
         "Note those that get one on this rank"
         for k,p in model.named_parameters():
-            if p.requires_grad and self.hooked.get(k) is not p:
-                self.hooked[k] = p
-                p.register_hook(lambda grad, k=k: self.seen.add(k))
+            if not p.requires_grad or self.hooked.get(k) is p: continue
+            self.hooked[k] = p
+            self.hooks.append(p.register_hook(lambda grad, k=k: self.seen.add(k)))
+
+    def stop(self):
+        "No longer"
+        for o in self.hooks: o.remove()
 
     def drop_others(self,
         model # The model, in parts: after the backward pass
@@ -230,7 +247,7 @@ class Used:
         for p,n in zip(named.values(), summed(own.int()).tolist()):
             if not n: p.grad = None
 
-# %% ../../nbs/runs/sharded.ipynb #ae712fde
+# %% ../../nbs/runs/sharded.ipynb #03e6a314
 def settle(
     model # nn.Module
 ):
@@ -239,7 +256,7 @@ def settle(
     _,FSDPModule = _fsdp()
     for m in model.modules():
         if isinstance(m, FSDPModule): m.reshard()
-    if hasattr(model, 'reset_iter_state'): model.reset_iter_state()
+    with suppress(AttributeError): model.reset_iter_state() # before the first call there is nothing to reset
 
 def is_in_parts(
     model # nn.Module
@@ -247,7 +264,7 @@ def is_in_parts(
     "Did `shard_model` cut it?"
     return isinstance(vars(model).get('__deepcopy__'), partial)
 
-# %% ../../nbs/runs/sharded.ipynb #929bfa41
+# %% ../../nbs/runs/sharded.ipynb #390c68a3
 def _check_model(model, shard, find_unused):
     "Raise an error if a model cannot be put into parts"
     if isinstance(model, (DistributedDataParallel,DataParallel)): raise ValueError(
@@ -259,6 +276,8 @@ def _check_model(model, shard, find_unused):
         "the model has parameters whose shape is not known yet: call it once on a batch, and then distribute")
     is_compiled = any(hasattr(m, '_orig_mod') or getattr(m, '_compiled_call_impl', None) for m in model.modules())
     if is_compiled: raise ValueError("the model is compiled: give the Learner the one that was not")
+    if find_unused and _is_function(shard): raise ValueError(
+        "find_unused=True makes the model one block, and a function cuts it otherwise: give shard=True")
     if isinstance(shard, (type,tuple)) and not blocks(model, shard): raise ValueError(
         f"shard={shard}: no module within the model is one, with parameters that no other has")
     _check_params(model, named)
@@ -274,10 +293,8 @@ def _check_params(model, named):
                                  "make it a tensor of shape (1,)")
     if any(getattr(m, 'sparse', False) for m in model.modules()): raise ValueError(
         "the model has an embedding with sparse=True, whose gradients cannot be shared out: make it without")
-    if hooked := [k for k,p in named.items() if _hooks(p) or getattr(p, '_post_accumulate_grad_hooks', None)]:
+    if hooked := [k for k,p in named.items() if p._backward_hooks or getattr(p, '_post_accumulate_grad_hooks', None)]:
         raise ValueError(f"{', '.join(hooked)} of the model has hooks, which a part would not have")
-
-def _hooks(p): return p._backward_hooks
 
 def _check_types(model, inner):
     "A block is fetched in one message, of numbers of one type"
@@ -288,20 +305,28 @@ def _check_types(model, inner):
                                           f"{' and '.join(map(str, types))}, which cannot be in one block")
         seen.update(m.parameters())
 
-# %% ../../nbs/runs/sharded.ipynb #84ea1cfc
+# %% ../../nbs/runs/sharded.ipynb #4849bd90
 def _check_held(learn):
     "Raise an error if something about a Learner holds parameters of the model, which are to be replaced by parts"
-    ps = set(map(id, learn.model.parameters()))
-    modules,own = dict(learn.model.named_modules()),('_parameters','_modules','_buffers')
-    roots = {f'{k or "model"}.{name}':o for k,m in modules.items() for name,o in _inside(m)
-             if name not in own and not name.startswith('_flat_weight')} # of torch's recurrent layers, which know of it
-    loss = [vars(m) for m in learn.loss_func.modules()] if isinstance(learn.loss_func, nn.Module) else learn.loss_func
-    roots.update({cb.name:dict(_inside(cb)) for cb in learn.cbs}, loss_func=loss, opt_func=learn.opt_func,
-                 splitter=learn.splitter, metrics=learn.metrics)
-    held = found_within(lambda o: id(o) in ps, roots, (nn.Module,*_no_holders))
-    if held: raise ValueError(f"{', '.join(held)} is a parameter of the model, and would stay whole: look it up in the "
-                              "model when it is needed, or call distribute(shard=…) before it is taken")
+    ps,modules = set(map(id, learn.model.parameters())),dict(learn.model.named_modules())
+    def holds(o):
+        if not isinstance(o, nn.Module): return id(o) in ps
+        others = set(o.modules())-set(modules.values())
+        return any(id(p) in ps for m in others for p in m.parameters(recurse=False))
+    held = found_within(holds, _about(learn, modules), (nn.Module,*_no_holders))
+    if held: raise ValueError(f"{', '.join(held)} is a parameter of the model, or has one, and would keep it whole: look it "
+                              "up in the model when it is needed, or call distribute(shard=…) before it is taken")
 
+def _about(learn, modules):
+    "What belongs to a Learner, by name, but for the parameters and modules of its model"
+    own = '_parameters','_modules','_buffers'
+    res = {f'{k or "model"}.{name}':o for k,m in modules.items() for name,o in _inside(m)
+           if name not in own and not name.startswith('_flat_weight')} # of torch's recurrent layers, which know of it
+    res.update({cb.name:dict(_inside(cb)) for cb in learn.cbs}, loss_func=learn.loss_func, opt_func=learn.opt_func,
+               splitter=learn.splitter, metrics=learn.metrics)
+    return res
+
+# %% ../../nbs/runs/sharded.ipynb #6c5b1484
 def check_shards(
     learn # Learner, before a fit
 ):
@@ -311,14 +336,14 @@ def check_shards(
     if not is_in_parts(learn.model): raise ValueError(_why_ours)
     if whole := [k for k,p in named.items() if not is_sharded(p)]: raise ValueError(
         f"{', '.join(whole)} of the model came when all else had been put into parts: build the model first")
-    if hooked := [k for k,p in named.items() if _hooks(p)]: raise ValueError(
+    if hooked := [k for k,p in named.items() if p._backward_hooks]: raise ValueError(
         f"{', '.join(hooked)} of the model has hooks, which are not called: register_post_accumulate_grad_hook is")
-    late = [cb for cb in learn.cbs if isinstance(cb, PrecisionCallback)]
-    bad = [cb.name for cb in late if not isinstance(cb, MixedPrecision)]
-    if bad: raise ValueError(f"{', '.join(bad)} puts other weights into the model, which must be whole for that: "
+    precisions = [cb for cb in learn.cbs if isinstance(cb, PrecisionCallback)]
+    unfit = [cb.name for cb in precisions if not isinstance(cb, MixedPrecision)]
+    if unfit: raise ValueError(f"{', '.join(unfit)} puts other weights into the model, which must be whole for that: "
                              "use learn.to_bf16() or to_fp16() with a model in parts")
     others = [p for g in (learn.opt.param_groups if learn.opt else ()) for p in g['params'] if not is_sharded(p)]
-    if others and any(getattr(cb, 'amp_mode', '')=='fp16' for cb in late): raise ValueError(
+    if others and any(getattr(cb, 'amp_mode', '')=='fp16' for cb in precisions): raise ValueError(
         "to_fp16() unscales gradients that are all in parts, or all whole, and the loss has parameters: use to_bf16()")
 
 # %% ../../nbs/runs/sharded.ipynb #2b67b49c

@@ -44,6 +44,7 @@ def shard_learner(learn, shard, find_unused: bool = False) -> None:
 class Used:
     """Which parameters of a model that is one block get a gradient, on any rank: others get zeros of `fully_shard`"""
     hooked: Any
+    hooks: Any
     seen: Any
     def __init__(self) -> None: ...
     def watch(self, model) -> None:
@@ -53,6 +54,8 @@ class Used:
         ----------
         model
             nn.Module, whole: in its forward pass"""
+    def stop(self) -> None:
+        """No longer"""
     def drop_others(self, model) -> None:
         """Those that got none on any rank have none
 
