@@ -839,7 +839,7 @@ sharded_refusals = dict({k:(text,cases[k]) for k,text in whole_only.items()},
     frozen_on_one=('rank 1 has other parameters', frozen_on_one), two_types=('have different types', two_types),
     cut_on_one=('rank 1 has other shard', lambda: trained(shard=(True,None)[this_rank()])),
     no_kinds=('shard=(): expected', lambda: trained(shard=())),
-    held=('is a parameter of the model, and would stay', held), hooked=('0.weight of the model has hooks', hooked),
+    held=('is a parameter of the model, or has one', held), hooked=('0.weight of the model has hooks', hooked),
     scalar=('make it a tensor of shape (1,)', lambda: trained(model=Scalar())))
 
 cases['after_an_error'] = after_an_error

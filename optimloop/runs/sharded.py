@@ -102,7 +102,7 @@ def _no_view(module, args, out):
     if type(out) is dict: return {k:_no_view(module, args, o) for k,o in out.items()}
     return like_nest(out, [_no_view(module, args, o) for o in out]) if isinstance(out, (tuple,list)) else out
 
-# %% ../../nbs/runs/sharded.ipynb #c51f81ea
+# %% ../../nbs/runs/sharded.ipynb #a01c2317
 def shard_learner(
     learn, # Learner
     shard, # As for shard_model, or None: not at all
@@ -126,7 +126,8 @@ def shard_learner(
 
 def _check_cut_alike(model, *how):
     was = vars(model)['__deepcopy__'].args[2][:2]
-    if was!=how: raise RuntimeError(f"the model was cut with shard={was[0]}, find_unused={was[1]}: it cannot be cut anew")
+    if was==how: return
+    raise RuntimeError(f"the model was cut with shard={was[0]}, find_unused={was[1]}: it cannot be cut anew")
 
 def _check_asked(shard):
     if shard is None or isinstance(shard, bool) or _is_function(shard): return
@@ -305,7 +306,7 @@ def _check_types(model, inner):
                                           f"{' and '.join(map(str, types))}, which cannot be in one block")
         seen.update(m.parameters())
 
-# %% ../../nbs/runs/sharded.ipynb #4849bd90
+# %% ../../nbs/runs/sharded.ipynb #8b335719
 def _check_held(learn):
     "Raise an error if something about a Learner holds parameters of the model, which are to be replaced by parts"
     ps,modules = set(map(id, learn.model.parameters())),dict(learn.model.named_modules())
@@ -314,8 +315,8 @@ def _check_held(learn):
         others = set(o.modules())-set(modules.values())
         return any(id(p) in ps for m in others for p in m.parameters(recurse=False))
     held = found_within(holds, _about(learn, modules), (nn.Module,*_no_holders))
-    if held: raise ValueError(f"{', '.join(held)} is a parameter of the model, or has one, and would keep it whole: look it "
-                              "up in the model when it is needed, or call distribute(shard=…) before it is taken")
+    if held: raise ValueError(f"{', '.join(held)} is a parameter of the model, or has one, and would keep it whole: "
+                              "look it up in the model when it is needed, or call distribute(shard=…) before it is taken")
 
 def _about(learn, modules):
     "What belongs to a Learner, by name, but for the parameters and modules of its model"
