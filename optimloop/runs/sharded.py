@@ -316,7 +316,7 @@ def _check_held(learn):
         return any(id(p) in ps for m in others for p in m.parameters(recurse=False))
     held = found_within(holds, _about(learn, modules), (nn.Module,*_no_holders))
     if held: raise ValueError(f"{', '.join(held)} is a parameter of the model, or has one, and would keep it whole: "
-                              "look it up in the model when it is needed, or call distribute(shard=…) before it is taken")
+                              "look it up in the model when it is needed, or distribute(shard=…) before it is taken")
 
 def _about(learn, modules):
     "What belongs to a Learner, by name, but for the parameters and modules of its model"
