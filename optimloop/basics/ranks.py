@@ -37,12 +37,14 @@ def join_ranks():
         if int(os.environ.get('WORLD_SIZE', 1))<2: return
         if torch.cuda.is_available(): torch.cuda.set_device(int(os.environ.get('LOCAL_RANK', 0)))
         dist.init_process_group('cpu:gloo,cuda:nccl' if torch.cuda.is_available() else 'gloo')
-        atexit.register(_leave) # or threads of gloo may still be about when Python goes, and abort it
+        atexit.register(_leave)
     _Here.joined = True
 
 # %% ../../nbs/basics/ranks.ipynb #2bccf7d0
 def _leave():
+    "A thread of gloo that still holds a tensor of the last message when Python goes would abort it"
     if dist.is_initialized(): dist.destroy_process_group()
+    time.sleep(.05)
 
 def _is_joined(): return _Here.joined and dist.is_initialized()
 
