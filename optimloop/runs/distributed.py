@@ -220,7 +220,8 @@ class Distributed(Callback):
 
     def __getstate__(self):
         lost = dict.fromkeys(('shares','ddp','_gate','_dls','_metrics'))
-        return {**Callback.__getstate__(self), **lost, '_open': [], '_norms': (), '_made': {}}
+        new = dict(_open=[], _norms=(), _guards=(), used=None, _made={})
+        return {**Callback.__getstate__(self), **lost, **new}
 
 # %% ../../nbs/runs/distributed.ipynb #d12a07bf
 @patch
